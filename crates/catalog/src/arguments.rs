@@ -1,0 +1,121 @@
+//! The `arguments` of a definition: what a tool, a prompt or a URI template takes.
+
+use serde_json::Value;
+
+use crate::node::{Data, Node, Reader};
+
+/// Arguments that a request got wrong, each with its name, its value and what is wanted.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct ArgumentsError(pub(crate) String);
+
+/// One argument.
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    pub(crate) kind: ArgumentKind,
+    pub(crate) description: Option<String>,
+    /// True unless the definition says otherwise or gives a default.
+    pub(crate) required: bool,
+    pub(crate) default: Option<Value>,
+    /// The values that are allowed; empty for any.
+    pub(crate) choices: Vec<Value>,
+    /// Every other field, for the JSON Schema.
+    pub(crate) others: Vec<(String, Value)>,
+}
+
+/// The type of an argument. A definition may write any word; those unknown mean any type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ArgumentKind {
+    Text,
+    Number,
+    Integer,
+    Boolean,
+    Object,
+    Array,
+    Any,
+}
+
+impl ArgumentKind {
+    fn parse(word: &str) -> Self {
+        match word {
+            "string" => Self::Text,
+            "number" => Self::Number,
+            "integer" => Self::Integer,
+            "boolean" => Self::Boolean,
+            "object" => Self::Object,
+            "array" => Self::Array,
+            _ => Self::Any,
+        }
+    }
+
+    /// The word of JSON Schema; none for any type.
+    pub(crate) fn json_schema(self) -> Option<&'static str> {
+        match self {
+            Self::Text => Some("string"),
+            Self::Number => Some("number"),
+            Self::Integer => Some("integer"),
+            Self::Boolean => Some("boolean"),
+            Self::Object => Some("object"),
+            Self::Array => Some("array"),
+            Self::Any => None,
+        }
+    }
+}
+
+impl Argument {
+    /// Reads the list under `arguments`; what is wrong goes to the reader.
+    pub(crate) fn read_all(entry: &Node, reader: &mut Reader<'_>) -> Vec<Self> {
+        let mut arguments: Vec<Self> = Vec::new();
+        for (index, node) in reader.list(entry, "arguments").iter().enumerate() {
+            let mut inside = reader.inside(&format!("arguments[{index}]"));
+            if !inside.is_map(node) {
+                continue;
+            }
+            let Some(argument) = Self::read(node, &mut inside) else {
+                continue;
+            };
+            if arguments.iter().any(|known| known.name == argument.name) {
+                inside.problem(node.line, "name", format!("{:?} is the name of an earlier argument", argument.name));
+                continue;
+            }
+            arguments.push(argument);
+        }
+        arguments
+    }
+
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let name = reader.required_text(node, "name", "give the argument a name")?;
+        let kind = reader.optional_text(node, "type").map_or(ArgumentKind::Any, |word| ArgumentKind::parse(&word));
+        let default = node.get("default").filter(|node| !node.is_null()).map(Node::to_json);
+        let required = reader.optional_boolean(node, "required");
+        if required == Some(true) && default.is_some() {
+            reader.problem(node.line, "default", "an argument with a default is never required: leave one of the two out");
+        }
+        let known = ["name", "type", "description", "required", "default", "enum"];
+        let others = match &node.data {
+            Data::Map(fields) => fields
+                .iter()
+                .filter(|(key, _)| !known.contains(&key.as_str()))
+                .map(|(key, value)| (key.clone(), value.to_json()))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Some(Self {
+            name,
+            kind,
+            description: reader.optional_text(node, "description"),
+            required: required.unwrap_or(default.is_none()),
+            default,
+            choices: reader.list(node, "enum").iter().map(Node::to_json).collect(),
+            others,
+        })
+    }
+
+    /// The allowed values as texts, for completion.
+    pub(crate) fn choices_as_text(&self) -> Vec<String> {
+        self.choices
+            .iter()
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            .collect()
+    }
+}

@@ -1,0 +1,37 @@
+//! What a list answer holds, serialized once.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// Most entries of one page of a list.
+pub const PAGE_ENTRIES: usize = 1000;
+
+/// The entries of a list as JSON, in pages.
+#[derive(Clone, Debug)]
+pub struct List {
+    pages: Vec<Bytes>,
+}
+
+impl List {
+    pub(crate) fn new(entries: &[Value]) -> Self {
+        let page = |entries: &[Value]| Bytes::from(Value::from(entries.to_vec()).to_string());
+        let pages = if entries.is_empty() {
+            vec![page(entries)]
+        } else {
+            entries.chunks(PAGE_ENTRIES).map(page).collect()
+        };
+        Self { pages }
+    }
+
+    /// The JSON array of a page, the first being 0.
+    #[must_use]
+    pub fn page(&self, index: usize) -> Option<&Bytes> {
+        self.pages.get(index)
+    }
+
+    /// How many pages there are: at least one.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.pages.len()
+    }
+}

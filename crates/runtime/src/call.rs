@@ -1,0 +1,158 @@
+//! One call: a fresh instance, limits armed, the export called, its ending classified.
+
+use std::sync::Arc;
+
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap};
+use wasmtime_wasi::I32Exit;
+
+use crate::compile::{Export, Plugin, Shape};
+use crate::error::{Error, Result};
+use crate::extism::memory::OutOfRange;
+use crate::host::Host;
+
+/// Ticks of the epoch that a guest runs before it yields.
+const EPOCH_YIELD_TICKS: u64 = 1;
+
+/// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
+#[derive(Clone)]
+pub struct Function {
+    plugin: Plugin,
+    name: Arc<str>,
+    export: Export,
+}
+
+impl Function {
+    pub(crate) fn new(plugin: Plugin, name: String, export: Export) -> Self {
+        Self {
+            plugin,
+            name: name.into(),
+            export,
+        }
+    }
+
+    /// The name of the export.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Calls the function in a fresh instance and answers its output.
+    ///
+    /// Dropping the future ends the guest and frees the instance.
+    ///
+    /// # Errors
+    /// Every ending other than success, told apart; see [`Error`].
+    pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>> {
+        let limits = self.plugin.limits();
+        let size = input.len() as u64;
+        if size > limits.input.min(limits.memory) {
+            let limit = limits.input.min(limits.memory);
+            return Err(Error::InputTooLarge { size, limit });
+        }
+        let deadline = Instant::now() + limits.timeout;
+        let Ok(_permits) = timeout_at(deadline, self.permits()).await else {
+            return Err(self.busy());
+        };
+        match timeout_at(deadline, self.run(input)).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Error::TimeLimit { limit: limits.timeout }),
+        }
+    }
+
+    /// Waits for one of the plugin's own places, then for one of the whole pool.
+    async fn permits(&self) -> (SemaphorePermit<'_>, SemaphorePermit<'_>) {
+        let plugin = &self.plugin.0;
+        let never_closed = "the semaphores live as long as the plugin and are never closed";
+        let own = plugin.permits.acquire().await.expect(never_closed);
+        let pool = plugin.runtime.0.permits.acquire().await.expect(never_closed);
+        (own, pool)
+    }
+
+    async fn run(&self, input: &[u8]) -> Result<Vec<u8>> {
+        let plugin = &self.plugin.0;
+        let engine = plugin.instance.module().engine();
+        let mut store = Store::new(engine, Host::new(plugin.context.clone(), input));
+        store.limiter(|host| host);
+        store.epoch_deadline_async_yield_and_update(EPOCH_YIELD_TICKS);
+        store.set_epoch_deadline(EPOCH_YIELD_TICKS);
+        let ended = self.enter(&mut store).await;
+        let host = store.data();
+        match ended {
+            Ok(0) => Ok(host.output().to_vec()),
+            Ok(code) => Err(host.error_message().map_or(Error::NonZero { code }, |message| Error::Plugin { message })),
+            Err(error) => self.ending(&error, host),
+        }
+    }
+
+    /// Instantiates, sets up and calls; answers the guest's code.
+    async fn enter(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
+        let plugin = &self.plugin.0;
+        let instance = plugin.instance.instantiate_async(&mut *store).await?;
+        if let Some(initializer) = plugin.initializer {
+            call_export(store, instance, initializer).await?;
+        }
+        call_export(store, instance, self.export).await
+    }
+
+    /// What an error of the engine or of a host function means.
+    fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<Vec<u8>> {
+        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+            return match (code, host.error_message()) {
+                (0, None) => Ok(host.output().to_vec()),
+                (_, Some(message)) => Err(Error::Plugin { message }),
+                (code, None) => Err(Error::NonZero { code: *code }),
+            };
+        }
+        if let Some(known) = error.downcast_ref::<Error>() {
+            return Err(known.clone());
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Err(self.busy());
+        }
+        let reason = if let Some(trap) = error.downcast_ref::<Trap>() {
+            trap.to_string()
+        } else if let Some(out_of_range) = error.downcast_ref::<OutOfRange>() {
+            out_of_range.to_string()
+        } else {
+            error.root_cause().to_string()
+        };
+        tracing::warn!(
+            plugin = %host.context.name,
+            export = %self.name,
+            backtrace = %format!("{error:?}"),
+            "the plugin trapped: {reason}"
+        );
+        // A guest that panics often leaves its own words before it traps; they say more.
+        match host.error_message() {
+            Some(message) => Err(Error::Trap { reason: format!("{reason}; it said: {message}") }),
+            None => Err(Error::Trap { reason }),
+        }
+    }
+
+    fn busy(&self) -> Error {
+        Error::Busy { limit: self.plugin.limits().concurrency }
+    }
+}
+
+async fn call_export(store: &mut Store<Host>, instance: Instance, export: Export) -> wasmtime::Result<i32> {
+    let function = instance
+        .get_module_export(&mut *store, &export.index)
+        .and_then(wasmtime::Extern::into_func)
+        .ok_or_else(|| wasmtime::Error::msg("the export is no function"))?;
+    match export.shape {
+        Shape::Code => {
+            let function = function.typed::<(), i32>(&*store)?;
+            function.call_async(store, ()).await
+        }
+        Shape::Nothing => {
+            let function = function.typed::<(), ()>(&*store)?;
+            function.call_async(store, ()).await.map(|()| 0)
+        }
+        Shape::HaskellInit => {
+            let function = function.typed::<(i32, i32), ()>(&*store)?;
+            function.call_async(store, (0, 0)).await.map(|()| 0)
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! From bytes to a plugin that is compiled, linked and ready to be called.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
+
+use crate::call::Function;
+use crate::engine::Runtime;
+use crate::error::{Error, Result};
+use crate::extism;
+use crate::host::{Context, Host};
+use crate::limits::Limits;
+use crate::permissions::Permissions;
+
+/// Exports that set up a reactor module; the first one that exists runs before the function.
+/// Source: the WASI reactor convention, LLVM's `__wasm_call_ctors`, and Haskell's `hs_init`.
+const INITIALIZERS: [&str; 3] = ["_initialize", "__wasm_call_ctors", HASKELL_INIT];
+const HASKELL_INIT: &str = "hs_init";
+/// The first bytes of a component: magic number, version 13, layer 1.
+const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+/// The module name of WASI preview 1.
+const WASI_MODULE: &str = "wasi_snapshot_preview1";
+
+/// A page of linear memory, in bytes.
+const WASM_PAGE_BYTES: u64 = 64 * 1024;
+
+/// The SHA-256 of a module's bytes. Displayed as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "sha256:{self}")
+    }
+}
+
+/// What a plugin is to be made of.
+pub struct PluginSpec<'a> {
+    /// Its name, for the log.
+    pub name: &'a str,
+    /// The module, in its binary format.
+    pub wasm: &'a [u8],
+    /// What each of its calls may use.
+    pub limits: Limits,
+    /// What it may reach; the server's own allowed hosts are added.
+    pub permissions: Permissions,
+    /// What `config_get` answers.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A compiled and linked plugin. Clones are the same plugin.
+#[derive(Clone)]
+pub struct Plugin(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) instance: InstancePre<Host>,
+    pub(crate) initializer: Option<Export>,
+    pub(crate) context: Arc<Context>,
+    /// One permit for each call that may run at once.
+    pub(crate) permits: Semaphore,
+    pub(crate) runtime: Runtime,
+    digest: Digest,
+}
+
+/// An exported function, resolved.
+#[derive(Clone, Copy)]
+pub(crate) struct Export {
+    pub(crate) index: ModuleExport,
+    pub(crate) shape: Shape,
+}
+
+/// The two types of a plugin's function in the Extism ABI, and that of `hs_init`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `() -> i32`: 0 is success.
+    Code,
+    /// `() -> ()`
+    Nothing,
+    /// `(i32, i32) -> ()`: `hs_init(argc, argv)`, called with zeros.
+    HaskellInit,
+}
+
+impl Runtime {
+    /// Compiles a module, or takes it from the cache, and links it. Takes milliseconds to seconds:
+    /// call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// When the bytes are no module, import what is not offered, or want more memory than granted.
+    pub fn compile(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
+        let digest = Digest::of(spec.wasm);
+        let module = self.module(spec.wasm, &digest)?;
+        self.check_imports(&module)?;
+        let needed = initial_memory(&module);
+        let limit = spec.limits.memory;
+        if needed > limit {
+            return Err(Error::InitialMemory { needed, limit });
+        }
+        let instance = self
+            .0
+            .linker
+            .instantiate_pre(&module)
+            .map_err(|error| Error::InvalidModule {
+                reason: format!("{error:#}"),
+            })?;
+        let initializer = INITIALIZERS
+            .iter()
+            .find_map(|name| initializer(&module, name));
+        let mut permissions = spec.permissions;
+        permissions.network.extend(self.0.options.allowed_hosts.iter().cloned());
+        let concurrency = spec.limits.concurrency as usize;
+        Ok(Plugin(Arc::new(Inner {
+            instance,
+            initializer,
+            context: Arc::new(Context::new(spec.name.to_owned(), spec.limits, permissions, spec.config)),
+            permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
+            runtime: self.clone(),
+            digest,
+        })))
+    }
+
+    /// What a module is made of, and what would be refused. Nothing of it runs.
+    ///
+    /// # Errors
+    /// When the bytes are no WebAssembly module.
+    pub fn inspect(&self, wasm: &[u8]) -> Result<Inspection> {
+        let digest = Digest::of(wasm);
+        let module = self.module(wasm, &digest)?;
+        Ok(Inspection {
+            digest,
+            size_bytes: wasm.len() as u64,
+            initial_memory_bytes: initial_memory(&module),
+            functions: callable(&module),
+            imports: self.imports(&module),
+            initializer: INITIALIZERS
+                .into_iter()
+                .find(|name| initializer(&module, name).is_some()),
+        })
+    }
+
+    fn module(&self, wasm: &[u8], digest: &Digest) -> Result<Module> {
+        let engine = &self.0.engine;
+        if let Some(module) = self.0.cache.as_ref().and_then(|cache| cache.load(engine, digest)) {
+            return Ok(module);
+        }
+        if wasm.starts_with(COMPONENT_HEADER) {
+            return Err(Error::InvalidModule {
+                reason: "it is a WebAssembly component; this server runs core modules of the Extism ABI".to_owned(),
+            });
+        }
+        let module = Module::from_binary(engine, wasm).map_err(|error| Error::InvalidModule {
+            reason: format!("{error:#}"),
+        })?;
+        if let Some(cache) = &self.0.cache {
+            cache.store(&module, digest);
+        }
+        Ok(module)
+    }
+
+    fn imports(&self, module: &Module) -> Vec<Import> {
+        module
+            .imports()
+            .map(|import| {
+                let offered = &self.0.offered;
+                let key = (import.module().to_owned(), import.name().to_owned());
+                let offered = offered.contains(&key);
+                let (module, name) = key;
+                Import { module, name, offered }
+            })
+            .collect()
+    }
+
+    fn check_imports(&self, module: &Module) -> Result<()> {
+        let imports: Vec<String> = self
+            .imports(module)
+            .into_iter()
+            .filter(|import| !import.offered)
+            .map(|import| format!("{}::{}", import.module, import.name))
+            .collect();
+        if imports.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::UnknownImport { imports })
+        }
+    }
+}
+
+impl Plugin {
+    /// The digest of the module.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// The effective limits of a call.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.context.limits
+    }
+
+    /// The functions that can be called, in the order of the module.
+    #[must_use]
+    pub fn functions(&self) -> Vec<String> {
+        callable(self.0.instance.module())
+    }
+
+    /// Resolves an export, once, to be called many times.
+    ///
+    /// # Errors
+    /// When there is no such function or it has another type than a plugin's function.
+    pub fn function(&self, name: &str) -> Result<Function> {
+        let module = self.0.instance.module();
+        let Some(ty) = function_type(module, name) else {
+            return Err(Error::UnknownExport {
+                export: name.to_owned(),
+                available: callable(module),
+            });
+        };
+        match (shape(&ty), module.get_export_index(name)) {
+            (Some(shape), Some(index)) => {
+                Ok(Function::new(self.clone(), name.to_owned(), Export { index, shape }))
+            }
+            _ => Err(Error::ExportType {
+                export: name.to_owned(),
+                found: ty.to_string(),
+            }),
+        }
+    }
+}
+
+/// What a module is made of.
+#[derive(Debug)]
+pub struct Inspection {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Size of the bytes.
+    pub size_bytes: u64,
+    /// Linear memory that an instance starts with.
+    pub initial_memory_bytes: u64,
+    /// Exports that can be called as tools.
+    pub functions: Vec<String>,
+    /// What it imports.
+    pub imports: Vec<Import>,
+    /// The export that runs before a function, where there is one.
+    pub initializer: Option<&'static str>,
+}
+
+impl Inspection {
+    /// Whether the module speaks the Extism ABI.
+    #[must_use]
+    pub fn is_extism(&self) -> bool {
+        self.imports.iter().any(|import| import.module == extism::MODULE)
+    }
+
+    /// Whether the module uses WASI preview 1.
+    #[must_use]
+    pub fn is_wasi(&self) -> bool {
+        self.imports.iter().any(|import| import.module == WASI_MODULE)
+    }
+}
+
+/// One import of a module.
+#[derive(Debug)]
+pub struct Import {
+    /// The module's side of the name.
+    pub module: String,
+    /// The name in it.
+    pub name: String,
+    /// Whether this server offers it.
+    pub offered: bool,
+}
+
+fn function_type(module: &Module, name: &str) -> Option<FuncType> {
+    match module.get_export(name)? {
+        ExternType::Func(ty) => Some(ty),
+        _ => None,
+    }
+}
+
+fn shape(ty: &FuncType) -> Option<Shape> {
+    if ty.params().len() > 0 {
+        return None;
+    }
+    let mut results = ty.results();
+    match (results.next(), results.next()) {
+        (None, _) => Some(Shape::Nothing),
+        (Some(ValType::I32), None) => Some(Shape::Code),
+        _ => None,
+    }
+}
+
+fn initializer(module: &Module, name: &str) -> Option<Export> {
+    let ty = function_type(module, name)?;
+    let two_integers = ty.params().len() == 2 && ty.params().all(|ty| matches!(ty, ValType::I32));
+    let shape = match shape(&ty) {
+        Some(shape) => shape,
+        None if name == HASKELL_INIT && two_integers && ty.results().len() == 0 => Shape::HaskellInit,
+        None => return None,
+    };
+    let index = module.get_export_index(name)?;
+    Some(Export { index, shape })
+}
+
+/// The exports that can be called: functions of the right type, without those that set up the module.
+fn callable(module: &Module) -> Vec<String> {
+    module
+        .exports()
+        .filter(|export| matches!(export.ty(), ExternType::Func(ty) if shape(&ty).is_some()))
+        .map(|export| export.name().to_owned())
+        .filter(|name| !INITIALIZERS.contains(&name.as_str()) && name != "_start")
+        .collect()
+}
+
+fn initial_memory(module: &Module) -> u64 {
+    let pages = module.resources_required().max_initial_memory_size;
+    pages.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES)
+}

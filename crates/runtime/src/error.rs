@@ -1,0 +1,162 @@
+//! Everything that can go wrong between bytes of WebAssembly and the output of a call.
+
+use std::time::Duration;
+
+/// The result of this crate's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a module was refused or a call ended without an output.
+///
+/// The display text of a call's ending is one sentence fit for the caller of a tool.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine could not be set up on this machine.
+    #[error("the WebAssembly engine could not start: {reason}")]
+    Engine {
+        /// What the engine said.
+        reason: String,
+    },
+
+    /// The bytes are no WebAssembly module that this engine accepts.
+    #[error("not a valid WebAssembly module: {reason}")]
+    InvalidModule {
+        /// What the validator said.
+        reason: String,
+    },
+
+    /// The module imports what no plugin is offered.
+    #[error(
+        "the module imports {}, which this server does not offer; it offers the Extism host functions (extism:host/env) and WASI preview 1",
+        .imports.join(", ")
+    )]
+    UnknownImport {
+        /// `module::name` of every such import.
+        imports: Vec<String>,
+    },
+
+    /// The module needs more memory to start than its limit grants.
+    #[error(
+        "the module starts with {needed} bytes of memory and its limit is {limit}; raise `limits.memory`"
+    )]
+    InitialMemory {
+        /// Bytes that the module asks for.
+        needed: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+
+    /// The module does not export the function.
+    #[error("the module does not export a function `{export}`; it exports {}", list(.available))]
+    UnknownExport {
+        /// The export that was asked for.
+        export: String,
+        /// The functions it does export.
+        available: Vec<String>,
+    },
+
+    /// The export is no plugin function: those take nothing and return an `i32` or nothing.
+    #[error(
+        "the export `{export}` has the type {found}; a plugin function takes no parameter and returns an i32 or nothing"
+    )]
+    ExportType {
+        /// The export that was asked for.
+        export: String,
+        /// Its type.
+        found: String,
+    },
+
+    /// The guest trapped: an `unreachable`, an access out of bounds, a stack overflow, a bad handle.
+    #[error("the plugin trapped: {reason}")]
+    Trap {
+        /// The engine's name of the trap.
+        reason: String,
+    },
+
+    /// The plugin reported an error through `error_set`.
+    #[error("the plugin reported an error: {message}")]
+    Plugin {
+        /// The plugin's own words.
+        message: String,
+    },
+
+    /// The export returned another value than 0, or the guest exited with it, and left no message.
+    #[error("the plugin failed with code {code} and left no message")]
+    NonZero {
+        /// The value that was returned.
+        code: i32,
+    },
+
+    /// The call did not end in time.
+    #[error("the call was stopped at its time limit of {limit:?}")]
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+    },
+
+    /// The guest asked for more memory or table space than it may have.
+    #[error("the call was stopped at its memory limit of {limit} bytes")]
+    MemoryLimit {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+
+    /// The input is larger than the plugin takes.
+    #[error("the input has {size} bytes and the limit is {limit}")]
+    InputTooLarge {
+        /// Size of the input, in bytes.
+        size: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+
+    /// The guest set a larger output than it may.
+    #[error("the output has {size} bytes and the limit is {limit}")]
+    OutputTooLarge {
+        /// Size of the output, in bytes.
+        size: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+
+    /// The guest asked for a host that it has no permission for.
+    #[error(
+        "the plugin may not reach {host}: {reason}"
+    )]
+    DeniedHost {
+        /// The host, or the address that it resolved to.
+        host: String,
+        /// What is missing.
+        reason: &'static str,
+    },
+
+    /// An HTTP request of the guest failed.
+    #[error("the plugin's HTTP request failed: {reason}")]
+    Http {
+        /// What failed, without secrets of the request.
+        reason: String,
+    },
+
+    /// Every instance that the plugin may have was in use until the call's deadline.
+    #[error("the plugin is busy: all {limit} of its concurrent calls were in use")]
+    Busy {
+        /// How many calls may run at once.
+        limit: u32,
+    },
+
+    /// The folder of compiled modules cannot be used.
+    #[error("the folder of compiled modules {folder} cannot be used: {reason}")]
+    Cache {
+        /// The folder's path.
+        folder: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}

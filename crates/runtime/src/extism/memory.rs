@@ -1,0 +1,224 @@
+//! The memory of one call that guest and host share: blocks, and handles to them.
+//!
+//! A handle is the offset of a block's first byte. The bytes lie in one vector; freed blocks are
+//! taken again for a later block that fits, so a guest that allocates in a loop does not grow.
+
+use std::collections::BTreeSet;
+
+/// Offset of the first block; everything below, 0 included, is no handle.
+const FIRST_OFFSET: usize = 16;
+/// Blocks begin at multiples of this, in bytes.
+const ALIGNMENT: usize = 8;
+
+/// An access that lies outside the call's memory, or a handle that names no block.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the offset {offset} with {length} bytes lies outside the plugin's Extism memory")]
+pub(crate) struct OutOfRange {
+    offset: u64,
+    length: u64,
+}
+
+/// The shared memory of one call.
+pub(crate) struct Memory {
+    bytes: Vec<u8>,
+    /// In the order of their offsets.
+    blocks: Vec<Block>,
+    /// Capacity and index of every freed block.
+    freed: BTreeSet<(usize, usize)>,
+}
+
+#[derive(Clone, Copy)]
+struct Block {
+    offset: usize,
+    capacity: usize,
+    length: usize,
+    live: bool,
+}
+
+impl Memory {
+    /// An empty memory with room for `capacity` bytes before it must grow.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(FIRST_OFFSET + capacity);
+        bytes.resize(FIRST_OFFSET, 0);
+        Self {
+            bytes,
+            blocks: Vec::with_capacity(8),
+            freed: BTreeSet::new(),
+        }
+    }
+
+    /// How many bytes a block of this length adds, if no freed one fits.
+    pub(crate) fn growth_for(&self, length: usize) -> usize {
+        if self.find_freed(length).is_some() {
+            0
+        } else {
+            length.saturating_add(ALIGNMENT)
+        }
+    }
+
+    /// Bytes in use, freed blocks included.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A new block of zeros; 0 for a length of 0.
+    pub(crate) fn alloc(&mut self, length: usize) -> u64 {
+        if length == 0 {
+            return 0;
+        }
+        if let Some((capacity, index)) = self.find_freed(length) {
+            self.freed.remove(&(capacity, index));
+            let block = &mut self.blocks[index];
+            block.length = length;
+            block.live = true;
+            self.bytes[block.offset..block.offset + length].fill(0);
+            return block.offset as u64;
+        }
+        let offset = self.bytes.len().next_multiple_of(ALIGNMENT);
+        self.bytes.resize(offset + length, 0);
+        self.blocks.push(Block {
+            offset,
+            capacity: length,
+            length,
+            live: true,
+        });
+        offset as u64
+    }
+
+    /// A new block with these bytes; 0 for none.
+    pub(crate) fn alloc_bytes(&mut self, bytes: &[u8]) -> u64 {
+        let handle = self.alloc(bytes.len());
+        if let Ok(target) = self.range_mut(handle, bytes.len() as u64) {
+            target.copy_from_slice(bytes);
+        }
+        handle
+    }
+
+    /// Gives a block back. No block at an offset inside the memory is not an error: guests free
+    /// what the host may have freed.
+    pub(crate) fn free(&mut self, handle: u64) -> Result<(), OutOfRange> {
+        if handle == 0 {
+            return Ok(());
+        }
+        self.range(handle, 0)?;
+        if let Some(index) = self.find(handle) {
+            let block = &mut self.blocks[index];
+            block.live = false;
+            self.freed.insert((block.capacity, index));
+        }
+        Ok(())
+    }
+
+    /// Length of the block in bytes; 0 for handle 0 and for an offset where no block begins.
+    pub(crate) fn length(&self, handle: u64) -> Result<u64, OutOfRange> {
+        if handle == 0 {
+            return Ok(0);
+        }
+        self.range(handle, 0)?;
+        Ok(self.find(handle).map_or(0, |index| self.blocks[index].length as u64))
+    }
+
+    /// The bytes of the block that begins here.
+    pub(crate) fn block(&self, handle: u64) -> Result<&[u8], OutOfRange> {
+        let index = self.find(handle).ok_or(OutOfRange {
+            offset: handle,
+            length: 0,
+        })?;
+        let block = self.blocks[index];
+        Ok(&self.bytes[block.offset..block.offset + block.length])
+    }
+
+    /// The bytes at an offset, whichever blocks they belong to.
+    pub(crate) fn range(&self, offset: u64, length: u64) -> Result<&[u8], OutOfRange> {
+        let range = self.checked(offset, length)?;
+        Ok(&self.bytes[range])
+    }
+
+    /// Reads `N` bytes.
+    pub(crate) fn load<const N: usize>(&self, offset: u64) -> Result<[u8; N], OutOfRange> {
+        let mut value = [0; N];
+        value.copy_from_slice(self.range(offset, N as u64)?);
+        Ok(value)
+    }
+
+    /// Writes `N` bytes.
+    pub(crate) fn store<const N: usize>(&mut self, offset: u64, value: [u8; N]) -> Result<(), OutOfRange> {
+        self.range_mut(offset, N as u64)?.copy_from_slice(&value);
+        Ok(())
+    }
+
+    fn range_mut(&mut self, offset: u64, length: u64) -> Result<&mut [u8], OutOfRange> {
+        let range = self.checked(offset, length)?;
+        Ok(&mut self.bytes[range])
+    }
+
+    fn checked(&self, offset: u64, length: u64) -> Result<std::ops::Range<usize>, OutOfRange> {
+        let end = offset.checked_add(length);
+        match end {
+            Some(end) if offset >= FIRST_OFFSET as u64 && end <= self.bytes.len() as u64 => {
+                // Both fit: they are at most the length of a vector.
+                Ok(offset as usize..end as usize)
+            }
+            _ => Err(OutOfRange { offset, length }),
+        }
+    }
+
+    fn find(&self, handle: u64) -> Option<usize> {
+        let index = self
+            .blocks
+            .binary_search_by_key(&handle, |block| block.offset as u64)
+            .ok()?;
+        self.blocks[index].live.then_some(index)
+    }
+
+    fn find_freed(&self, length: usize) -> Option<(usize, usize)> {
+        self.freed.range((length, 0)..).next().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_by_their_offset_alone() {
+        let mut memory = Memory::with_capacity(64);
+        let a = memory.alloc_bytes(b"alpha");
+        let b = memory.alloc_bytes(b"be");
+        assert_eq!(memory.block(a), Ok(&b"alpha"[..]));
+        assert_eq!(memory.length(b), Ok(2));
+        assert_eq!(memory.length(a + 1), Ok(0), "inside a block is no handle");
+        assert!(memory.block(a + 1).is_err());
+        assert_eq!(memory.load::<1>(a + 4), Ok([b'a']));
+    }
+
+    #[test]
+    fn zero_and_out_of_range_are_refused() {
+        let mut memory = Memory::with_capacity(64);
+        let a = memory.alloc(8);
+        assert_eq!(memory.length(0), Ok(0));
+        assert_eq!(memory.free(0), Ok(()));
+        assert!(memory.load::<1>(0).is_err());
+        assert!(memory.load::<8>(a + 1).is_err(), "the last byte lies outside");
+        assert!(memory.store(u64::MAX, [0; 8]).is_err(), "no wrap-around");
+        assert!(memory.length(a + 4096).is_err());
+        assert!(memory.free(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn freed_blocks_are_taken_again_and_zeroed() {
+        let mut memory = Memory::with_capacity(64);
+        let first = memory.alloc_bytes(b"secret!!");
+        memory.free(first).unwrap();
+        memory.free(first).unwrap();
+        let size = memory.size();
+        for _ in 0..1000 {
+            let handle = memory.alloc(5);
+            assert_eq!(handle, first);
+            assert_eq!(memory.block(handle), Ok(&[0; 5][..]));
+            memory.free(handle).unwrap();
+        }
+        assert_eq!(memory.size(), size);
+        assert_eq!(memory.alloc(0), 0);
+    }
+}

@@ -1,0 +1,259 @@
+//! The state of one call, and what is the same for every call of a plugin.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use tracing::Level;
+use wasmtime::ResourceLimiter;
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+use crate::error::{Error, Result};
+use crate::extism::memory::Memory;
+use crate::limits::Limits;
+use crate::outbound_http::{Outbound, ResponseHead};
+use crate::permissions::Permissions;
+use crate::wasi;
+
+/// Longest message of a plugin that reaches the log, in bytes; the rest is cut.
+pub(crate) const LOG_MESSAGE_MAX_BYTES: usize = 4096;
+/// Most elements that the tables of one instance may hold: the pool's slots have this size.
+pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
+/// Bytes beyond its input that a call's memory has room for before it grows.
+const SPARE_BYTES: usize = 1024;
+
+/// What every call of one plugin shares.
+pub(crate) struct Context {
+    /// The plugin's name, for the log.
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) permissions: Permissions,
+    /// What `config_get` answers.
+    pub(crate) config: BTreeMap<String, String>,
+    /// Made at the first request, so that a plugin that never asks costs nothing.
+    outbound: OnceLock<Result<Outbound, String>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        name: String,
+        limits: Limits,
+        permissions: Permissions,
+        config: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            name,
+            limits,
+            permissions,
+            config,
+            outbound: OnceLock::new(),
+        }
+    }
+
+    /// The HTTP client that knows this plugin's permissions.
+    pub(crate) fn outbound(&self) -> Result<&Outbound> {
+        self.outbound
+            .get_or_init(|| Outbound::new(self.permissions.clone(), self.limits.http_response))
+            .as_ref()
+            .map_err(|reason| Error::Http {
+                reason: reason.clone(),
+            })
+    }
+
+    /// Writes a message of the plugin to the log, cut at [`LOG_MESSAGE_MAX_BYTES`].
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        let end = message.floor_char_boundary(LOG_MESSAGE_MAX_BYTES);
+        let (plugin, message) = (self.name.as_str(), &message[..end]);
+        match level {
+            Level::ERROR => tracing::error!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::WARN => tracing::warn!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::INFO => tracing::info!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::DEBUG => tracing::debug!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::TRACE => tracing::trace!(target: "wasimancer::plugin", plugin, "{message}"),
+        }
+    }
+}
+
+/// A stretch of a call's memory.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Span {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// The state of one call. Nothing of it outlives the call.
+pub(crate) struct Host {
+    pub(crate) context: Arc<Context>,
+    pub(crate) memory: Memory,
+    pub(crate) input: Span,
+    output: Span,
+    /// Handle of the error message; 0 for none.
+    pub(crate) error: u64,
+    pub(crate) variables: HashMap<String, Vec<u8>>,
+    /// Status and headers of the last HTTP response.
+    pub(crate) response: Option<ResponseHead>,
+    /// Bytes of the values of all variables.
+    variable_bytes: usize,
+    /// Bytes of all linear memories.
+    linear_bytes: usize,
+    /// Made at the guest's first WASI call.
+    wasi: Option<WasiP1Ctx>,
+}
+
+impl Host {
+    /// The state of a call with this input, which the caller has held against its limit.
+    pub(crate) fn new(context: Arc<Context>, input: &[u8]) -> Self {
+        let mut memory = Memory::with_capacity(input.len() + SPARE_BYTES);
+        let offset = memory.alloc_bytes(input);
+        Self {
+            context,
+            memory,
+            input: Span {
+                offset,
+                length: input.len() as u64,
+            },
+            output: Span::default(),
+            error: 0,
+            variables: HashMap::new(),
+            response: None,
+            variable_bytes: 0,
+            linear_bytes: 0,
+            wasi: None,
+        }
+    }
+
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        let context = &self.context;
+        self.wasi.get_or_insert_with(|| wasi::context(context))
+    }
+
+    /// A new block of this many bytes, within the memory limit.
+    pub(crate) fn alloc(&mut self, length: u64) -> Result<u64> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.check_memory(self.memory.growth_for(length))?;
+        Ok(self.memory.alloc(length))
+    }
+
+    /// A new block with these bytes, within the memory limit.
+    pub(crate) fn new_block(&mut self, bytes: &[u8]) -> Result<u64, wasmtime::Error> {
+        self.check_memory(self.memory.growth_for(bytes.len()))?;
+        Ok(self.memory.alloc_bytes(bytes))
+    }
+
+    /// The text of a block; invalid UTF-8 becomes U+FFFD.
+    pub(crate) fn text(&self, handle: u64) -> Result<String> {
+        Ok(String::from_utf8_lossy(self.memory.block(handle)?).into_owned())
+    }
+
+    /// Reads from the input at an index of its own.
+    pub(crate) fn input_bytes<const N: usize>(&self, index: u64) -> Result<[u8; N]> {
+        let end = index.checked_add(N as u64);
+        if end.is_none_or(|end| end > self.input.length) {
+            return Err(Error::Trap {
+                reason: format!(
+                    "the index {index} with {N} bytes lies outside the input of {} bytes",
+                    self.input.length
+                ),
+            });
+        }
+        Ok(self.memory.load(self.input.offset + index)?)
+    }
+
+    /// Remembers where the output lies; a later call replaces an earlier one.
+    pub(crate) fn set_output(&mut self, offset: u64, length: u64) -> Result<(), wasmtime::Error> {
+        let limit = self.context.limits.output;
+        if length > limit {
+            return Err(Error::OutputTooLarge {
+                size: length,
+                limit,
+            }
+            .into());
+        }
+        if length > 0 {
+            self.memory.range(offset, length)?;
+        }
+        self.output = Span { offset, length };
+        Ok(())
+    }
+
+    /// The output, empty where none was set.
+    pub(crate) fn output(&self) -> &[u8] {
+        self.memory
+            .range(self.output.offset, self.output.length)
+            .unwrap_or_default()
+    }
+
+    /// The message left with `error_set`.
+    pub(crate) fn error_message(&self) -> Option<String> {
+        (self.error != 0).then(|| self.text(self.error).unwrap_or_default())
+    }
+
+    /// Sets a variable to the bytes of a block; a value of 0 removes it.
+    pub(crate) fn set_variable(&mut self, key: u64, value: u64) -> Result<(), wasmtime::Error> {
+        let key = self.text(key)?;
+        if let Some(old) = self.variables.remove(&key) {
+            self.variable_bytes -= old.len() + key.len();
+        }
+        if value != 0 {
+            let value = self.memory.block(value)?.to_vec();
+            let size = value.len() + key.len();
+            self.check_memory(size)?;
+            self.variable_bytes += size;
+            self.variables.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Frees all blocks and forgets input, output and error.
+    pub(crate) fn reset(&mut self) {
+        self.memory = Memory::with_capacity(SPARE_BYTES);
+        self.input = Span::default();
+        self.output = Span::default();
+        self.error = 0;
+    }
+
+    fn check_memory(&self, more: usize) -> Result<()> {
+        let limit = self.context.limits.memory;
+        let used = self.linear_bytes + self.memory.size() + self.variable_bytes;
+        if used.saturating_add(more) as u64 > limit {
+            return Err(Error::MemoryLimit { limit });
+        }
+        Ok(())
+    }
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // Beyond the module's own maximum, growing fails as the module expects.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.check_memory(desired - current)?;
+        self.linear_bytes += desired - current;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) && desired <= TABLE_MAX_ELEMENTS {
+            return Ok(false);
+        }
+        if desired > TABLE_MAX_ELEMENTS {
+            let limit = (TABLE_MAX_ELEMENTS * size_of::<usize>()) as u64;
+            return Err(Error::MemoryLimit { limit }.into());
+        }
+        Ok(true)
+    }
+}

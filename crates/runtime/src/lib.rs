@@ -1,0 +1,25 @@
+//! Runs one exported function of a WebAssembly plugin, safely.
+//!
+//! The crate promises that every call starts from a fresh instance, that it ends at its own
+//! deadline and within its own limits whatever the guest does, and that nothing of one call is
+//! seen by another. It serves the Extism host ABI and WASI preview 1, denies everything that a
+//! plugin's definition does not grant, and knows nothing of MCP, HTTP servers or YAML.
+
+mod cache;
+mod call;
+mod compile;
+mod engine;
+mod error;
+mod extism;
+mod host;
+mod limits;
+mod outbound_http;
+mod permissions;
+mod wasi;
+
+pub use call::Function;
+pub use compile::{Digest, Import, Inspection, Plugin, PluginSpec};
+pub use engine::{Allocation, EngineOptions, Runtime};
+pub use error::{Error, Result};
+pub use limits::{Limits, LimitsOverride, UnitError, parse_duration, parse_size};
+pub use permissions::{HostRule, HostRuleError, Permissions};

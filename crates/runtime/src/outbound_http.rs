@@ -1,0 +1,272 @@
+//! HTTP requests of guests: only to hosts that are named, only to addresses that are allowed.
+//!
+//! The address is checked after resolution, on the very addresses that the connection then uses,
+//! and every hop of a redirect is checked like a request of its own.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use reqwest::{Method, Url, redirect};
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::permissions::Permissions;
+
+/// Most redirects that one request follows.
+const REDIRECTS_MAX: usize = 5;
+/// Time to connect, name resolution and TLS included; the call's own deadline may be nearer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept for the plugin's next call.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Headers that belong to the connection, not to the guest.
+const RESERVED_HEADERS: [HeaderName; 6] = [HOST, CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE];
+
+/// A request as the guest describes it, in the JSON of the Extism ABI.
+#[derive(Deserialize)]
+struct Wanted {
+    url: String,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// A checked request, without its body.
+pub(crate) struct Request {
+    url: Url,
+    method: Method,
+    headers: HeaderMap,
+}
+
+impl Request {
+    /// Reads the guest's description: `{"url": …, "method": …, "headers": {…}}`.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self> {
+        let failed = |reason: String| Error::Http { reason };
+        let wanted: Wanted = serde_json::from_slice(json)
+            .map_err(|error| failed(format!("the description of the request is malformed: {error}")))?;
+        let url = Url::parse(&wanted.url)
+            .map_err(|error| failed(format!("the URL is malformed: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(failed(format!("the scheme `{}` is neither http nor https", url.scheme())));
+        }
+        let method = wanted.method.filter(|method| !method.is_empty());
+        let method = method.map_or(Ok(Method::GET), |method| {
+            Method::from_bytes(method.to_uppercase().as_bytes())
+                .map_err(|_| failed("the method is no HTTP method".to_owned()))
+        })?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in wanted.headers.unwrap_or_default() {
+            let Some(value) = value else { continue };
+            let header = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| failed(format!("`{name}` is no header name")))?;
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| failed(format!("the value of the header `{name}` is not allowed")))?;
+            if !RESERVED_HEADERS.contains(&header) {
+                headers.append(header, value);
+            }
+        }
+        Ok(Self { url, method, headers })
+    }
+}
+
+/// Status and headers of a response.
+pub(crate) struct ResponseHead {
+    pub(crate) status: u16,
+    /// A JSON object of the header names in lower case and their values.
+    pub(crate) headers_json: String,
+}
+
+/// A whole response.
+pub(crate) struct Response {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The HTTP client of one plugin.
+pub(crate) struct Outbound {
+    client: reqwest::Client,
+    permissions: Arc<Permissions>,
+    response_max_bytes: u64,
+}
+
+impl Outbound {
+    pub(crate) fn new(permissions: Permissions, response_max_bytes: u64) -> Result<Self, String> {
+        let permissions = Arc::new(permissions);
+        let hop = permissions.clone();
+        let client = reqwest::Client::builder()
+            // A proxy would resolve names itself, out of reach of the address check.
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .dns_resolver(Arc::new(CheckedResolver(permissions.clone())))
+            .redirect(redirect::Policy::custom(move |attempt| {
+                if attempt.previous().len() > REDIRECTS_MAX {
+                    return attempt.error(format!("more than {REDIRECTS_MAX} redirects"));
+                }
+                match check_url(&hop, attempt.url()) {
+                    Ok(()) => attempt.follow(),
+                    Err(denied) => attempt.error(denied),
+                }
+            }))
+            .build()
+            .map_err(|error| format!("no client could be made: {}", innermost(&error)))?;
+        Ok(Self {
+            client,
+            permissions,
+            response_max_bytes,
+        })
+    }
+
+    /// Sends a request and reads the whole response within its limit.
+    pub(crate) async fn send(&self, request: Request, body: Option<Vec<u8>>) -> Result<Response> {
+        check_url(&self.permissions, &request.url)?;
+        let mut builder = self.client.request(request.method, request.url).headers(request.headers);
+        if let Some(body) = body {
+            builder = builder.body(body);
+        }
+        let mut response = builder.send().await.map_err(into_error)?;
+        let head = ResponseHead {
+            status: response.status().as_u16(),
+            headers_json: headers_json(response.headers()),
+        };
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(into_error)? {
+            if (body.len() + chunk.len()) as u64 > self.response_max_bytes {
+                return Err(Error::Http {
+                    reason: format!("the response has more than {} bytes", self.response_max_bytes),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response { head, body })
+    }
+}
+
+/// Whether a URL's host is named; an address in a URL is never resolved, so it is checked here.
+fn check_url(permissions: &Permissions, url: &Url) -> Result<()> {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    if permissions.names_host(host, port) {
+        return Ok(());
+    }
+    Err(Error::DeniedHost {
+        host: host.to_owned(),
+        reason: "name it in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS",
+    })
+}
+
+/// Resolves a name and keeps the addresses that the plugin may reach.
+struct CheckedResolver(Arc<Permissions>);
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let permissions = self.0.clone();
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let all: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let found = all.first().map(SocketAddr::ip);
+            let allowed: Vec<SocketAddr> = all
+                .into_iter()
+                .filter(|address| permissions.allows_address(&host, address.ip()))
+                .collect();
+            match found {
+                Some(address) if allowed.is_empty() => Err(denied_address(&host, address).into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+fn denied_address(host: &str, address: IpAddr) -> Error {
+    Error::DeniedHost {
+        host: format!("{host} ({address})"),
+        reason: "the address is not public; name the address itself in permissions.network",
+    }
+}
+
+/// Finds this crate's own error inside the client's, or says what failed innermost. The URL is
+/// left out, since it may carry a secret.
+fn into_error(error: reqwest::Error) -> Error {
+    let mut source: Option<&(dyn StdError + 'static)> = Some(&error);
+    while let Some(current) = source {
+        if let Some(Error::DeniedHost { host, reason }) = current.downcast_ref::<Error>() {
+            return Error::DeniedHost {
+                host: host.clone(),
+                reason,
+            };
+        }
+        source = current.source();
+    }
+    Error::Http {
+        reason: innermost(&error.without_url()),
+    }
+}
+
+fn innermost(error: &dyn StdError) -> String {
+    let mut innermost: &dyn StdError = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn headers_json(headers: &HeaderMap) -> String {
+    let mut all: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        all.entry(name.as_str())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    serde_json::to_string(&all).unwrap_or_else(|_| "{}".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_absent_fields_mean_none() {
+        for json in [
+            r#"{"url":"https://example.com/"}"#,
+            r#"{"url":"https://example.com/","headers":null,"method":null}"#,
+            r#"{"url":"https://example.com/","headers":{"x-a":null},"method":""}"#,
+        ] {
+            let request = Request::parse(json.as_bytes()).expect(json);
+            assert_eq!(request.method, Method::GET);
+            assert!(request.headers.is_empty());
+        }
+    }
+
+    #[test]
+    fn headers_of_the_connection_are_not_the_guests() {
+        let json = r#"{"url":"http://a.com","method":"post","headers":{"Host":"b.com","X-Key":"1"}}"#;
+        let request = Request::parse(json.as_bytes()).unwrap();
+        assert_eq!(request.method, Method::POST);
+        assert_eq!(request.headers.len(), 1);
+    }
+
+    #[test]
+    fn malformed_requests_are_refused() {
+        for json in [
+            "{}",
+            "not json",
+            r#"{"url":"file:///etc/passwd"}"#,
+            r#"{"url":"/relative"}"#,
+            r#"{"url":"http://a.com","method":"BAD METHOD"}"#,
+            r#"{"url":"http://a.com","headers":{"bad name":"x"}}"#,
+            r#"{"url":"http://a.com","headers":{"x":"a\r\nb: c"}}"#,
+        ] {
+            assert!(Request::parse(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+;; A module that changes everything of itself that it can change, and says what it found.
+
+(type $answer (func (result i64)))
+(func $one (type $answer) (i64.const 1))
+(func $two (type $answer) (i64.const 2))
+(table $table 1 2 funcref)
+(elem (table $table) (i32.const 0) func $one)
+(elem $spare func $two)
+(data (i32.const 0) "pristine")
+(data $passive "passive!")
+(global $count (mut i64) (i64.const 0))
+
+(func (export "found")
+  (call $push (global.get $count))
+  (call $push (i64.load (i32.const 0)))
+  (call $push (i64.extend_i32_u (memory.size)))
+  (call $push (call_indirect $table (type $answer) (i32.const 0)))
+  (call $push (i64.extend_i32_u (table.size $table)))
+  (call $results))
+
+(func $change
+  (global.set $count (i64.add (global.get $count) (i64.const 1)))
+  (drop (memory.grow (i32.const 3)))
+  (memory.fill (i32.const 0) (i32.const 0x2a) (i32.const 32768))
+  (memory.fill (i32.const 65536) (i32.const 0x2a) (i32.const 196608))
+  (memory.init $passive (i32.const 8) (i32.const 0) (i32.const 8))
+  (data.drop $passive)
+  (drop (table.grow $table (ref.null func) (i32.const 1)))
+  (table.init $table $spare (i32.const 0) (i32.const 0) (i32.const 1))
+  (elem.drop $spare))
+
+(func (export "count")
+  (call $change)
+  (call $number (global.get $count)))
+(func (export "count_and_trap")
+  (call $change)
+  (unreachable))
+;; Zero, unless a page that an earlier call wrote is handed out again as it was.
+(func (export "grown_memory")
+  (local $at i32)
+  (local $sum i64)
+  (drop (memory.grow (i32.const 3)))
+  (local.set $at (i32.const 65536))
+  (loop $next
+    (local.set $sum (i64.or (local.get $sum) (i64.load (local.get $at))))
+    (local.set $at (i32.add (local.get $at) (i32.const 8)))
+    (br_if $next (i32.lt_u (local.get $at) (i32.const 262144))))
+  (call $number (local.get $sum)))

@@ -1,0 +1,3 @@
+module roll-dice
+
+go 1.24

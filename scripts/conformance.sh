@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Runs the public MCP conformance suite against a server that serves the home `conformance/`, once per revision.
+#
+#   scripts/conformance.sh PATH_OF_THE_BINARY    starts the server on a free port and stops it at the end
+#   scripts/conformance.sh http://127.0.0.1:PORT/mcp    uses the server that runs there, without authentication
+#
+# Succeeds when each failure is in conformance/expected-failures.yml and each entry there fails. The complete output of
+# a run is kept in target/conformance/. Needs npm, and fetches the suite, and Node 22 where `node` is older, once.
+set -euo pipefail
+
+suite_version=0.2.0-alpha.12
+revisions=(2026-07-28 2025-11-25)
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools=$root/target/tools/npm
+logs=$root/target/conformance
+expected=$root/conformance/expected-failures.yml
+
+die() {
+  echo "conformance: $*" >&2
+  exit 1
+}
+
+[ $# -eq 1 ] || die "usage: ${0##*/} PATH_OF_THE_BINARY | URL_OF_THE_ENDPOINT"
+
+server_pid=
+stop_server() {
+  [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
+}
+trap stop_server EXIT
+
+# Sets `node` to a Node that is new enough for the suite, and sees that the suite is installed.
+install_suite() {
+  local packages="\"@modelcontextprotocol/conformance\": \"$suite_version\"" manifest
+  node=$(command -v node || true)
+  if [ -z "$node" ] || [ "$("$node" -p 'process.versions.node.split(".")[0]')" -lt 22 ]; then
+    packages="$packages, \"node\": \"22\""
+    node=$tools/node_modules/.bin/node
+  fi
+  # The package `node` fetches its executable in an install script, which newer releases of npm want to see allowed.
+  manifest="{\"private\": true, \"allowScripts\": {\"node\": true}, \"dependencies\": {$packages}}"
+  if [ -x "$node" ] && [ -f "$tools/installed.json" ] && [ "$(cat "$tools/installed.json")" = "$manifest" ]; then
+    return
+  fi
+  rm -rf "$tools"
+  mkdir -p "$tools"
+  echo "$manifest" >"$tools/package.json"
+  (cd "$tools" && npm install --no-audit --no-fund --loglevel=error) || die "npm could not install the suite"
+  [ -x "$node" ] || die "npm installed the package node, but not its executable"
+  echo "$manifest" >"$tools/installed.json"
+}
+
+# Starts the binary $1 and sets `url` to the endpoint that it announces.
+start_server() {
+  local binary=$1 tries
+  [ -x "$binary" ] || die "$binary is not an executable file"
+  WASIMANCER_AUTHENTICATION_TOKEN=NO_AUTHENTICATION "$binary" serve --home "$root/conformance" --http-port 0 \
+    >"$logs/server.stdout" 2>"$logs/server.stderr" &
+  server_pid=$!
+  for ((tries = 0; tries < 300; tries++)); do
+    url=$(sed -n 's|.*listening on \(http://[^[:space:]]*/mcp\).*|\1|p;' "$logs/server.stdout")
+    [ -z "$url" ] || return 0
+    kill -0 "$server_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  cat "$logs/server.stderr" >&2
+  die "the server announced no endpoint"
+}
+
+# Judges the output $2 of the suite's run of revision $1: prints a line of sums and what was not expected, fails if
+# there is anything. The suite judges what the revision requires. What it only reports is judged here, by the entries
+# of the expected failures that name a whole scenario.
+judge() {
+  awk -v revision="$1" '
+    NR == FNR { if ($1 == "-") listed[$2] = 1; next }
+    /=== SUMMARY ===/ { summary = 1 }
+    !summary { next }
+    /^(✓|✗) .*: [0-9]+ passed, [0-9]+ failed$/ { sub(/:$/, "", $2); scenarios[++count] = $2; failing[$2] = ($1 == "✗"); next }
+    /Expected failures \(in baseline\)/ { verdict = "expected" }
+    /Stale baseline entries/ { verdict = "stale" }
+    /Unexpected failures \(not in baseline\)/ { verdict = "unexpected" }
+    /^  (~|✓|✗) / {
+      scenario = $2
+      sub(/:.*/, "", scenario)
+      required[scenario] = 1
+      if (verdict == "expected") expected[scenario] = 1
+      else { wrong[scenario] = 1; complaints = complaints "  " verdict ": " $2 "\n" }
+    }
+    END {
+      for (i = 1; i <= count; i++) {
+        scenario = scenarios[i]
+        if (!(scenario in required)) {
+          if (failing[scenario] && scenario in listed) expected[scenario] = 1
+          else if (failing[scenario] || scenario in listed) {
+            wrong[scenario] = 1
+            complaints = complaints "  " (failing[scenario] ? "unexpected: " : "stale: ") scenario "\n"
+          }
+        }
+        if (scenario in wrong) wrongs++
+        else if (scenario in expected) expecteds++
+        else passed++
+      }
+      printf "%s: %d scenarios, %d passed, %d failed as expected, %d not as expected\n%s", revision, count, passed, expecteds, wrongs, complaints
+      exit (!count || wrongs > 0)
+    }' "$expected" "$2"
+}
+
+mkdir -p "$logs"
+install_suite
+case $1 in
+  http://* | https://*) url=$1 ;;
+  *) start_server "$1" ;;
+esac
+
+failed=
+for revision in "${revisions[@]}"; do
+  log=$logs/$revision.log
+  suite_failed=
+  "$node" "$tools/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" \
+    --requirements "$revision" --expected-failures "$expected" >"$log" 2>&1 || suite_failed=1
+  if ! judge "$revision" "$log" || [ -n "$suite_failed" ]; then
+    failed=1
+    echo "  in full: target/conformance/$revision.log"
+  fi
+done
+[ -z "$failed" ]
