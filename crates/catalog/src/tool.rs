@@ -1,10 +1,9 @@
 //! A tool: a function of a plugin with its schema, ready to be called.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jsonschema::Validator;
-use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_runtime::Function;
@@ -134,12 +133,12 @@ impl Tool {
             return Err(invalid(&"they are no object"));
         }
         schema::check_arguments(&self.validator, &value, &self.name, &self.expected)?;
-        let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| invalid(&error))?;
-        Ok(self.ordered(&fields))
+        let given = serde_json::from_str(text).map_err(|error| invalid(&error))?;
+        Ok(self.ordered(given))
     }
 
-    fn ordered(&self, fields: &Fields<'_>) -> Vec<u8> {
-        let size: usize = fields.0.iter().map(|(key, raw)| key.len() + raw.get().len() + 4).sum();
+    fn ordered(&self, mut given: BTreeMap<String, &RawValue>) -> Vec<u8> {
+        let size: usize = given.iter().map(|(key, raw)| key.len() + raw.get().len() + 4).sum();
         let mut input = Vec::with_capacity(size + 2);
         input.push(b'{');
         let mut push = |name: &str, json: &str| {
@@ -151,20 +150,16 @@ impl Tool {
             input.extend_from_slice(json.as_bytes());
         };
         for name in &self.order {
-            let given = fields.0.iter().rfind(|(key, _)| key == name);
             let default = || self.defaults.iter().find(|(key, _)| key == name);
-            if let Some((_, raw)) = given {
+            if let Some(raw) = given.remove(name) {
                 push(name, raw.get());
             } else if let Some((_, json)) = default() {
                 push(name, json);
             }
         }
-        // What a whole schema allows beyond its properties follows in the caller's order.
-        for (index, (key, raw)) in fields.0.iter().enumerate() {
-            let repeated = fields.0[index + 1..].iter().any(|(later, _)| later == key);
-            if !repeated && !self.order.contains(key) {
-                push(key, raw.get());
-            }
+        // What a whole schema allows beyond its properties follows in alphabetical order.
+        for (name, raw) in given {
+            push(&name, raw.get());
         }
         input.push(b'}');
         input
@@ -196,31 +191,6 @@ impl FunctionDefinition {
         self.input_schema
             .clone()
             .unwrap_or_else(|| schema::of_arguments(&self.arguments))
-    }
-}
-
-/// The fields of a JSON object, in their order, with their values as they are written.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(entry) = map.next_entry::<String, &'de RawValue>()? {
-                    fields.push(entry);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 

@@ -1,1 +1,24 @@
+//! The Model Context Protocol over Streamable HTTP, in both of its eras, on one endpoint.
+//!
+//! The crate promises that each request is served by the revision that it declares: 2026-07-28
+//! statelessly, 2025-11-25 and before with or without `initialize`. Protocol types are its own,
+//! small and borrowed; what exists as bytes is passed on as bytes. It knows nothing of REST, YAML
+//! or WebAssembly.
 
+mod content;
+mod era;
+mod error;
+mod guard;
+mod headers;
+mod http;
+mod jsonrpc;
+mod origin;
+mod service;
+mod sessions;
+mod wire_2025_11_25;
+mod wire_2026_07_28;
+
+pub use crate::http::{Options, router};
+pub use era::SUPPORTED_VERSIONS;
+pub use guard::guard;
+pub use origin::{AllowedNames, AllowedNamesError};

@@ -1,10 +1,11 @@
 //! One call: a fresh instance, limits armed, the export called, its ending classified.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 
 use crate::compile::{Export, Plugin, Shape};
@@ -14,6 +15,8 @@ use crate::host::Host;
 
 /// Ticks of the epoch that a guest runs before it yields.
 const EPOCH_YIELD_TICKS: u64 = 1;
+/// Stands for longer timeouts, which the clock could not add up.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
 #[derive(Clone)]
@@ -51,10 +54,15 @@ impl Function {
             let limit = limits.input.min(limits.memory);
             return Err(Error::InputTooLarge { size, limit });
         }
-        let deadline = Instant::now() + limits.timeout;
+        let deadline = Instant::now() + limits.timeout.min(TIMEOUT_MAX);
         let Ok(_permits) = timeout_at(deadline, self.permits()).await else {
             return Err(self.busy());
         };
+        // A place that comes too late is passed on, or each of many calls that waited in vain
+        // would still run until its first yield.
+        if Instant::now() >= deadline {
+            return Err(self.busy());
+        }
         match timeout_at(deadline, self.run(input)).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::TimeLimit { limit: limits.timeout }),
@@ -75,13 +83,16 @@ impl Function {
         let engine = plugin.instance.module().engine();
         let mut store = Store::new(engine, Host::new(plugin.context.clone(), input));
         store.limiter(|host| host);
-        store.epoch_deadline_async_yield_and_update(EPOCH_YIELD_TICKS);
+        // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
+        // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.
+        store.epoch_deadline_callback(|_| {
+            Ok(UpdateDeadline::YieldCustom(EPOCH_YIELD_TICKS, Box::pin(tokio::task::yield_now())))
+        });
         store.set_epoch_deadline(EPOCH_YIELD_TICKS);
         let ended = self.enter(&mut store).await;
         let host = store.data();
         match ended {
-            Ok(0) => Ok(host.output().to_vec()),
-            Ok(code) => Err(host.error_message().map_or(Error::NonZero { code }, |message| Error::Plugin { message })),
+            Ok(code) => finished(code, host),
             Err(error) => self.ending(&error, host),
         }
     }
@@ -90,8 +101,8 @@ impl Function {
     async fn enter(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
         let plugin = &self.plugin.0;
         let instance = plugin.instance.instantiate_async(&mut *store).await?;
-        if let Some(initializer) = plugin.initializer {
-            call_export(store, instance, initializer).await?;
+        for initializer in &plugin.initializers {
+            call_export(store, instance, *initializer).await?;
         }
         call_export(store, instance, self.export).await
     }
@@ -99,19 +110,18 @@ impl Function {
     /// What an error of the engine or of a host function means.
     fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<Vec<u8>> {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
-            return match (code, host.error_message()) {
-                (0, None) => Ok(host.output().to_vec()),
-                (_, Some(message)) => Err(Error::Plugin { message }),
-                (code, None) => Err(Error::NonZero { code: *code }),
-            };
+            return finished(*code, host);
         }
-        if let Some(known) = error.downcast_ref::<Error>() {
+        let known = error.downcast_ref::<Error>();
+        if let Some(known) = known && !matches!(known, Error::Trap { .. }) {
             return Err(known.clone());
         }
         if error.is::<PoolConcurrencyLimitError>() {
             return Err(self.busy());
         }
-        let reason = if let Some(trap) = error.downcast_ref::<Trap>() {
+        let reason = if let Some(Error::Trap { reason }) = known {
+            reason.clone()
+        } else if let Some(trap) = error.downcast_ref::<Trap>() {
             trap.to_string()
         } else if let Some(out_of_range) = error.downcast_ref::<OutOfRange>() {
             out_of_range.to_string()
@@ -133,6 +143,16 @@ impl Function {
 
     fn busy(&self) -> Error {
         Error::Busy { limit: self.plugin.limits().concurrency }
+    }
+}
+
+/// What a guest that ran to its end has left. As in Extism, a message is an error even where the
+/// code is 0: an export that returns nothing has no other way to fail.
+fn finished(code: i32, host: &Host) -> Result<Vec<u8>> {
+    match (code, host.error_message()) {
+        (_, Some(message)) => Err(Error::Plugin { message }),
+        (0, None) => Ok(host.output().to_vec()),
+        (code, None) => Err(Error::NonZero { code }),
     }
 }
 

@@ -16,9 +16,10 @@ use crate::host::{Context, Host};
 use crate::limits::Limits;
 use crate::permissions::Permissions;
 
-/// Exports that set up a reactor module; the first one that exists runs before the function.
-/// Source: the WASI reactor convention, LLVM's `__wasm_call_ctors`, and Haskell's `hs_init`.
-const INITIALIZERS: [&str; 3] = ["_initialize", "__wasm_call_ctors", HASKELL_INIT];
+/// Exports that set up a reactor module before the function runs: the first of each row that
+/// exists, row by row. `_initialize` calls the constructors itself; Haskell's run-time system
+/// begins after both. Source: the WASI reactor convention, LLVM's `__wasm_call_ctors`, and GHC.
+const INITIALIZERS: [&[&str]; 2] = [&["_initialize", "__wasm_call_ctors"], &[HASKELL_INIT]];
 const HASKELL_INIT: &str = "hs_init";
 /// The first bytes of a component: magic number, version 13, layer 1.
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -72,7 +73,7 @@ pub struct Plugin(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) instance: InstancePre<Host>,
-    pub(crate) initializer: Option<Export>,
+    pub(crate) initializers: Vec<Export>,
     pub(crate) context: Arc<Context>,
     /// One permit for each call that may run at once.
     pub(crate) permits: Semaphore,
@@ -109,7 +110,10 @@ impl Runtime {
         let module = self.module(spec.wasm, &digest)?;
         self.check_imports(&module)?;
         let needed = initial_memory(&module);
-        let limit = spec.limits.memory;
+        let mut limits = spec.limits;
+        // More than a slot holds cannot be had, so the calls are told the slot's size.
+        limits.memory = limits.memory.min(self.0.options.memory_max_bytes);
+        let limit = limits.memory;
         if needed > limit {
             return Err(Error::InitialMemory { needed, limit });
         }
@@ -120,16 +124,14 @@ impl Runtime {
             .map_err(|error| Error::InvalidModule {
                 reason: format!("{error:#}"),
             })?;
-        let initializer = INITIALIZERS
-            .iter()
-            .find_map(|name| initializer(&module, name));
+        let initializers = initializers(&module).map(|(_, export)| export).collect();
         let mut permissions = spec.permissions;
         permissions.network.extend(self.0.options.allowed_hosts.iter().cloned());
-        let concurrency = spec.limits.concurrency as usize;
+        let concurrency = limits.concurrency as usize;
         Ok(Plugin(Arc::new(Inner {
             instance,
-            initializer,
-            context: Arc::new(Context::new(spec.name.to_owned(), spec.limits, permissions, spec.config)),
+            initializers,
+            context: Arc::new(Context::new(spec.name.to_owned(), limits, permissions, spec.config)),
             permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
             runtime: self.clone(),
             digest,
@@ -149,9 +151,7 @@ impl Runtime {
             initial_memory_bytes: initial_memory(&module),
             functions: callable(&module),
             imports: self.imports(&module),
-            initializer: INITIALIZERS
-                .into_iter()
-                .find(|name| initializer(&module, name).is_some()),
+            initializers: initializers(&module).map(|(name, _)| name).collect(),
         })
     }
 
@@ -258,8 +258,8 @@ pub struct Inspection {
     pub functions: Vec<String>,
     /// What it imports.
     pub imports: Vec<Import>,
-    /// The export that runs before a function, where there is one.
-    pub initializer: Option<&'static str>,
+    /// The exports that run before a function, in their order.
+    pub initializers: Vec<&'static str>,
 }
 
 impl Inspection {
@@ -306,6 +306,13 @@ fn shape(ty: &FuncType) -> Option<Shape> {
     }
 }
 
+/// The exports that set this module up, in their order.
+fn initializers(module: &Module) -> impl Iterator<Item = (&'static str, Export)> {
+    INITIALIZERS
+        .iter()
+        .filter_map(|row| row.iter().find_map(|name| Some((*name, initializer(module, name)?))))
+}
+
 fn initializer(module: &Module, name: &str) -> Option<Export> {
     let ty = function_type(module, name)?;
     let two_integers = ty.params().len() == 2 && ty.params().all(|ty| matches!(ty, ValType::I32));
@@ -324,7 +331,7 @@ fn callable(module: &Module) -> Vec<String> {
         .exports()
         .filter(|export| matches!(export.ty(), ExternType::Func(ty) if shape(&ty).is_some()))
         .map(|export| export.name().to_owned())
-        .filter(|name| !INITIALIZERS.contains(&name.as_str()) && name != "_start")
+        .filter(|name| !INITIALIZERS.concat().contains(&name.as_str()) && name != "_start")
         .collect()
 }
 

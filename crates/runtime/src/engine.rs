@@ -133,7 +133,7 @@ fn engine(options: &EngineOptions) -> Result<(Engine, Allocation)> {
                 reason = %format!("{error:#}"),
                 "no pool of instances could be reserved; instances are mapped on demand, which makes calls slower"
             );
-            let engine = Engine::new(&config(options)).map_err(engine_error)?;
+            let engine = Engine::new(&on_demand(options)).map_err(engine_error)?;
             Ok((engine, Allocation::OnDemand))
         }
     }
@@ -155,14 +155,23 @@ fn config(options: &EngineOptions) -> Config {
     config
 }
 
+/// Address space is what lacks here, so a memory takes what it uses and moves when it grows.
+fn on_demand(options: &EngineOptions) -> Config {
+    let mut config = config(options);
+    config.memory_reservation(0).memory_reservation_for_growth(0);
+    config
+}
+
 fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
     let instances = options.instances_max;
     let memory_max_bytes = usize::try_from(options.memory_max_bytes).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
         .total_stacks(instances)
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
+        // As many for each instance as a module may define: slots cost address space alone, and a
+        // call that has its permit finds its slots.
+        .total_memories(instances.saturating_mul(MEMORIES_PER_MODULE))
+        .total_tables(instances.saturating_mul(TABLES_PER_MODULE))
         .max_memories_per_module(MEMORIES_PER_MODULE)
         .max_tables_per_module(TABLES_PER_MODULE)
         .max_core_instance_size(INSTANCE_MAX_BYTES)

@@ -32,7 +32,7 @@ fn add_memory(linker: &mut Linker<Host>) -> Result<()> {
         Ok(caller.data_mut().alloc(length)?)
     })?;
     linker.func_wrap(MODULE, "free", |mut caller: Caller<'_, Host>, handle: u64| {
-        Ok(caller.data_mut().memory.free(handle)?)
+        Ok(caller.data_mut().free(handle)?)
     })?;
     for name in ["length", "length_unsafe"] {
         linker.func_wrap(MODULE, name, |caller: Caller<'_, Host>, handle: u64| {

@@ -18,6 +18,9 @@ use crate::wasi;
 pub(crate) const LOG_MESSAGE_MAX_BYTES: usize = 4096;
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
 pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
+/// What a variable costs beyond the bytes of its name and value: its place in the map and the two
+/// allocations, rounded up.
+const VARIABLE_BYTES: usize = 128;
 /// Bytes beyond its input that a call's memory has room for before it grows.
 const SPARE_BYTES: usize = 1024;
 
@@ -91,7 +94,7 @@ pub(crate) struct Host {
     pub(crate) variables: HashMap<String, Vec<u8>>,
     /// Status and headers of the last HTTP response.
     pub(crate) response: Option<ResponseHead>,
-    /// Bytes of the values of all variables.
+    /// What all variables cost, in bytes.
     variable_bytes: usize,
     /// Bytes of all linear memories.
     linear_bytes: usize,
@@ -131,6 +134,15 @@ impl Host {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.check_memory(self.memory.growth_for(length))?;
         Ok(self.memory.alloc(length))
+    }
+
+    /// Gives a block back; the input ends with its block.
+    pub(crate) fn free(&mut self, handle: u64) -> Result<()> {
+        self.memory.free(handle)?;
+        if handle == self.input.offset {
+            self.input.length = 0;
+        }
+        Ok(())
     }
 
     /// A new block with these bytes, within the memory limit.
@@ -182,20 +194,21 @@ impl Host {
             .unwrap_or_default()
     }
 
-    /// The message left with `error_set`.
+    /// The message left with `error_set`; a block that is freed by now says nothing.
     pub(crate) fn error_message(&self) -> Option<String> {
-        (self.error != 0).then(|| self.text(self.error).unwrap_or_default())
+        let message = self.text(self.error).ok()?;
+        Some(message).filter(|message| !message.is_empty())
     }
 
     /// Sets a variable to the bytes of a block; a value of 0 removes it.
     pub(crate) fn set_variable(&mut self, key: u64, value: u64) -> Result<(), wasmtime::Error> {
         let key = self.text(key)?;
         if let Some(old) = self.variables.remove(&key) {
-            self.variable_bytes -= old.len() + key.len();
+            self.variable_bytes -= variable_bytes(&key, &old);
         }
         if value != 0 {
             let value = self.memory.block(value)?.to_vec();
-            let size = value.len() + key.len();
+            let size = variable_bytes(&key, &value);
             self.check_memory(size)?;
             self.variable_bytes += size;
             self.variables.insert(key, value);
@@ -219,6 +232,10 @@ impl Host {
         }
         Ok(())
     }
+}
+
+fn variable_bytes(key: &str, value: &[u8]) -> usize {
+    VARIABLE_BYTES + key.len() + value.len()
 }
 
 impl ResourceLimiter for Host {

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 const FIRST_OFFSET: usize = 16;
 /// Blocks begin at multiples of this, in bytes.
 const ALIGNMENT: usize = 8;
+/// What a block costs beyond its bytes: its entry in the list, and in the set once it is freed,
+/// rounded up. It counts, or a guest could make millions of blocks of one byte.
+const BLOCK_BYTES: usize = 64;
 
 /// An access that lies outside the call's memory, or a handle that names no block.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -52,13 +55,13 @@ impl Memory {
         if self.find_freed(length).is_some() {
             0
         } else {
-            length.saturating_add(ALIGNMENT)
+            length.saturating_add(ALIGNMENT + BLOCK_BYTES)
         }
     }
 
-    /// Bytes in use, freed blocks included.
+    /// What the memory costs in bytes, freed blocks included.
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.blocks.len() * BLOCK_BYTES
     }
 
     /// A new block of zeros; 0 for a length of 0.
@@ -100,7 +103,7 @@ impl Memory {
         if handle == 0 {
             return Ok(());
         }
-        self.range(handle, 0)?;
+        self.range(handle, 1)?;
         if let Some(index) = self.find(handle) {
             let block = &mut self.blocks[index];
             block.live = false;
@@ -114,7 +117,7 @@ impl Memory {
         if handle == 0 {
             return Ok(0);
         }
-        self.range(handle, 0)?;
+        self.range(handle, 1)?;
         Ok(self.find(handle).map_or(0, |index| self.blocks[index].length as u64))
     }
 

@@ -1,0 +1,171 @@
+//! Which revision a request is served by (2026-07-28, basic/versioning).
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+/// The stateless revision.
+pub(crate) const MODERN_VERSION: &str = "2026-07-28";
+/// The newest revision with `initialize`.
+pub(crate) const LATEST_LEGACY_VERSION: &str = "2025-11-25";
+/// The revision of a request that names none and belongs to no session.
+pub(crate) const OLDEST_VERSION: &str = "2025-03-26";
+/// Every revision that is served, newest first.
+pub const SUPPORTED_VERSIONS: [&str; 4] = [MODERN_VERSION, LATEST_LEGACY_VERSION, "2025-06-18", OLDEST_VERSION];
+
+/// The key of the version in a request's `_meta`.
+const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+/// The key of the client's capabilities in a request's `_meta`.
+const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The two ways in which revisions differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// 2026-07-28: every request carries its own metadata.
+    Modern,
+    /// 2025-11-25 and before: `initialize` and sessions.
+    Legacy,
+}
+
+/// The revision that serves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Revision {
+    Modern,
+    /// One of the older ones, by its name.
+    Legacy(&'static str),
+}
+
+impl Revision {
+    pub(crate) fn era(self) -> Era {
+        match self {
+            Self::Modern => Era::Modern,
+            Self::Legacy(_) => Era::Legacy,
+        }
+    }
+
+    /// Whether arguments that break a tool's schema are answered as the tool's result, for the
+    /// model to correct, and not as a protocol error (since 2025-11-25).
+    pub(crate) fn reports_arguments_to_the_model(self) -> bool {
+        matches!(self, Self::Modern | Self::Legacy(LATEST_LEGACY_VERSION))
+    }
+
+    /// Whether batches exist: in 2025-03-26 alone.
+    pub(crate) fn has_batches(self) -> bool {
+        self == Self::Legacy(OLDEST_VERSION)
+    }
+}
+
+/// What a request says of its revision.
+pub(crate) struct Declared<'a> {
+    /// The header `MCP-Protocol-Version`.
+    pub(crate) header: Option<&'a str>,
+    /// `_meta` of the params.
+    pub(crate) meta: Option<Meta>,
+    /// The revision that the request's session negotiated.
+    pub(crate) session: Option<&'static str>,
+}
+
+/// The protocol fields of a request's `_meta`.
+pub(crate) struct Meta {
+    version: Option<Value>,
+    capabilities: Option<Value>,
+}
+
+impl Meta {
+    /// Reads `_meta` of a request's params, if there is one.
+    pub(crate) fn of(params: Option<&RawValue>) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Params<'a> {
+            #[serde(borrow, rename = "_meta")]
+            meta: Option<&'a RawValue>,
+        }
+        let params: Params<'_> = serde_json::from_str(params?.get()).ok()?;
+        let mut meta: Value = serde_json::from_str(params.meta?.get()).ok()?;
+        let mut take = |key| meta.get_mut(key).map(Value::take);
+        Some(Self {
+            version: take(VERSION_KEY),
+            capabilities: take(CAPABILITIES_KEY),
+        })
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_ref().and_then(Value::as_str)
+    }
+}
+
+/// Decides the revision of a request.
+pub(crate) fn decide(declared: &Declared<'_>) -> Result<Revision, Error> {
+    let in_meta = declared.meta.as_ref().and_then(Meta::version);
+    match (declared.header, in_meta) {
+        (Some(header), Some(meta)) if header != meta => Err(Error::HeaderMismatch(format!(
+            "the MCP-Protocol-Version header is {header:?} and _meta says {meta:?}"
+        ))),
+        (None, Some(_)) => Err(Error::HeaderMismatch(
+            "the MCP-Protocol-Version header is missing; it must repeat the version of _meta".to_owned(),
+        )),
+        (Some(version), _) => named(version),
+        (None, None) => Ok(Revision::Legacy(declared.session.unwrap_or(OLDEST_VERSION))),
+    }
+}
+
+fn named(version: &str) -> Result<Revision, Error> {
+    if version == MODERN_VERSION {
+        return Ok(Revision::Modern);
+    }
+    legacy(version).map(Revision::Legacy).ok_or_else(|| Error::UnsupportedVersion {
+        requested: version.to_owned(),
+    })
+}
+
+/// The older revision of this name.
+pub(crate) fn legacy(version: &str) -> Option<&'static str> {
+    SUPPORTED_VERSIONS[1..].iter().find(|known| **known == version).copied()
+}
+
+/// Holds a request of the modern revision against the fields that its `_meta` must have.
+pub(crate) fn check_meta(meta: Option<&Meta>) -> Result<(), Error> {
+    let missing = |key: &str, wanted: &str| {
+        Err(Error::InvalidMeta(format!("_meta[{key:?}] is missing or malformed: it must be {wanted}")))
+    };
+    if meta.and_then(Meta::version).is_none() {
+        return missing(VERSION_KEY, "a string, such as \"2026-07-28\"");
+    }
+    let capabilities = meta.and_then(|meta| meta.capabilities.as_ref());
+    if !capabilities.is_some_and(Value::is_object) {
+        return missing(CAPABILITIES_KEY, "an object, which may be empty");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(header: Option<&str>, meta: Option<&str>, session: Option<&'static str>) -> Result<Revision, i32> {
+        let meta = meta.map(|version| Meta {
+            version: Some(Value::from(version)),
+            capabilities: None,
+        });
+        decide(&Declared { header, meta, session }).map_err(|error| error.code(Era::Modern))
+    }
+
+    #[test]
+    fn the_revision_is_what_the_request_declares() {
+        let modern = Some("2026-07-28");
+        assert_eq!(decided(modern, modern, None), Ok(Revision::Modern));
+        assert_eq!(decided(modern, None, None), Ok(Revision::Modern), "its _meta is checked next");
+        assert_eq!(decided(Some("2025-06-18"), None, None), Ok(Revision::Legacy("2025-06-18")));
+        assert_eq!(decided(None, None, Some("2025-11-25")), Ok(Revision::Legacy("2025-11-25")));
+        assert_eq!(decided(None, None, None), Ok(Revision::Legacy("2025-03-26")));
+    }
+
+    #[test]
+    fn mismatch_comes_before_support() {
+        assert_eq!(decided(Some("2026-07-28"), Some("v999"), None), Err(-32020));
+        assert_eq!(decided(None, Some("2026-07-28"), None), Err(-32020));
+        assert_eq!(decided(Some("v999"), Some("v999"), None), Err(-32022));
+        assert_eq!(decided(Some("2024-11-05"), None, None), Err(-32022));
+    }
+}

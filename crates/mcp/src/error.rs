@@ -1,0 +1,121 @@
+//! Everything that a request can end with other than a result, and the only map from it to
+//! JSON-RPC codes and HTTP statuses.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::era::{Era, SUPPORTED_VERSIONS};
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("Parse error: {0}")]
+    Parse(String),
+    #[error("Invalid request: {0}")]
+    InvalidRequest(String),
+    #[error("Method not found: {0}")]
+    MethodNotFound(String),
+    #[error("Invalid params: {0}")]
+    InvalidParams(String),
+    /// `_meta` lacks a field that the revision requires.
+    #[error("Invalid params: {0}")]
+    InvalidMeta(String),
+    #[error("Unknown tool: {0}")]
+    UnknownTool(String),
+    /// Arguments that break a tool's schema, for the revisions that make them a protocol error.
+    #[error("{0}")]
+    InvalidArguments(String),
+    #[error("Unknown prompt: {0}")]
+    UnknownPrompt(String),
+    #[error("Resource not found")]
+    ResourceNotFound { uri: String },
+    #[error("Header mismatch: {0}")]
+    HeaderMismatch(String),
+    #[error("Unsupported protocol version")]
+    UnsupportedVersion { requested: String },
+    #[error("Session not found: it has ended or expired; send a new initialize request without a session id")]
+    UnknownSession,
+    #[error("the request body has more than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("Forbidden: {0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    UnsupportedMediaType(&'static str),
+    #[error("{0}")]
+    NotAcceptable(&'static str),
+}
+
+/// Parse error (JSON-RPC 2.0, section 5.1).
+const PARSE_ERROR: i32 = -32700;
+/// Invalid request (JSON-RPC 2.0, section 5.1).
+const INVALID_REQUEST: i32 = -32600;
+/// Method not found (JSON-RPC 2.0, section 5.1).
+const METHOD_NOT_FOUND: i32 = -32601;
+/// Invalid params (JSON-RPC 2.0, section 5.1).
+const INVALID_PARAMS: i32 = -32602;
+/// Resource not found, in 2025-11-25 and before (server/resources, "Error Handling").
+const LEGACY_RESOURCE_NOT_FOUND: i32 = -32002;
+/// `HeaderMismatch` (2026-07-28, basic, "Error Codes").
+const HEADER_MISMATCH: i32 = -32020;
+/// `UnsupportedProtocolVersion` (2026-07-28, basic, "Error Codes").
+const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
+
+impl Error {
+    /// The JSON-RPC code in an era.
+    pub(crate) fn code(&self, era: Era) -> i32 {
+        match self {
+            Self::Parse(_) => PARSE_ERROR,
+            Self::InvalidRequest(_)
+            | Self::UnknownSession
+            | Self::TooLarge { .. }
+            | Self::Forbidden(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::NotAcceptable(_) => INVALID_REQUEST,
+            Self::MethodNotFound(_) => METHOD_NOT_FOUND,
+            Self::InvalidParams(_)
+            | Self::InvalidMeta(_)
+            | Self::UnknownTool(_)
+            | Self::InvalidArguments(_)
+            | Self::UnknownPrompt(_) => INVALID_PARAMS,
+            Self::ResourceNotFound { .. } if era == Era::Legacy => LEGACY_RESOURCE_NOT_FOUND,
+            Self::ResourceNotFound { .. } => INVALID_PARAMS,
+            Self::HeaderMismatch(_) => HEADER_MISMATCH,
+            Self::UnsupportedVersion { .. } => UNSUPPORTED_PROTOCOL_VERSION,
+        }
+    }
+
+    /// The HTTP status in an era. What the envelope itself is not to blame for is 200.
+    pub(crate) fn status(&self, era: Era) -> StatusCode {
+        match self {
+            Self::Parse(_)
+            | Self::InvalidRequest(_)
+            | Self::InvalidMeta(_)
+            | Self::HeaderMismatch(_)
+            | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
+            // 2026-07-28, transports: an unknown method is 404; before, it was an ordinary answer.
+            Self::MethodNotFound(_) if era == Era::Modern => StatusCode::NOT_FOUND,
+            Self::UnknownSession => StatusCode::NOT_FOUND,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::MethodNotFound(_)
+            | Self::InvalidParams(_)
+            | Self::UnknownTool(_)
+            | Self::InvalidArguments(_)
+            | Self::UnknownPrompt(_)
+            | Self::ResourceNotFound { .. } => StatusCode::OK,
+        }
+    }
+
+    /// The `data` of the error object.
+    pub(crate) fn data(&self) -> Option<Value> {
+        match self {
+            Self::ResourceNotFound { uri } => Some(json!({ "uri": uri })),
+            Self::UnsupportedVersion { requested } => {
+                Some(json!({ "supported": SUPPORTED_VERSIONS, "requested": requested }))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What stands before the endpoint, tokens included: `Host` and `Origin`, and CORS for the web
+//! pages whose origin is allowed.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST,
+    ORIGIN, VARY,
+};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::era::Era;
+use crate::error::Error;
+use crate::http::refuse;
+use crate::origin::AllowedNames;
+
+/// Headers that a page may send when it does not say which it will.
+const ALLOWED_HEADERS: &str =
+    "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
+/// Headers of an answer that a page may read.
+const EXPOSED_HEADERS: &str = "mcp-session-id, www-authenticate";
+/// How long a browser may keep the answer to a preflight, in seconds.
+const PREFLIGHT_MAX_AGE_SECONDS: &str = "600";
+
+/// Puts the checks before a router. They come first, so that a refused page learns nothing, and a
+/// browser can read what an allowed one is answered.
+pub fn guard(router: Router, allowed: AllowedNames) -> Router {
+    router.layer(from_fn_with_state(Arc::new(allowed), check))
+}
+
+async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let host = host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default();
+    if !allowed.allows_host(&host) {
+        let message = format!("the Host header {host:?} is not one of the allowed hosts");
+        return refuse(&Error::Forbidden(message), Era::Modern);
+    }
+    let Some(origin) = headers.get(ORIGIN).cloned() else {
+        return if request.method() == Method::OPTIONS {
+            StatusCode::NO_CONTENT.into_response()
+        } else {
+            next.run(request).await
+        };
+    };
+    if !origin.to_str().is_ok_and(|origin| allowed.allows_origin(origin)) {
+        let message = format!("the Origin header {origin:?} is not one of the allowed origins");
+        return refuse(&Error::Forbidden(message), Era::Modern);
+    }
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight(headers.get(ACCESS_CONTROL_REQUEST_HEADERS))
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    response
+}
+
+fn preflight(requested: Option<&HeaderValue>) -> Response {
+    let allowed = requested.cloned().unwrap_or_else(|| HeaderValue::from_static(ALLOWED_HEADERS));
+    let headers = [
+        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, DELETE, OPTIONS")),
+        (ACCESS_CONTROL_ALLOW_HEADERS, allowed),
+        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_MAX_AGE_SECONDS)),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}

@@ -1,0 +1,333 @@
+//! Streamable HTTP: one endpoint, `POST` with a JSON answer, `DELETE` for sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Value, json};
+use serde_json::value::RawValue;
+use wasimancer_catalog::{Catalog, Snapshot};
+
+use crate::era::{Declared, Era, Meta, Revision, decide};
+use crate::error::Error;
+use crate::jsonrpc::{self, Body, Kind};
+use crate::sessions::Sessions;
+use crate::{wire_2025_11_25, wire_2026_07_28};
+
+/// The path of the endpoint.
+const PATH: &str = "/mcp";
+/// The header of a session's id.
+const SESSION_ID: &str = "mcp-session-id";
+/// The header of the protocol version.
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// Most messages of one batch.
+const BATCH_MAX: usize = 100;
+
+/// What the endpoint is to be like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server's name, as clients see it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Guidance for models on how to use the server.
+    pub instructions: Option<String>,
+    /// Most bytes of a request's body.
+    pub body_max_bytes: usize,
+    /// How long a client may keep lists and resources (2026-07-28, `ttlMs`).
+    pub cache_ttl: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "wasimancer".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instructions: None,
+            body_max_bytes: 4 * 1024 * 1024,
+            // Short, since lists change while clients are connected.
+            cache_ttl: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The state of the endpoint.
+pub(crate) struct Endpoint {
+    catalog: Arc<Catalog>,
+    pub(crate) sessions: Sessions,
+    /// JSON of an `Implementation`.
+    pub(crate) server_info: String,
+    pub(crate) instructions: Option<String>,
+    pub(crate) cache_ttl: Duration,
+    body_max_bytes: usize,
+}
+
+/// The endpoint at `/mcp`. It checks neither tokens nor origins: see [`crate::guard`] for those.
+pub fn router(catalog: Arc<Catalog>, options: Options) -> Router {
+    let endpoint = Endpoint {
+        catalog,
+        sessions: Sessions::new(),
+        server_info: json!({ "name": options.name, "version": options.version }).to_string(),
+        instructions: options.instructions,
+        cache_ttl: options.cache_ttl,
+        body_max_bytes: options.body_max_bytes,
+    };
+    Router::new()
+        .route(PATH, any(serve))
+        .with_state(Arc::new(endpoint))
+}
+
+async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    match *request.method() {
+        Method::POST => post(&endpoint, request).await,
+        Method::DELETE => delete(&endpoint, request.headers()),
+        // There are no messages of the server's own yet, hence no stream to GET.
+        _ => {
+            let allow = [(header::ALLOW, HeaderValue::from_static("POST, DELETE, OPTIONS"))];
+            (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
+        }
+    }
+}
+
+/// Ends a session (2025-11-25, transports, "Session Management").
+fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
+    match text(headers, SESSION_ID) {
+        Some(id) if endpoint.sessions.end(id) => StatusCode::NO_CONTENT.into_response(),
+        Some(_) => refuse(&Error::UnknownSession, Era::Legacy),
+        None => {
+            let error = Error::InvalidRequest("the Mcp-Session-Id header names the session to end".to_owned());
+            refuse(&error, Era::Legacy)
+        }
+    }
+}
+
+async fn post(endpoint: &Endpoint, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let answered = match check_media_types(&parts.headers) {
+        Ok(()) => read(body, endpoint.body_max_bytes).await,
+        Err(error) => Err(error),
+    };
+    let bytes = match answered {
+        Ok(bytes) => bytes,
+        Err(error) => return refuse(&error, Era::Modern),
+    };
+    // One snapshot for the whole request, whatever is published meanwhile.
+    let snapshot = endpoint.catalog.snapshot();
+    let exchange = Exchange {
+        endpoint,
+        snapshot: &snapshot,
+        headers: &parts.headers,
+    };
+    match jsonrpc::parse_body(&bytes) {
+        Ok(Body::One(message)) => exchange.answer(message).await.into_response(),
+        Ok(Body::Batch(messages)) => exchange.answer_batch(&messages).await,
+        Err(error) => refuse(&error, Era::Modern),
+    }
+}
+
+/// Requests are JSON, and so are answers.
+fn check_media_types(headers: &HeaderMap) -> Result<(), Error> {
+    let content_type = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Error::UnsupportedMediaType("the Content-Type of a message must be application/json"));
+    }
+    let accepts = |accept: &str| {
+        accept.split(',').any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            ["application/json", "application/*", "*/*"].iter().any(|known| range.eq_ignore_ascii_case(known))
+        })
+    };
+    match text(headers, header::ACCEPT.as_str()) {
+        Some(accept) if !accepts(accept) => Err(Error::NotAcceptable(
+            "the Accept header must list application/json and text/event-stream",
+        )),
+        _ => Ok(()),
+    }
+}
+
+async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Error> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
+        Err(error) => Err(Error::Parse(format!("the body broke off: {error}"))),
+    }
+}
+
+/// One HTTP exchange.
+struct Exchange<'a> {
+    endpoint: &'a Endpoint,
+    snapshot: &'a Snapshot,
+    headers: &'a HeaderMap,
+}
+
+/// What a message is answered with.
+struct Reply {
+    status: StatusCode,
+    /// None for what has no answer.
+    body: Option<Vec<u8>>,
+    session: Option<String>,
+}
+
+impl Reply {
+    fn accepted() -> Self {
+        Self {
+            status: StatusCode::ACCEPTED,
+            body: None,
+            session: None,
+        }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let Some(body) = self.body else {
+            return self.status.into_response();
+        };
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(session) = self.session.and_then(|id| HeaderValue::try_from(id).ok()) {
+            response.headers_mut().insert(SESSION_ID, session);
+        }
+        response
+    }
+}
+
+impl Exchange<'_> {
+    async fn answer(&self, message: &RawValue) -> Reply {
+        let incoming = match jsonrpc::parse_message(message) {
+            Ok(incoming) => incoming,
+            Err((id, error)) => return reply_error(id, &error, Era::Modern),
+        };
+        let (method, params) = match incoming.kind {
+            Kind::Call { method, params } => (method, params),
+            // 2026-07-28 knows no answers from clients, and nothing was asked of the older ones.
+            Kind::Response if self.header_version() == Some(crate::era::MODERN_VERSION) => {
+                let error = Error::InvalidRequest("clients send no responses in this revision".to_owned());
+                return reply_error(incoming.id, &error, Era::Modern);
+            }
+            Kind::Response => return Reply::accepted(),
+        };
+        let meta = Meta::of(params);
+        let (revision, meta) = match self.revision(&method, meta) {
+            Ok(decided) => decided,
+            Err(error) => return reply_error(incoming.id, &error, Era::Modern),
+        };
+        let Some(id) = incoming.id else {
+            return Reply::accepted();
+        };
+        let answered = match revision {
+            Revision::Modern => {
+                let handled = wire_2026_07_28::handle(
+                    self.endpoint,
+                    self.snapshot,
+                    self.headers,
+                    meta.as_ref(),
+                    &method,
+                    params,
+                );
+                handled.await.map(|fields| (fields, None))
+            }
+            Revision::Legacy(version) => {
+                let handled = wire_2025_11_25::handle(self.endpoint, self.snapshot, version, &method, params);
+                handled.await.map(|answer| (answer.fields, answer.session))
+            }
+        };
+        match answered {
+            Ok((fields, session)) => Reply {
+                status: StatusCode::OK,
+                body: Some(jsonrpc::write_result(id, &fields)),
+                session,
+            },
+            Err(error) => reply_error(Some(id), &error, revision.era()),
+        }
+    }
+
+    /// Answers a batch (2025-03-26 alone) with a batch; nothing where it holds no request.
+    async fn answer_batch(&self, messages: &[&RawValue]) -> Response {
+        let refused = |message: String| refuse(&Error::InvalidRequest(message), Era::Legacy);
+        let has_batches = match self.revision("", None) {
+            Ok((revision, _)) => revision.has_batches(),
+            Err(error) => return refuse(&error, Era::Modern),
+        };
+        if !has_batches {
+            return refused("this revision has no batches: send each message as a request of its own".to_owned());
+        }
+        if messages.is_empty() || messages.len() > BATCH_MAX {
+            return refused(format!("a batch holds between 1 and {BATCH_MAX} messages"));
+        }
+        let mut answers: Vec<u8> = Vec::new();
+        for message in messages {
+            let reply = if is_initialize(message) {
+                let error = Error::InvalidRequest("initialize must not be part of a batch".to_owned());
+                let id = jsonrpc::parse_message(message).ok().and_then(|incoming| incoming.id);
+                reply_error(id, &error, Era::Legacy)
+            } else {
+                self.answer(message).await
+            };
+            if let Some(body) = reply.body {
+                answers.push(if answers.is_empty() { b'[' } else { b',' });
+                answers.extend_from_slice(&body);
+            }
+        }
+        if answers.is_empty() {
+            return Reply::accepted().into_response();
+        }
+        answers.push(b']');
+        Reply {
+            status: StatusCode::OK,
+            body: Some(answers),
+            session: None,
+        }
+        .into_response()
+    }
+
+    /// The revision of a request; an older one must not belong to a session that has ended.
+    fn revision(&self, method: &str, meta: Option<Meta>) -> Result<(Revision, Option<Meta>), Error> {
+        let session_id = text(self.headers, SESSION_ID).filter(|_| method != "initialize");
+        let session = session_id.and_then(|id| self.endpoint.sessions.version(id));
+        let declared = Declared {
+            header: self.header_version(),
+            meta,
+            session,
+        };
+        let revision = decide(&declared)?;
+        if revision.era() == Era::Legacy && session_id.is_some() && session.is_none() {
+            return Err(Error::UnknownSession);
+        }
+        Ok((revision, declared.meta))
+    }
+
+    fn header_version(&self) -> Option<&str> {
+        text(self.headers, PROTOCOL_VERSION)
+    }
+}
+
+fn is_initialize(message: &RawValue) -> bool {
+    let method: Option<Value> = serde_json::from_str(message.get()).ok();
+    method.is_some_and(|message| message["method"] == "initialize")
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {
+    let body = jsonrpc::write_error(id, error.code(era), &error.to_string(), error.data().as_ref());
+    Reply {
+        status: error.status(era),
+        body: Some(body),
+        session: None,
+    }
+}
+
+/// An error for an exchange whose message could not be read.
+pub(crate) fn refuse(error: &Error, era: Era) -> Response {
+    reply_error(None, error, era).into_response()
+}

@@ -1,0 +1,270 @@
+//! What both eras serve alike: lists, calls, reads, prompts and completions, on one snapshot.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use wasimancer_catalog::{List, MessageContent, Snapshot};
+
+use crate::content;
+use crate::era::{Era, Revision};
+use crate::error::Error;
+
+/// Most completion values of one answer (server/utilities/completion, "Completion Results").
+const COMPLETIONS_MAX: usize = 100;
+
+/// A result before its era adds what it wants.
+pub(crate) struct Outcome {
+    /// The fields of the result object, as JSON without the braces.
+    pub(crate) fields: String,
+    /// The fields of its `_meta`, as JSON without the braces; empty for none.
+    pub(crate) meta: String,
+    /// Whether a client may keep it for a while.
+    pub(crate) cacheable: bool,
+}
+
+impl Outcome {
+    pub(crate) fn new(fields: String) -> Self {
+        Self {
+            fields,
+            meta: String::new(),
+            cacheable: false,
+        }
+    }
+
+    pub(crate) fn cacheable(fields: String) -> Self {
+        Self {
+            cacheable: true,
+            ..Self::new(fields)
+        }
+    }
+}
+
+/// Answers a request of a method that both eras have; none where the method is not one of them.
+pub(crate) async fn handle(
+    snapshot: &Snapshot,
+    revision: Revision,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Option<Result<Outcome, Error>> {
+    let listed = |name, list: Option<&List>| Some(self::list(name, list?, params));
+    match method {
+        "tools/list" => match revision.era() {
+            Era::Modern => listed("tools", snapshot.tool_list()),
+            Era::Legacy => listed("tools", snapshot.object_output_tool_list()),
+        },
+        "resources/list" => listed("resources", snapshot.resource_list()),
+        "resources/templates/list" => listed("resourceTemplates", snapshot.resource_template_list()),
+        "prompts/list" => listed("prompts", snapshot.prompt_list()),
+        "tools/call" if snapshot.serves_tools() => Some(call_tool(snapshot, revision, params).await),
+        "resources/read" if snapshot.serves_resources() => Some(read_resource(snapshot, params)),
+        "prompts/get" if snapshot.serves_prompts() => Some(get_prompt(snapshot, params)),
+        "completion/complete" if snapshot.serves_prompts() || snapshot.serves_resources() => {
+            Some(complete(snapshot, params))
+        }
+        _ => None,
+    }
+}
+
+/// The capabilities that a snapshot gives rise to, in both eras.
+pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value> {
+    let served = [
+        ("tools", snapshot.serves_tools()),
+        ("resources", snapshot.serves_resources()),
+        ("prompts", snapshot.serves_prompts()),
+        ("completions", snapshot.serves_prompts() || snapshot.serves_resources()),
+    ];
+    let names = served.into_iter().filter(|(_, served)| *served);
+    names.map(|(name, _)| (name.to_owned(), Value::Object(serde_json::Map::new()))).collect()
+}
+
+/// Reads the params of a request; none is an empty object.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T, Error> {
+    let text = params.map_or("{}", RawValue::get);
+    serde_json::from_str(text).map_err(|error| Error::InvalidParams(error.to_string()))
+}
+
+#[derive(Deserialize)]
+struct ListParams<'a> {
+    #[serde(borrow, default)]
+    cursor: Option<Cow<'a, str>>,
+}
+
+fn list(name: &str, list: &List, params: Option<&RawValue>) -> Result<Outcome, Error> {
+    let params: ListParams<'_> = parse(params)?;
+    let index = params.cursor.as_deref().map_or(Ok(0), page_of)?;
+    let page = list.page(index).ok_or_else(unknown_cursor)?;
+    // The page was serialized by serde_json, which writes UTF-8.
+    let entries = std::str::from_utf8(page).map_err(|error| Error::InvalidParams(error.to_string()))?;
+    let mut fields = String::with_capacity(entries.len() + 64);
+    let _ = write!(fields, "\"{name}\":{entries}");
+    if index + 1 < list.pages() {
+        let _ = write!(fields, ",\"nextCursor\":\"{}\"", cursor_of(index + 1));
+    }
+    Ok(Outcome::cacheable(fields))
+}
+
+/// Cursors are opaque to clients; ours is the number of a page.
+fn cursor_of(page: usize) -> String {
+    URL_SAFE_NO_PAD.encode(format!("page {page}"))
+}
+
+fn page_of(cursor: &str) -> Result<usize, Error> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| unknown_cursor())?;
+    let text = String::from_utf8(bytes).map_err(|_| unknown_cursor())?;
+    let page = text.strip_prefix("page ").and_then(|page| page.parse().ok());
+    page.ok_or_else(unknown_cursor)
+}
+
+fn unknown_cursor() -> Error {
+    Error::InvalidParams("`cursor` is not one that this list gave; begin again without a cursor".to_owned())
+}
+
+#[derive(Deserialize)]
+struct CallParams<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+async fn call_tool(snapshot: &Snapshot, revision: Revision, params: Option<&RawValue>) -> Result<Outcome, Error> {
+    let params: CallParams<'_> = parse(params)?;
+    let Some(tool) = snapshot.tool(&params.name) else {
+        return Err(Error::UnknownTool(params.name.into_owned()));
+    };
+    let input = match tool.input(params.arguments) {
+        Ok(input) => input,
+        Err(error) if revision.reports_arguments_to_the_model() => {
+            return Ok(content::failure(&error.to_string()));
+        }
+        Err(error) => return Err(Error::InvalidArguments(error.to_string())),
+    };
+    Ok(match tool.call(&input).await {
+        Ok(output) => content::of_output(tool, &output, revision.era()),
+        Err(error) => content::failure(&error.to_string()),
+    })
+}
+
+#[derive(Deserialize)]
+struct ReadParams<'a> {
+    #[serde(borrow)]
+    uri: Cow<'a, str>,
+}
+
+fn read_resource(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
+    let params: ReadParams<'_> = parse(params)?;
+    let contents = snapshot.read_resource(&params.uri);
+    let contents = contents.ok_or_else(|| Error::ResourceNotFound {
+        uri: params.uri.clone().into_owned(),
+    })?;
+    let contents = String::from_utf8_lossy(&contents);
+    Ok(Outcome::cacheable(format!("\"contents\":{contents}")))
+}
+
+#[derive(Deserialize)]
+struct GetParams<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    arguments: Option<BTreeMap<String, String>>,
+}
+
+fn get_prompt(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
+    let params: GetParams<'_> = parse(params)?;
+    let Some(prompt) = snapshot.prompt(&params.name) else {
+        return Err(Error::UnknownPrompt(params.name.into_owned()));
+    };
+    let rendered = prompt
+        .render(&params.arguments.unwrap_or_default())
+        .map_err(|error| Error::InvalidParams(error.to_string()))?;
+    let messages: Vec<Value> = rendered
+        .into_iter()
+        .map(|message| {
+            let content = match message.content {
+                MessageContent::Text(text) => serde_json::json!({ "type": "text", "text": text }),
+                MessageContent::Block(block) => block,
+            };
+            serde_json::json!({ "role": message.role, "content": content })
+        })
+        .collect();
+    let mut fields = String::new();
+    if let Some(description) = prompt.description() {
+        let _ = write!(fields, "\"description\":{},", Value::from(description));
+    }
+    let _ = write!(fields, "\"messages\":{}", Value::Array(messages));
+    Ok(Outcome::new(fields))
+}
+
+#[derive(Deserialize)]
+struct CompleteParams<'a> {
+    #[serde(borrow, rename = "ref")]
+    reference: Reference<'a>,
+    #[serde(borrow)]
+    argument: CompletedArgument<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum Reference<'a> {
+    #[serde(rename = "ref/prompt")]
+    Prompt { name: Cow<'a, str> },
+    #[serde(rename = "ref/resource")]
+    Resource { uri: Cow<'a, str> },
+}
+
+#[derive(Deserialize)]
+struct CompletedArgument<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+fn complete(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
+    let CompleteParams { reference, argument } = parse(params)?;
+    let choices = match &reference {
+        Reference::Prompt { name } => {
+            let prompt = snapshot.prompt(name);
+            let prompt = prompt.ok_or_else(|| Error::UnknownPrompt(name.clone().into_owned()))?;
+            prompt.choices(&argument.name)
+        }
+        Reference::Resource { uri } => match snapshot.resource_template(uri) {
+            Some(template) => template.choices(&argument.name),
+            None if snapshot.has_static_resource(uri) => None,
+            None => return Err(Error::ResourceNotFound { uri: uri.clone().into_owned() }),
+        },
+    };
+    let choices = choices.ok_or_else(|| {
+        Error::InvalidParams(format!("`argument.name`: there is no argument {:?} here", argument.name))
+    })?;
+    let typed = argument.value.to_lowercase();
+    let found: Vec<String> = choices
+        .into_iter()
+        .filter(|choice| choice.to_lowercase().starts_with(&typed))
+        .collect();
+    let completion = serde_json::json!({
+        "values": &found[..found.len().min(COMPLETIONS_MAX)],
+        "total": found.len(),
+        "hasMore": found.len() > COMPLETIONS_MAX,
+    });
+    Ok(Outcome::new(format!("\"completion\":{completion}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_read_back_and_others_refused() {
+        assert_eq!(page_of(&cursor_of(3)).unwrap(), 3);
+        for wrong in ["", "x", "cGFnZQ", "cGFnZSAtMQ", "💥", "cGFnZSA5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"] {
+            assert!(page_of(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Requests of guests: to whom they may go, what arrives, and how each ends.

@@ -1,0 +1,22 @@
+//! The crate's behaviour through its public interface, on modules written as text in
+//! `tests/modules`. Every test starts an engine of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as expected"
+)]
+
+mod abi;
+mod allocation;
+mod cache;
+mod concurrency;
+mod exports;
+mod handles;
+mod http;
+mod isolation;
+mod limits;
+mod log;
+mod publication;
+mod support;
+mod volume;
+mod wasi;

@@ -1,0 +1,144 @@
+//! WASI preview 1 with nothing granted, and what standard output and error become.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tracing::Level;
+use wasimancer_runtime::{Error, Limits, Plugin};
+
+use crate::support::{
+    bytes, call, call_numbers, capture_log, limited, lines, messages, module, plugin, runtime, trap,
+};
+
+/// `EBADF`: no such descriptor.
+const BAD_DESCRIPTOR: u64 = 8;
+
+fn wasi(name: &str) -> Plugin {
+    plugin(&runtime(), name, &wasm())
+}
+
+fn wasm() -> Vec<u8> {
+    module(include_str!("../modules/wasi.wat"))
+}
+
+#[tokio::test]
+async fn no_file_can_be_reached() {
+    let plugin = wasi("files");
+    for descriptor in 0..32 {
+        for export in ["preopened", "open"] {
+            let errno = call_numbers(&plugin, export, &[descriptor]).await.unwrap();
+            // A standard stream is a descriptor, and no folder.
+            let wanted = errno == [BAD_DESCRIPTOR] || (descriptor < 3 && errno != [0]);
+            assert!(wanted, "{export} of {descriptor}: {errno:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_connection_can_be_accepted() {
+    let plugin = wasi("sockets");
+    for descriptor in 0..8 {
+        let errno = call_numbers(&plugin, "accept", &[descriptor]).await.unwrap();
+        assert_ne!(errno, [0], "{descriptor}");
+    }
+}
+
+#[tokio::test]
+async fn there_are_no_arguments_no_environment_and_no_input() {
+    let plugin = wasi("environment");
+    for export in ["arguments", "environment", "read"] {
+        assert_eq!(call_numbers(&plugin, export, &[]).await.unwrap(), [0], "{export}");
+    }
+}
+
+#[tokio::test]
+async fn clocks_and_random_numbers_work() {
+    let plugin = wasi("clocks");
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let before = now();
+    let [nanoseconds] = call_numbers(&plugin, "realtime", &[]).await.unwrap()[..] else {
+        panic!("one number");
+    };
+    let told = Duration::from_nanos(nanoseconds);
+    assert!(before <= told && told <= now(), "{told:?}");
+    let [passed] = call_numbers(&plugin, "monotonic", &[]).await.unwrap()[..] else {
+        panic!("one number");
+    };
+    assert!(i64::try_from(passed).is_ok(), "the clock went back");
+    let first = call(&plugin, "random", "").await.unwrap();
+    let second = call(&plugin, "random", "").await.unwrap();
+    assert_ne!(first, second);
+    assert_ne!(first, [0; 32]);
+}
+
+#[tokio::test]
+async fn standard_output_and_error_become_log_lines() {
+    capture_log();
+    let plugin = wasi("streams");
+    call(&plugin, "write_stdout", "first\nsecond\n\nno end").await.unwrap();
+    call(&plugin, "write_stderr", "oh no\n").await.unwrap();
+    call(&plugin, "write_stdout", b"not \xff text\n").await.unwrap();
+    let found: Vec<_> = lines("streams").into_iter().map(|line| (line.level, line.message)).collect();
+    let wanted = [
+        (Level::INFO, "first"),
+        (Level::INFO, "second"),
+        (Level::INFO, "no end"),
+        (Level::WARN, "oh no"),
+        (Level::INFO, "not \u{fffd} text"),
+    ];
+    assert_eq!(found, wanted.map(|(level, message)| (level, message.to_owned())));
+}
+
+#[tokio::test]
+async fn a_line_before_a_trap_is_not_lost() {
+    capture_log();
+    let plugin = wasi("last_words");
+    trap(call(&plugin, "write_and_trap", "the end is near").await);
+    let messages = messages("last_words");
+    assert!(messages.contains(&"the end is near".to_owned()), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_long_line_is_cut() {
+    capture_log();
+    let plugin = wasi("long_line");
+    let long = format!("{}\nnext\n", "é".repeat(5000));
+    call(&plugin, "write_stdout", long).await.unwrap();
+    assert_eq!(messages("long_line"), ["é".repeat(2048), "next".to_owned()]);
+}
+
+#[tokio::test]
+async fn a_flood_ends_with_the_calls_share_of_the_log() {
+    capture_log();
+    let limits = Limits { timeout: Duration::from_millis(300), ..Limits::default() };
+    let plugin = limited(&runtime(), "flood", &wasm(), limits);
+    let line = "0123456789abcdef".repeat(64);
+    let ended = call(&plugin, "write_endless", format!("{line}\n")).await;
+    assert!(matches!(ended, Err(Error::TimeLimit { .. })), "{ended:?}");
+    let messages = messages("flood");
+    let whole = messages.iter().filter(|message| **message == line).count();
+    assert_eq!(whole, 64 * 1024 / (line.len() + 1));
+    let last = messages.last().unwrap();
+    assert!(last.contains("left out"), "{last}");
+    assert!(messages.len() <= whole + 2, "{} lines", messages.len());
+}
+
+#[tokio::test]
+async fn sleeping_ends_at_the_calls_time() {
+    let limits = Limits { timeout: Duration::from_millis(100), ..Limits::default() };
+    let plugin = limited(&runtime(), "sleep", &wasm(), limits);
+    let ended = call(&plugin, "sleep", "").await;
+    assert!(matches!(ended, Err(Error::TimeLimit { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn leaving_with_a_code_ends_the_call() {
+    let plugin = wasi("exit");
+    assert_eq!(call_numbers(&plugin, "exit", &[0]).await.unwrap(), [42]);
+    let ended = call(&plugin, "exit", bytes(&[3])).await;
+    assert!(matches!(ended, Err(Error::NonZero { code: 3 })), "{ended:?}");
+    match call(&plugin, "exit_with_message", "").await {
+        Err(Error::Plugin { message }) => assert_eq!(message, "no"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(call_numbers(&plugin, "exit", &[0]).await.unwrap(), [42]);
+}

@@ -1,0 +1,129 @@
+//! Configuration as it is written: flags, environment variables, and `wasimancer.toml`.
+//!
+//! A flag wins over a variable, a variable over the file, the file over the default.
+
+pub(crate) mod resolve;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// A line for people
+    #[default]
+    Human,
+    /// A JSON object a line
+    Json,
+}
+
+/// The flags of the commands that load a home.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Folder that holds plugins/, resources/, prompts/ and perhaps wasimancer.toml [default: .]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Configuration file [default: wasimancer.toml in the home, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Port to listen on; 0 takes any free one [env: HTTP_PORT, PORT] [default: 3001]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+    /// Address to listen on [env: WASIMANCER_ADDRESS] [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<String>,
+    /// Host under which clients reach the server, or origin of a web page that may; repeatable
+    /// [env: WASIMANCER_PUBLIC_HOSTS, separated by commas] [default: the loopback names]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) public_host: Vec<String>,
+    /// Host that every plugin may reach; repeatable [env: WASIMANCER_ALLOWED_HOSTS, separated by commas]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// Folder of compiled modules; empty compiles at every start
+    /// [env: WASIMANCER_CACHE_FOLDER] [default: wasimancer in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_folder: Option<String>,
+    /// How logs are written [env: WASIMANCER_LOG_FORMAT] [default: human]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// What is logged, such as debug or info,wasimancer::plugin=debug [env: WASIMANCER_LOG] [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+/// `wasimancer.toml`. Unknown keys are errors, since a key that is ignored protects nobody.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct File {
+    pub(crate) address: Option<String>,
+    pub(crate) http_port: Option<u16>,
+    pub(crate) public_hosts: Option<Vec<String>>,
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) cache_folder: Option<String>,
+    pub(crate) log_format: Option<LogFormat>,
+    pub(crate) log: Option<String>,
+    pub(crate) instructions: Option<String>,
+    pub(crate) shutdown_grace: Option<String>,
+    pub(crate) body_limit: Option<String>,
+    pub(crate) cache_ttl: Option<String>,
+    pub(crate) instances: Option<u32>,
+    pub(crate) plugins_path: Option<String>,
+    pub(crate) plugins_definition_file: Option<String>,
+    pub(crate) resources_path: Option<String>,
+    pub(crate) resources_definition_file: Option<String>,
+    pub(crate) prompts_path: Option<String>,
+    pub(crate) prompts_definition_file: Option<String>,
+    pub(crate) limits: FileLimits,
+}
+
+/// The section `[limits]`: what every plugin may use at most.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub(crate) struct FileLimits {
+    pub(crate) timeout: Option<String>,
+    pub(crate) memory: Option<String>,
+    pub(crate) input: Option<String>,
+    pub(crate) output: Option<String>,
+    pub(crate) http_response: Option<String>,
+    pub(crate) concurrency: Option<u32>,
+}
+
+/// Where environment variables come from.
+pub(crate) trait Environment {
+    /// The value of a variable that is set, empty or not.
+    fn get(&self, name: &str) -> Option<String>;
+    /// All variables whose names begin like this.
+    fn beginning_with(&self, prefix: &str) -> BTreeMap<String, String>;
+}
+
+/// The environment of the process.
+pub(crate) struct ProcessEnvironment;
+
+impl Environment for ProcessEnvironment {
+    fn get(&self, name: &str) -> Option<String> {
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    fn beginning_with(&self, prefix: &str) -> BTreeMap<String, String> {
+        std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .filter(|(name, _)| name.starts_with(prefix))
+            .collect()
+    }
+}
+
+/// A plain map, for tests.
+impl Environment for BTreeMap<String, String> {
+    fn get(&self, name: &str) -> Option<String> {
+        BTreeMap::get(self, name).cloned()
+    }
+
+    fn beginning_with(&self, prefix: &str) -> BTreeMap<String, String> {
+        let matching = self.iter().filter(|(name, _)| name.starts_with(prefix));
+        matching.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+}

@@ -1,0 +1,42 @@
+//! `/healthz`: the process answers. `/readyz`: what it serves, and what is quarantined and why.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use wasimancer_catalog::Catalog;
+
+/// The two routes.
+pub(crate) fn router(catalog: Arc<Catalog>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
+        .route("/readyz", get(ready))
+        .with_state(catalog)
+}
+
+/// 200 also while something is quarantined, since the rest serves.
+async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
+    let snapshot = catalog.snapshot();
+    let counts = snapshot.counts();
+    let quarantined: Vec<Value> = snapshot
+        .quarantined()
+        .iter()
+        .map(|entry| {
+            let problems: Vec<String> = entry.problems.iter().map(ToString::to_string).collect();
+            json!({ "kind": entry.kind, "name": entry.name, "problems": problems })
+        })
+        .collect();
+    Json(json!({
+        "status": if quarantined.is_empty() { "ready" } else { "degraded" },
+        "serves": {
+            "plugins": counts.plugins,
+            "tools": counts.tools,
+            "resources": counts.resources,
+            "resourceTemplates": counts.resource_templates,
+            "prompts": counts.prompts,
+        },
+        "quarantined": quarantined,
+    }))
+}
