@@ -30,13 +30,17 @@ pub(crate) fn of_output(tool: &Tool, output: &[u8], era: Era) -> Outcome {
 }
 
 fn text(text: &str) -> String {
-    format!("\"content\":[{{\"type\":\"text\",\"text\":{}}}]", Value::from(text))
+    format!(
+        "\"content\":[{{\"type\":\"text\",\"text\":{}}}]",
+        Value::from(text)
+    )
 }
 
 /// `returns: json`: structured content and its text.
 fn structured(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
-    let raw: &RawValue = serde_json::from_slice(output)
-        .map_err(|error| format!("the tool's output is not the JSON that its definition promises: {error}"))?;
+    let raw: &RawValue = serde_json::from_slice(output).map_err(|error| {
+        format!("the tool's output is not the JSON that its definition promises: {error}")
+    })?;
     check_schema(tool, raw)?;
     let mut fields = text(raw.get());
     push_structured(&mut fields, raw, era);
@@ -66,7 +70,11 @@ fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
         serde_json::from_slice(output).map_err(|error| malformed(error.to_string()))?;
     match result.remove("resultType").map(RawValue::get) {
         None | Some("\"complete\"") => {}
-        Some(other) => return Err(malformed(format!("resultType is {other} and must be \"complete\""))),
+        Some(other) => {
+            return Err(malformed(format!(
+                "resultType is {other} and must be \"complete\""
+            )));
+        }
     }
     let is_error = match result.remove("isError").map(RawValue::get) {
         None | Some("false" | "null") => false,
@@ -75,13 +83,17 @@ fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
     };
     let meta = match result.remove("_meta").map(RawValue::get) {
         None | Some("null") => String::new(),
-        Some(object) => inside_braces(object).ok_or_else(|| malformed("_meta must be an object".to_owned()))?,
+        Some(object) => {
+            inside_braces(object).ok_or_else(|| malformed("_meta must be an object".to_owned()))?
+        }
     };
     let structured = result.remove("structuredContent");
     match structured {
         Some(raw) if !is_error => check_schema(tool, raw)?,
         None if tool.has_output_schema() && !is_error => {
-            return Err(malformed("structuredContent is missing, which its outputSchema promises".to_owned()));
+            return Err(malformed(
+                "structuredContent is missing, which its outputSchema promises".to_owned(),
+            ));
         }
         _ => {}
     }
@@ -114,10 +126,11 @@ fn inside_braces(object: &str) -> Option<String> {
 }
 
 fn check_content(content: &RawValue) -> Result<(), String> {
-    let blocks: Vec<Value> =
-        serde_json::from_str(content.get()).map_err(|_| "content must be a list of blocks".to_owned())?;
+    let blocks: Vec<Value> = serde_json::from_str(content.get())
+        .map_err(|_| "content must be a list of blocks".to_owned())?;
     for (index, block) in blocks.iter().enumerate() {
-        check_block(block).map_err(|(field, wanted)| format!("content[{index}].{field} must be {wanted}"))?;
+        check_block(block)
+            .map_err(|(field, wanted)| format!("content[{index}].{field} must be {wanted}"))?;
     }
     Ok(())
 }

@@ -13,7 +13,12 @@ pub(crate) const LATEST_LEGACY_VERSION: &str = "2025-11-25";
 /// The revision of a request that names none and belongs to no session.
 pub(crate) const OLDEST_VERSION: &str = "2025-03-26";
 /// Every revision that is served, newest first.
-pub const SUPPORTED_VERSIONS: [&str; 4] = [MODERN_VERSION, LATEST_LEGACY_VERSION, "2025-06-18", OLDEST_VERSION];
+pub const SUPPORTED_VERSIONS: [&str; 4] = [
+    MODERN_VERSION,
+    LATEST_LEGACY_VERSION,
+    "2025-06-18",
+    OLDEST_VERSION,
+];
 
 /// The key of the version in a request's `_meta`.
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -103,7 +108,8 @@ pub(crate) fn decide(declared: &Declared<'_>) -> Result<Revision, Error> {
             "the MCP-Protocol-Version header is {header:?} and _meta says {meta:?}"
         ))),
         (None, Some(_)) => Err(Error::HeaderMismatch(
-            "the MCP-Protocol-Version header is missing; it must repeat the version of _meta".to_owned(),
+            "the MCP-Protocol-Version header is missing; it must repeat the version of _meta"
+                .to_owned(),
         )),
         (Some(version), _) => named(version),
         (None, None) => Ok(Revision::Legacy(declared.session.unwrap_or(OLDEST_VERSION))),
@@ -114,20 +120,27 @@ fn named(version: &str) -> Result<Revision, Error> {
     if version == MODERN_VERSION {
         return Ok(Revision::Modern);
     }
-    legacy(version).map(Revision::Legacy).ok_or_else(|| Error::UnsupportedVersion {
-        requested: version.to_owned(),
-    })
+    legacy(version)
+        .map(Revision::Legacy)
+        .ok_or_else(|| Error::UnsupportedVersion {
+            requested: version.to_owned(),
+        })
 }
 
 /// The older revision of this name.
 pub(crate) fn legacy(version: &str) -> Option<&'static str> {
-    SUPPORTED_VERSIONS[1..].iter().find(|known| **known == version).copied()
+    SUPPORTED_VERSIONS[1..]
+        .iter()
+        .find(|known| **known == version)
+        .copied()
 }
 
 /// Holds a request of the modern revision against the fields that its `_meta` must have.
 pub(crate) fn check_meta(meta: Option<&Meta>) -> Result<(), Error> {
     let missing = |key: &str, wanted: &str| {
-        Err(Error::InvalidMeta(format!("_meta[{key:?}] is missing or malformed: it must be {wanted}")))
+        Err(Error::InvalidMeta(format!(
+            "_meta[{key:?}] is missing or malformed: it must be {wanted}"
+        )))
     };
     if meta.and_then(Meta::version).is_none() {
         return missing(VERSION_KEY, "a string, such as \"2026-07-28\"");
@@ -143,22 +156,44 @@ pub(crate) fn check_meta(meta: Option<&Meta>) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn decided(header: Option<&str>, meta: Option<&str>, session: Option<&'static str>) -> Result<Revision, i32> {
+    fn decided(
+        header: Option<&str>,
+        meta: Option<&str>,
+        session: Option<&'static str>,
+    ) -> Result<Revision, i32> {
         let meta = meta.map(|version| Meta {
             version: Some(Value::from(version)),
             capabilities: None,
         });
-        decide(&Declared { header, meta, session }).map_err(|error| error.code(Era::Modern))
+        decide(&Declared {
+            header,
+            meta,
+            session,
+        })
+        .map_err(|error| error.code(Era::Modern))
     }
 
     #[test]
     fn the_revision_is_what_the_request_declares() {
         let modern = Some("2026-07-28");
         assert_eq!(decided(modern, modern, None), Ok(Revision::Modern));
-        assert_eq!(decided(modern, None, None), Ok(Revision::Modern), "its _meta is checked next");
-        assert_eq!(decided(Some("2025-06-18"), None, None), Ok(Revision::Legacy("2025-06-18")));
-        assert_eq!(decided(None, None, Some("2025-11-25")), Ok(Revision::Legacy("2025-11-25")));
-        assert_eq!(decided(None, None, None), Ok(Revision::Legacy("2025-03-26")));
+        assert_eq!(
+            decided(modern, None, None),
+            Ok(Revision::Modern),
+            "its _meta is checked next"
+        );
+        assert_eq!(
+            decided(Some("2025-06-18"), None, None),
+            Ok(Revision::Legacy("2025-06-18"))
+        );
+        assert_eq!(
+            decided(None, None, Some("2025-11-25")),
+            Ok(Revision::Legacy("2025-11-25"))
+        );
+        assert_eq!(
+            decided(None, None, None),
+            Ok(Revision::Legacy("2025-03-26"))
+        );
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub(crate) enum Error {
     HeaderMismatch(String),
     #[error("Unsupported protocol version")]
     UnsupportedVersion { requested: String },
-    #[error("Session not found: it has ended or expired; send a new initialize request without a session id")]
+    #[error(
+        "Session not found: it has ended or expired; send a new initialize request without a session id"
+    )]
     UnknownSession,
     #[error("the request body has more than {limit} bytes")]
     TooLarge { limit: usize },
@@ -72,13 +74,13 @@ impl Error {
             | Self::UnsupportedMediaType(_)
             | Self::NotAcceptable(_) => INVALID_REQUEST,
             Self::MethodNotFound(_) => METHOD_NOT_FOUND,
+            Self::ResourceNotFound { .. } if era == Era::Legacy => LEGACY_RESOURCE_NOT_FOUND,
             Self::InvalidParams(_)
             | Self::InvalidMeta(_)
             | Self::UnknownTool(_)
             | Self::InvalidArguments(_)
-            | Self::UnknownPrompt(_) => INVALID_PARAMS,
-            Self::ResourceNotFound { .. } if era == Era::Legacy => LEGACY_RESOURCE_NOT_FOUND,
-            Self::ResourceNotFound { .. } => INVALID_PARAMS,
+            | Self::UnknownPrompt(_)
+            | Self::ResourceNotFound { .. } => INVALID_PARAMS,
             Self::HeaderMismatch(_) => HEADER_MISMATCH,
             Self::UnsupportedVersion { .. } => UNSUPPORTED_PROTOCOL_VERSION,
         }

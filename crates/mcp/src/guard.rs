@@ -20,8 +20,7 @@ use crate::http::refuse;
 use crate::origin::AllowedNames;
 
 /// Headers that a page may send when it does not say which it will.
-const ALLOWED_HEADERS: &str =
-    "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
+const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
 /// Headers of an answer that a page may read.
 const EXPOSED_HEADERS: &str = "mcp-session-id, www-authenticate";
 /// How long a browser may keep the answer to a preflight, in seconds.
@@ -35,8 +34,13 @@ pub fn guard(router: Router, allowed: AllowedNames) -> Router {
 
 async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let host = host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default();
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .map(str::to_owned);
+    let host = host
+        .or_else(|| request.uri().authority().map(ToString::to_string))
+        .unwrap_or_default();
     if !allowed.allows_host(&host) {
         let message = format!("the Host header {host:?} is not one of the allowed hosts");
         return refuse(&Error::Forbidden(message), Era::Modern);
@@ -48,7 +52,10 @@ async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next:
             next.run(request).await
         };
     };
-    if !origin.to_str().is_ok_and(|origin| allowed.allows_origin(origin)) {
+    if !origin
+        .to_str()
+        .is_ok_and(|origin| allowed.allows_origin(origin))
+    {
         let message = format!("the Origin header {origin:?} is not one of the allowed origins");
         return refuse(&Error::Forbidden(message), Era::Modern);
     }
@@ -59,17 +66,28 @@ async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next:
     };
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(EXPOSED_HEADERS),
+    );
     headers.append(VARY, HeaderValue::from_static("origin"));
     response
 }
 
 fn preflight(requested: Option<&HeaderValue>) -> Response {
-    let allowed = requested.cloned().unwrap_or_else(|| HeaderValue::from_static(ALLOWED_HEADERS));
+    let allowed = requested
+        .cloned()
+        .unwrap_or_else(|| HeaderValue::from_static(ALLOWED_HEADERS));
     let headers = [
-        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, DELETE, OPTIONS")),
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("POST, DELETE, OPTIONS"),
+        ),
         (ACCESS_CONTROL_ALLOW_HEADERS, allowed),
-        (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_MAX_AGE_SECONDS)),
+        (
+            ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static(PREFLIGHT_MAX_AGE_SECONDS),
+        ),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
 }

@@ -56,7 +56,10 @@ pub(crate) fn check_parameters(
         .unwrap_or_default();
     for parameter in parameters {
         let header = format!("{PARAMETER_PREFIX}{}", parameter.name.to_ascii_lowercase());
-        let in_body = parameter.path.iter().try_fold(&arguments, |value, key| value.get(key));
+        let in_body = parameter
+            .path
+            .iter()
+            .try_fold(&arguments, |value, key| value.get(key));
         let in_body = in_body.filter(|value| !value.is_null());
         match (single(headers, &header)?, in_body) {
             (None, None) => {}
@@ -81,11 +84,13 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Err
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(Error::HeaderMismatch(format!("the {name} header is given more than once")));
+        return Err(Error::HeaderMismatch(format!(
+            "the {name} header is given more than once"
+        )));
     }
-    let text = value
-        .to_str()
-        .map_err(|_| Error::HeaderMismatch(format!("the {name} header holds invalid characters")))?;
+    let text = value.to_str().map_err(|_| {
+        Error::HeaderMismatch(format!("the {name} header holds invalid characters"))
+    })?;
     Ok(Some(text.trim()))
 }
 
@@ -99,7 +104,9 @@ fn decode<'v>(value: &'v str, header: &str) -> Result<Cow<'v, str>, Error> {
     };
     let malformed = || Error::HeaderMismatch(format!("the {header} header holds malformed base64"));
     let bytes = STANDARD.decode(inside).map_err(|_| malformed())?;
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| malformed())
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| malformed())
 }
 
 /// Whether a header's text means the value; numbers are compared as numbers.
@@ -109,22 +116,30 @@ fn same(found: &str, value: &Value) -> bool {
         Value::Bool(boolean) => found == if *boolean { "true" } else { "false" },
         Value::Number(number) => {
             found == number.to_string()
-                || found.parse::<f64>().is_ok_and(|found| number.as_f64() == Some(found))
+                || found
+                    .parse::<f64>()
+                    .is_ok_and(|found| number.as_f64() == Some(found))
         }
         _ => false,
     }
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn missing(header: &str, wanted: &str) -> Error {
-    Error::HeaderMismatch(format!("the {header} header is missing; it must repeat {wanted:?} of the body"))
+    Error::HeaderMismatch(format!(
+        "the {header} header is missing; it must repeat {wanted:?} of the body"
+    ))
 }
 
 fn mismatch(header: &str, found: &str, wanted: &str) -> Error {
-    Error::HeaderMismatch(format!("{header} header value {found:?} does not match body value {wanted:?}"))
+    Error::HeaderMismatch(format!(
+        "{header} header value {found:?} does not match body value {wanted:?}"
+    ))
 }
 
 #[cfg(test)]
@@ -132,17 +147,46 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
     fn names_are_decoded_before_they_are_compared() {
         assert!(check_name(&headers(&[("mcp-name", "add")]), "add").is_ok());
-        assert!(check_name(&headers(&[("mcp-name", "=?base64?SGVsbG8sIOS4lueVjA==?=")]), "Hello, 世界").is_ok());
-        assert!(check_name(&headers(&[("mcp-name", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=")]), "=?base64?literal?=").is_ok());
-        assert!(check_name(&headers(&[("mcp-name", "=?base64?SGVsbG8")]), "=?base64?SGVsbG8").is_ok());
-        for wrong in ["Add", "=?base64?SGVsbG8?=", "=?base64?SGV%bG8=?=", "=?base64?/w==?="] {
-            assert!(check_name(&headers(&[("mcp-name", wrong)]), "add").is_err(), "{wrong}");
+        assert!(
+            check_name(
+                &headers(&[("mcp-name", "=?base64?SGVsbG8sIOS4lueVjA==?=")]),
+                "Hello, 世界"
+            )
+            .is_ok()
+        );
+        assert!(
+            check_name(
+                &headers(&[("mcp-name", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=")]),
+                "=?base64?literal?="
+            )
+            .is_ok()
+        );
+        assert!(
+            check_name(
+                &headers(&[("mcp-name", "=?base64?SGVsbG8")]),
+                "=?base64?SGVsbG8"
+            )
+            .is_ok()
+        );
+        for wrong in [
+            "Add",
+            "=?base64?SGVsbG8?=",
+            "=?base64?SGV%bG8=?=",
+            "=?base64?/w==?=",
+        ] {
+            assert!(
+                check_name(&headers(&[("mcp-name", wrong)]), "add").is_err(),
+                "{wrong}"
+            );
         }
         assert!(check_name(&HeaderMap::new(), "add").is_err());
         let mut twice = headers(&[("mcp-name", "add")]);
@@ -157,7 +201,9 @@ mod tests {
             path: vec!["options".to_owned(), "level".to_owned()],
         }];
         let check = |header: Option<&str>, arguments: &str| {
-            let headers = header.map(|value| headers(&[("mcp-param-level", value)])).unwrap_or_default();
+            let headers = header
+                .map(|value| headers(&[("mcp-param-level", value)]))
+                .unwrap_or_default();
             let raw: &RawValue = serde_json::from_str(arguments).unwrap();
             check_parameters(&headers, &parameters, Some(raw)).is_ok()
         };

@@ -11,8 +11,8 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::{Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use wasimancer_catalog::{Catalog, Snapshot};
 
 use crate::era::{Declared, Era, Meta, Revision, decide};
@@ -90,7 +90,10 @@ async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respo
         Method::DELETE => delete(&endpoint, request.headers()),
         // There are no messages of the server's own yet, hence no stream to GET.
         _ => {
-            let allow = [(header::ALLOW, HeaderValue::from_static("POST, DELETE, OPTIONS"))];
+            let allow = [(
+                header::ALLOW,
+                HeaderValue::from_static("POST, DELETE, OPTIONS"),
+            )];
             (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
         }
     }
@@ -102,7 +105,9 @@ fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
         Some(id) if endpoint.sessions.end(id) => StatusCode::NO_CONTENT.into_response(),
         Some(_) => refuse(&Error::UnknownSession, Era::Legacy),
         None => {
-            let error = Error::InvalidRequest("the Mcp-Session-Id header names the session to end".to_owned());
+            let error = Error::InvalidRequest(
+                "the Mcp-Session-Id header names the session to end".to_owned(),
+            );
             refuse(&error, Era::Legacy)
         }
     }
@@ -137,12 +142,16 @@ fn check_media_types(headers: &HeaderMap) -> Result<(), Error> {
     let content_type = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Error::UnsupportedMediaType("the Content-Type of a message must be application/json"));
+        return Err(Error::UnsupportedMediaType(
+            "the Content-Type of a message must be application/json",
+        ));
     }
     let accepts = |accept: &str| {
         accept.split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
-            ["application/json", "application/*", "*/*"].iter().any(|known| range.eq_ignore_ascii_case(known))
+            ["application/json", "application/*", "*/*"]
+                .iter()
+                .any(|known| range.eq_ignore_ascii_case(known))
         })
     };
     match text(headers, header::ACCEPT.as_str()) {
@@ -191,7 +200,12 @@ impl IntoResponse for Reply {
         let Some(body) = self.body else {
             return self.status.into_response();
         };
-        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        let mut response = (
+            self.status,
+            [(header::CONTENT_TYPE, "application/json")],
+            body,
+        )
+            .into_response();
         if let Some(session) = self.session.and_then(|id| HeaderValue::try_from(id).ok()) {
             response.headers_mut().insert(SESSION_ID, session);
         }
@@ -209,7 +223,8 @@ impl Exchange<'_> {
             Kind::Call { method, params } => (method, params),
             // 2026-07-28 knows no answers from clients, and nothing was asked of the older ones.
             Kind::Response if self.header_version() == Some(crate::era::MODERN_VERSION) => {
-                let error = Error::InvalidRequest("clients send no responses in this revision".to_owned());
+                let error =
+                    Error::InvalidRequest("clients send no responses in this revision".to_owned());
                 return reply_error(incoming.id, &error, Era::Modern);
             }
             Kind::Response => return Reply::accepted(),
@@ -235,7 +250,8 @@ impl Exchange<'_> {
                 handled.await.map(|fields| (fields, None))
             }
             Revision::Legacy(version) => {
-                let handled = wire_2025_11_25::handle(self.endpoint, self.snapshot, version, &method, params);
+                let handled =
+                    wire_2025_11_25::handle(self.endpoint, self.snapshot, version, &method, params);
                 handled.await.map(|answer| (answer.fields, answer.session))
             }
         };
@@ -257,7 +273,10 @@ impl Exchange<'_> {
             Err(error) => return refuse(&error, Era::Modern),
         };
         if !has_batches {
-            return refused("this revision has no batches: send each message as a request of its own".to_owned());
+            return refused(
+                "this revision has no batches: send each message as a request of its own"
+                    .to_owned(),
+            );
         }
         if messages.is_empty() || messages.len() > BATCH_MAX {
             return refused(format!("a batch holds between 1 and {BATCH_MAX} messages"));
@@ -265,8 +284,11 @@ impl Exchange<'_> {
         let mut answers: Vec<u8> = Vec::new();
         for message in messages {
             let reply = if is_initialize(message) {
-                let error = Error::InvalidRequest("initialize must not be part of a batch".to_owned());
-                let id = jsonrpc::parse_message(message).ok().and_then(|incoming| incoming.id);
+                let error =
+                    Error::InvalidRequest("initialize must not be part of a batch".to_owned());
+                let id = jsonrpc::parse_message(message)
+                    .ok()
+                    .and_then(|incoming| incoming.id);
                 reply_error(id, &error, Era::Legacy)
             } else {
                 self.answer(message).await
@@ -289,7 +311,11 @@ impl Exchange<'_> {
     }
 
     /// The revision of a request; an older one must not belong to a session that has ended.
-    fn revision(&self, method: &str, meta: Option<Meta>) -> Result<(Revision, Option<Meta>), Error> {
+    fn revision(
+        &self,
+        method: &str,
+        meta: Option<Meta>,
+    ) -> Result<(Revision, Option<Meta>), Error> {
         let session_id = text(self.headers, SESSION_ID).filter(|_| method != "initialize");
         let session = session_id.and_then(|id| self.endpoint.sessions.version(id));
         let declared = Declared {
@@ -315,11 +341,19 @@ fn is_initialize(message: &RawValue) -> bool {
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
 }
 
 fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {
-    let body = jsonrpc::write_error(id, error.code(era), &error.to_string(), error.data().as_ref());
+    let body = jsonrpc::write_error(
+        id,
+        error.code(era),
+        &error.to_string(),
+        error.data().as_ref(),
+    );
     Reply {
         status: error.status(era),
         body: Some(body),

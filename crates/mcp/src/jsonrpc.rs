@@ -49,7 +49,9 @@ struct Envelope<'a> {
 }
 
 /// Keeps an explicit `null` apart from an absent field.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -61,9 +63,11 @@ pub(crate) enum Body<'a> {
 
 /// Reads the outermost layer of a body.
 pub(crate) fn parse_body(bytes: &[u8]) -> Result<Body<'_>, Error> {
-    let whole: &RawValue = serde_json::from_slice(bytes).map_err(|error| Error::Parse(error.to_string()))?;
+    let whole: &RawValue =
+        serde_json::from_slice(bytes).map_err(|error| Error::Parse(error.to_string()))?;
     if whole.get().starts_with('[') {
-        let messages = serde_json::from_str(whole.get()).map_err(|error| Error::Parse(error.to_string()))?;
+        let messages =
+            serde_json::from_str(whole.get()).map_err(|error| Error::Parse(error.to_string()))?;
         return Ok(Body::Batch(messages));
     }
     Ok(Body::One(whole))
@@ -72,8 +76,12 @@ pub(crate) fn parse_body(bytes: &[u8]) -> Result<Body<'_>, Error> {
 /// Reads one message. The id comes with an error as well, where it could be read.
 pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'_>>, Error)> {
     let invalid = |message: &str| Error::InvalidRequest(message.to_owned());
-    let envelope: Envelope<'_> = serde_json::from_str(raw.get())
-        .map_err(|error| (None, invalid(&format!("the message is no JSON-RPC request: {error}"))))?;
+    let envelope: Envelope<'_> = serde_json::from_str(raw.get()).map_err(|error| {
+        (
+            None,
+            invalid(&format!("the message is no JSON-RPC request: {error}")),
+        )
+    })?;
     let id = match envelope.id {
         None => None,
         Some(raw) => match id(raw.get()) {
@@ -93,7 +101,10 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
         None if envelope.result.is_some() || envelope.error.is_some() => Kind::Response,
         None => return Err((id, invalid("`method` is missing"))),
     };
-    if let Kind::Call { params: Some(params), .. } = &kind
+    if let Kind::Call {
+        params: Some(params),
+        ..
+    } = &kind
         && !params.get().starts_with('{')
     {
         return Err((id, invalid("`params` must be an object")));
@@ -119,21 +130,17 @@ pub(crate) fn write_result(id: Id<'_>, fields: &str) -> Vec<u8> {
 }
 
 /// Writes an error response; the id is left out where it could not be read.
-pub(crate) fn write_error(id: Option<Id<'_>>, code: i32, message: &str, data: Option<&Value>) -> Vec<u8> {
-    let mut out = String::from("{\"jsonrpc\":\"2.0\",");
-    if let Some(id) = id {
-        out.push_str("\"id\":");
-        out.push_str(id.json());
-        out.push(',');
-    }
-    let message = Value::from(message).to_string();
-    out.push_str(&format!("\"error\":{{\"code\":{code},\"message\":{message}"));
-    if let Some(data) = data {
-        out.push_str(",\"data\":");
-        out.push_str(&data.to_string());
-    }
-    out.push_str("}}");
-    out.into_bytes()
+pub(crate) fn write_error(
+    id: Option<Id<'_>>,
+    code: i32,
+    message: &str,
+    data: Option<&Value>,
+) -> Vec<u8> {
+    let id = id.map_or_else(String::new, |id| format!("\"id\":{},", id.json()));
+    let message = Value::from(message);
+    let data = data.map_or_else(String::new, |data| format!(",\"data\":{data}"));
+    format!("{{\"jsonrpc\":\"2.0\",{id}\"error\":{{\"code\":{code},\"message\":{message}{data}}}}}")
+        .into_bytes()
 }
 
 #[cfg(test)]
@@ -166,8 +173,17 @@ mod tests {
     #[test]
     fn notifications_and_responses_are_told_apart() {
         assert_eq!(parse(r#"{"jsonrpc":"2.0","method":"x"}"#), Ok((None, true)));
-        assert_eq!(parse(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Ok((Some("1".to_owned()), false)));
-        for wrong in [r#"{"id":1,"method":"x"}"#, r#"{"jsonrpc":"2.0","id":1}"#, r#"{"jsonrpc":"2.0","id":1,"method":5}"#, "7", r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}"#] {
+        assert_eq!(
+            parse(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+            Ok((Some("1".to_owned()), false))
+        );
+        for wrong in [
+            r#"{"id":1,"method":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
+            "7",
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}"#,
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

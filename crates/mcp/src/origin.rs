@@ -17,7 +17,9 @@ enum Rule {
 
 /// An entry that names nothing.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` names no host: write a host (example.com), a host and port (example.com:3001), an origin (https://example.com) or *")]
+#[error(
+    "`{0}` names no host: write a host (example.com), a host and port (example.com:3001), an origin (https://example.com) or *"
+)]
 pub struct AllowedNamesError(String);
 
 impl AllowedNames {
@@ -58,7 +60,10 @@ impl AllowedNames {
         let host = origin.split_once("://").map(|(_, host)| host);
         self.rules.iter().any(|rule| match rule {
             Rule::Any => true,
-            Rule::Exact(name) => *name == origin || host.is_some_and(|host| name == host || name == without_port(host)),
+            Rule::Exact(name) => {
+                *name == origin
+                    || host.is_some_and(|host| name == host || name == without_port(host))
+            }
         })
     }
 }
@@ -82,7 +87,11 @@ impl FromStr for Rule {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !bare.ends_with(':') => bare,
+        Some((bare, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !bare.ends_with(':') =>
+        {
+            bare
+        }
         _ => host,
     }
 }
@@ -94,22 +103,45 @@ mod tests {
     #[test]
     fn loopback_is_the_default() {
         let names = AllowedNames::loopback();
-        for host in ["localhost", "localhost:3001", "127.0.0.1:80", "[::1]", "[::1]:3001", "LOCALHOST:1"] {
+        for host in [
+            "localhost",
+            "localhost:3001",
+            "127.0.0.1:80",
+            "[::1]",
+            "[::1]:3001",
+            "LOCALHOST:1",
+        ] {
             assert!(names.allows_host(host), "{host}");
         }
-        for host in ["evil.example.com", "localhost.evil.com", "127.0.0.1.evil.com:80", "", "::1:x"] {
+        for host in [
+            "evil.example.com",
+            "localhost.evil.com",
+            "127.0.0.1.evil.com:80",
+            "",
+            "::1:x",
+        ] {
             assert!(!names.allows_host(host), "{host}");
         }
         assert!(names.allows_origin("http://localhost:8080"));
         assert!(names.allows_origin("http://[::1]:8080"));
-        for origin in ["https://evil.com", "null", "http://localhost.evil.com", "http://localhost@evil.com"] {
+        for origin in [
+            "https://evil.com",
+            "null",
+            "http://localhost.evil.com",
+            "http://localhost@evil.com",
+        ] {
             assert!(!names.allows_origin(origin), "{origin}");
         }
     }
 
     #[test]
     fn more_names_can_be_allowed() {
-        let names = AllowedNames::with(["tools.example.com", "api.example.com:8443", "https://app.example.com"]).unwrap();
+        let names = AllowedNames::with([
+            "tools.example.com",
+            "api.example.com:8443",
+            "https://app.example.com",
+        ])
+        .unwrap();
         assert!(names.allows_host("tools.example.com:3001"));
         assert!(names.allows_host("api.example.com:8443"));
         assert!(!names.allows_host("api.example.com:1"));

@@ -59,9 +59,13 @@ pub(crate) async fn handle(
             Era::Legacy => listed("tools", snapshot.object_output_tool_list()),
         },
         "resources/list" => listed("resources", snapshot.resource_list()),
-        "resources/templates/list" => listed("resourceTemplates", snapshot.resource_template_list()),
+        "resources/templates/list" => {
+            listed("resourceTemplates", snapshot.resource_template_list())
+        }
         "prompts/list" => listed("prompts", snapshot.prompt_list()),
-        "tools/call" if snapshot.serves_tools() => Some(call_tool(snapshot, revision, params).await),
+        "tools/call" if snapshot.serves_tools() => {
+            Some(call_tool(snapshot, revision, params).await)
+        }
         "resources/read" if snapshot.serves_resources() => Some(read_resource(snapshot, params)),
         "prompts/get" if snapshot.serves_prompts() => Some(get_prompt(snapshot, params)),
         "completion/complete" if snapshot.serves_prompts() || snapshot.serves_resources() => {
@@ -77,10 +81,15 @@ pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value
         ("tools", snapshot.serves_tools()),
         ("resources", snapshot.serves_resources()),
         ("prompts", snapshot.serves_prompts()),
-        ("completions", snapshot.serves_prompts() || snapshot.serves_resources()),
+        (
+            "completions",
+            snapshot.serves_prompts() || snapshot.serves_resources(),
+        ),
     ];
     let names = served.into_iter().filter(|(_, served)| *served);
-    names.map(|(name, _)| (name.to_owned(), Value::Object(serde_json::Map::new()))).collect()
+    names
+        .map(|(name, _)| (name.to_owned(), Value::Object(serde_json::Map::new())))
+        .collect()
 }
 
 /// Reads the params of a request; none is an empty object.
@@ -100,7 +109,8 @@ fn list(name: &str, list: &List, params: Option<&RawValue>) -> Result<Outcome, E
     let index = params.cursor.as_deref().map_or(Ok(0), page_of)?;
     let page = list.page(index).ok_or_else(unknown_cursor)?;
     // The page was serialized by serde_json, which writes UTF-8.
-    let entries = std::str::from_utf8(page).map_err(|error| Error::InvalidParams(error.to_string()))?;
+    let entries =
+        std::str::from_utf8(page).map_err(|error| Error::InvalidParams(error.to_string()))?;
     let mut fields = String::with_capacity(entries.len() + 64);
     let _ = write!(fields, "\"{name}\":{entries}");
     if index + 1 < list.pages() {
@@ -115,14 +125,20 @@ fn cursor_of(page: usize) -> String {
 }
 
 fn page_of(cursor: &str) -> Result<usize, Error> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| unknown_cursor())?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_| unknown_cursor())?;
     let text = String::from_utf8(bytes).map_err(|_| unknown_cursor())?;
-    let page = text.strip_prefix("page ").and_then(|page| page.parse().ok());
+    let page = text
+        .strip_prefix("page ")
+        .and_then(|page| page.parse().ok());
     page.ok_or_else(unknown_cursor)
 }
 
 fn unknown_cursor() -> Error {
-    Error::InvalidParams("`cursor` is not one that this list gave; begin again without a cursor".to_owned())
+    Error::InvalidParams(
+        "`cursor` is not one that this list gave; begin again without a cursor".to_owned(),
+    )
 }
 
 #[derive(Deserialize)]
@@ -133,7 +149,11 @@ struct CallParams<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-async fn call_tool(snapshot: &Snapshot, revision: Revision, params: Option<&RawValue>) -> Result<Outcome, Error> {
+async fn call_tool(
+    snapshot: &Snapshot,
+    revision: Revision,
+    params: Option<&RawValue>,
+) -> Result<Outcome, Error> {
     let params: CallParams<'_> = parse(params)?;
     let Some(tool) = snapshot.tool(&params.name) else {
         return Err(Error::UnknownTool(params.name.into_owned()));
@@ -227,7 +247,10 @@ struct CompletedArgument<'a> {
 }
 
 fn complete(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
-    let CompleteParams { reference, argument } = parse(params)?;
+    let CompleteParams {
+        reference,
+        argument,
+    } = parse(params)?;
     let choices = match &reference {
         Reference::Prompt { name } => {
             let prompt = snapshot.prompt(name);
@@ -237,11 +260,18 @@ fn complete(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, E
         Reference::Resource { uri } => match snapshot.resource_template(uri) {
             Some(template) => template.choices(&argument.name),
             None if snapshot.has_static_resource(uri) => None,
-            None => return Err(Error::ResourceNotFound { uri: uri.clone().into_owned() }),
+            None => {
+                return Err(Error::ResourceNotFound {
+                    uri: uri.clone().into_owned(),
+                });
+            }
         },
     };
     let choices = choices.ok_or_else(|| {
-        Error::InvalidParams(format!("`argument.name`: there is no argument {:?} here", argument.name))
+        Error::InvalidParams(format!(
+            "`argument.name`: there is no argument {:?} here",
+            argument.name
+        ))
     })?;
     let typed = argument.value.to_lowercase();
     let found: Vec<String> = choices
@@ -263,7 +293,14 @@ mod tests {
     #[test]
     fn cursors_are_read_back_and_others_refused() {
         assert_eq!(page_of(&cursor_of(3)).unwrap(), 3);
-        for wrong in ["", "x", "cGFnZQ", "cGFnZSAtMQ", "💥", "cGFnZSA5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"] {
+        for wrong in [
+            "",
+            "x",
+            "cGFnZQ",
+            "cGFnZSAtMQ",
+            "💥",
+            "cGFnZSA5OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
+        ] {
             assert!(page_of(wrong).is_err(), "{wrong}");
         }
     }

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 /// Most sessions at once; beyond it, `initialize` answers without a session id.
 const SESSIONS_MAX: usize = 10_000;
 /// A session that is not used for this long has ended.
-const IDLE_MAX: Duration = Duration::from_secs(60 * 60);
+const IDLE_MAX: Duration = Duration::from_hours(1);
 /// Random bytes of an id: 128 bits, so that it cannot be guessed.
 const ID_BYTES: usize = 16;
 
@@ -37,14 +40,17 @@ impl Sessions {
     pub(crate) fn begin(&self, version: &'static str) -> Option<String> {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes).ok()?;
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = URL_SAFE_NO_PAD.encode(bytes);
         let now = self.now();
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         if by_id.len() >= SESSIONS_MAX {
             by_id.retain(|_, session| !expired(session, now));
         }
         if by_id.len() >= SESSIONS_MAX {
-            tracing::warn!(sessions = by_id.len(), "too many sessions: a client is served without one");
+            tracing::warn!(
+                sessions = by_id.len(),
+                "too many sessions: a client is served without one"
+            );
             return None;
         }
         let session = Session {

@@ -15,7 +15,14 @@ use crate::service::{self, Outcome};
 
 /// The levels of log messages (server/utilities/logging, "Log Levels").
 const LOG_LEVELS: [&str; 8] = [
-    "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
 ];
 
 /// The fields of a result, and the session that `initialize` began.
@@ -54,7 +61,11 @@ struct InitializeParams<'a> {
 }
 
 /// Negotiates a revision: the client's, where it is served, else our newest of this era.
-fn initialize(endpoint: &Endpoint, snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Answer, Error> {
+fn initialize(
+    endpoint: &Endpoint,
+    snapshot: &Snapshot,
+    params: Option<&RawValue>,
+) -> Result<Answer, Error> {
     let params: InitializeParams<'_> = service::parse(params)?;
     let version = legacy(&params.protocol_version).unwrap_or(LATEST_LEGACY_VERSION);
     let mut capabilities = service::capabilities(snapshot);
@@ -65,7 +76,11 @@ fn initialize(endpoint: &Endpoint, snapshot: &Snapshot, params: Option<&RawValue
         endpoint.server_info
     );
     if let Some(instructions) = &endpoint.instructions {
-        let _ = write!(fields, ",\"instructions\":{}", Value::from(instructions.as_str()));
+        let _ = write!(
+            fields,
+            ",\"instructions\":{}",
+            Value::from(instructions.as_str())
+        );
     }
     Ok(Answer {
         fields,
@@ -85,7 +100,10 @@ fn set_level(params: Option<&RawValue>) -> Result<String, Error> {
     if LOG_LEVELS.contains(&level.as_ref()) {
         return Ok(String::new());
     }
-    Err(Error::InvalidParams(format!("`level` is {level:?} and must be one of {}", LOG_LEVELS.join(", "))))
+    Err(Error::InvalidParams(format!(
+        "`level` is {level:?} and must be one of {}",
+        LOG_LEVELS.join(", ")
+    )))
 }
 
 fn complete(outcome: Outcome) -> String {

@@ -37,7 +37,7 @@ pub(crate) async fn handle(
             None => return Err(Error::MethodNotFound(method.to_owned())),
         },
     };
-    Ok(complete(endpoint, outcome))
+    Ok(complete(endpoint, &outcome))
 }
 
 /// What the headers mirror, where it is given; what is missing in the params is their own error.
@@ -61,12 +61,19 @@ fn check_mirrored(
         return Ok(());
     }
     let mirrored: Mirrored<'_> = service::parse(params)?;
-    let value = if method == "resources/read" { &mirrored.uri } else { &mirrored.name };
+    let value = if method == "resources/read" {
+        &mirrored.uri
+    } else {
+        &mirrored.name
+    };
     if let Some(value) = value {
         headers::check_name(http_headers, value)?;
     }
     if method == "tools/call"
-        && let Some(tool) = mirrored.name.as_deref().and_then(|name| snapshot.tool(name))
+        && let Some(tool) = mirrored
+            .name
+            .as_deref()
+            .and_then(|name| snapshot.tool(name))
     {
         headers::check_parameters(http_headers, tool.header_parameters(), mirrored.arguments)?;
     }
@@ -80,13 +87,17 @@ fn discover(endpoint: &Endpoint, snapshot: &Snapshot) -> Outcome {
         Value::Object(service::capabilities(snapshot)),
     );
     if let Some(instructions) = &endpoint.instructions {
-        let _ = write!(fields, ",\"instructions\":{}", Value::from(instructions.as_str()));
+        let _ = write!(
+            fields,
+            ",\"instructions\":{}",
+            Value::from(instructions.as_str())
+        );
     }
     Outcome::cacheable(fields)
 }
 
 /// Adds what every result of this revision has: its type, how long it may be kept, and the server.
-fn complete(endpoint: &Endpoint, outcome: Outcome) -> String {
+fn complete(endpoint: &Endpoint, outcome: &Outcome) -> String {
     let mut fields = String::with_capacity(outcome.fields.len() + outcome.meta.len() + 256);
     fields.push_str("\"resultType\":\"complete\",");
     fields.push_str(&outcome.fields);
@@ -95,7 +106,11 @@ fn complete(endpoint: &Endpoint, outcome: Outcome) -> String {
         let ttl_ms = endpoint.cache_ttl.as_millis();
         let _ = write!(fields, ",\"ttlMs\":{ttl_ms},\"cacheScope\":\"private\"");
     }
-    let _ = write!(fields, ",\"_meta\":{{\"{SERVER_INFO_KEY}\":{}", endpoint.server_info);
+    let _ = write!(
+        fields,
+        ",\"_meta\":{{\"{SERVER_INFO_KEY}\":{}",
+        endpoint.server_info
+    );
     if !outcome.meta.is_empty() {
         fields.push(',');
         fields.push_str(&outcome.meta);

@@ -37,6 +37,7 @@ impl Cache {
     }
 
     /// The compiled module, if it is here and of this engine.
+    #[expect(unsafe_code, reason = "compiled code cannot be checked, only trusted")]
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Module> {
         let path = self.path(digest);
         if !path.exists() {

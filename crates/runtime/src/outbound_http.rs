@@ -255,6 +255,21 @@ mod tests {
         assert_eq!(request.headers.len(), 1);
     }
 
+    /// The host may be named and the address that it resolves to still be denied.
+    #[tokio::test]
+    async fn the_resolved_address_is_checked() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let named = Permissions {
+            network: vec!["*".parse().unwrap()],
+        };
+        let outbound = Outbound::new(named, 1).unwrap();
+        let ended = outbound.client.get("http://localhost:1/").send().await;
+        match into_error(ended.unwrap_err()) {
+            Error::DeniedHost { host, .. } => assert!(host.starts_with("localhost ("), "{host}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn malformed_requests_are_refused() {
         for json in [

@@ -26,7 +26,7 @@ pub struct HostRule {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
-    /// Every public host.
+    /// Every public host, which the machine itself is not.
     Any,
     /// This host alone.
     Name(String),
@@ -120,37 +120,40 @@ fn is_host_name(name: &str) -> bool {
 impl Permissions {
     /// Whether the host of a URL is named, by name or by address.
     pub(crate) fn names_host(&self, host: &str, port: u16) -> bool {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        self.rules_for(port).any(|pattern| match (pattern, address) {
-            (Pattern::Any, address) => address.is_none_or(is_public),
-            (Pattern::Network(network), Some(address)) => network.contains(&address),
-            (Pattern::Name(name), None) => *name == host,
-            (Pattern::Below(suffix), None) => host.ends_with(suffix.as_str()),
-            (Pattern::Network(_), None) | (Pattern::Name(_) | Pattern::Below(_), Some(_)) => false,
-        })
+        self.rules_naming(host).any(|rule| rule.port.is_none_or(|wanted| wanted == port))
     }
 
     /// Whether a connection may go to this address, once its host was found to be named.
     ///
-    /// `localhost`, named as such, stands for the loopback addresses.
+    /// `localhost`, named as such, stands for the loopback addresses. The port is not known where
+    /// names are resolved, so a rule with a port opens an address only for hosts that are named
+    /// for this port alone.
     pub(crate) fn allows_address(&self, host: &str, address: IpAddr) -> bool {
         if is_public(address) {
             return true;
         }
         let loopback_by_name = address.is_loopback() && is_localhost(host);
-        self.network.iter().any(|rule| match &rule.pattern {
-            Pattern::Network(network) => network.contains(&address),
-            Pattern::Name(name) => loopback_by_name && is_localhost(name),
-            Pattern::Any | Pattern::Below(_) => false,
+        self.network.iter().any(|rule| {
+            let opens = match &rule.pattern {
+                Pattern::Network(network) => network.contains(&address),
+                Pattern::Name(name) => loopback_by_name && is_localhost(name),
+                Pattern::Any | Pattern::Below(_) => false,
+            };
+            opens && (rule.port.is_none() || self.rules_naming(host).all(|other| other.port == rule.port))
         })
     }
 
-    fn rules_for(&self, port: u16) -> impl Iterator<Item = &Pattern> {
-        self.network
-            .iter()
-            .filter(move |rule| rule.port.is_none_or(|wanted| wanted == port))
-            .map(|rule| &rule.pattern)
+    fn rules_naming(&self, host: &str) -> impl Iterator<Item = &HostRule> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+        self.network.iter().filter(move |rule| match (&rule.pattern, address) {
+            (Pattern::Any, Some(address)) => is_public(address),
+            (Pattern::Any, None) => !is_localhost(&host),
+            (Pattern::Network(network), Some(address)) => network.contains(&address),
+            (Pattern::Name(name), None) => *name == host,
+            (Pattern::Below(suffix), None) => host.ends_with(suffix.as_str()),
+            (Pattern::Network(_), None) | (Pattern::Name(_) | Pattern::Below(_), Some(_)) => false,
+        })
     }
 }
 
@@ -254,6 +257,21 @@ mod tests {
         assert!(!permissions(&["*"]).allows_address("localhost", "127.0.0.1".parse().unwrap()));
         assert!(permissions(&["localhost"]).allows_address("localhost", "::1".parse().unwrap()));
         assert!(!permissions(&["localhost"]).allows_address("evil.com", "::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_address_named_for_one_port_is_open_on_no_other() {
+        let loopback = "127.0.0.1".parse().unwrap();
+        let p = permissions(&["*", "127.0.0.1:8080"]);
+        assert!(p.names_host("127.0.0.1", 8080));
+        assert!(!p.names_host("127.0.0.1", 80));
+        assert!(!p.allows_address("evil.com", loopback), "its port may be any");
+        let p = permissions(&["*", "localhost:8080"]);
+        assert!(p.names_host("localhost", 8080) && p.allows_address("localhost", loopback));
+        assert!(!p.names_host("localhost", 80), "the wildcard does not name the machine itself");
+        let p = permissions(&["db.local:5432", "10.0.0.5:5432"]);
+        assert!(p.names_host("db.local", 5432));
+        assert!(p.allows_address("db.local", "10.0.0.5".parse().unwrap()));
     }
 
     #[test]

@@ -29,8 +29,9 @@ impl Token {
     /// A new random token.
     pub(crate) fn generate() -> anyhow::Result<Self> {
         let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| anyhow::anyhow!("this machine gives no random numbers for a token: {error}"))?;
+        getrandom::fill(&mut bytes).map_err(|error| {
+            anyhow::anyhow!("this machine gives no random numbers for a token: {error}")
+        })?;
         Ok(Self::new(&URL_SAFE_NO_PAD.encode(bytes)))
     }
 
@@ -68,8 +69,14 @@ async fn check_client(State(token): State<Token>, request: Request, next: Next) 
     }
     // RFC 6750, section 3: the error is named only where a token was given.
     let (challenge, message) = match bearer(request.headers()) {
-        Some(_) => (r#"Bearer realm="wasimancer", error="invalid_token""#, "the bearer token is not valid"),
-        None => (r#"Bearer realm="wasimancer""#, "a bearer token is wanted: send Authorization: Bearer <token>"),
+        Some(_) => (
+            r#"Bearer realm="wasimancer", error="invalid_token""#,
+            "the bearer token is not valid",
+        ),
+        None => (
+            r#"Bearer realm="wasimancer""#,
+            "a bearer token is wanted: send Authorization: Bearer <token>",
+        ),
     };
     (
         StatusCode::UNAUTHORIZED,
@@ -101,16 +108,28 @@ mod tests {
         let token = Token::new("secret");
         assert!(!format!("{token:?}").contains("secret"));
         let borne = |value: &str| {
-            let headers: HeaderMap = [(AUTHORIZATION, value.parse().expect("a header value"))].into_iter().collect();
+            let headers: HeaderMap = [(AUTHORIZATION, value.parse().expect("a header value"))]
+                .into_iter()
+                .collect();
             token.is_borne_by(&headers)
         };
         assert!(borne("Bearer secret"));
         assert!(borne("bearer secret"));
-        for wrong in ["secret", "Bearer", "Bearer secre", "Bearer secrets", "Basic secret", "Bearer"] {
+        for wrong in [
+            "secret",
+            "Bearer",
+            "Bearer secre",
+            "Bearer secrets",
+            "Basic secret",
+            "Bearer",
+        ] {
             assert!(!borne(wrong), "{wrong}");
         }
         assert!(!token.is_borne_by(&HeaderMap::new()));
         let one = Token::generate().expect("random numbers");
-        assert_ne!(one.reveal(), Token::generate().expect("random numbers").reveal());
+        assert_ne!(
+            one.reveal(),
+            Token::generate().expect("random numbers").reveal()
+        );
     }
 }

@@ -23,6 +23,7 @@ pub(crate) enum LogFormat {
 
 /// The flags of the commands that load a home.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "the comments are the help text")]
 pub(crate) struct Flags {
     /// Folder that holds plugins/, resources/, prompts/ and perhaps wasimancer.toml [default: .]
     #[arg(long, value_name = "DIR")]
@@ -30,6 +31,15 @@ pub(crate) struct Flags {
     /// Configuration file [default: wasimancer.toml in the home, if it is there]
     #[arg(long, value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
+    /// Folder of plugins; empty switches tools off [env: PLUGINS_PATH] [default: plugins in the home]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugins_path: Option<String>,
+    /// Folder of resources; empty switches them off [env: RESOURCES_PATH] [default: resources in the home]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) resources_path: Option<String>,
+    /// Folder of prompts; empty switches them off [env: PROMPTS_PATH] [default: prompts in the home]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) prompts_path: Option<String>,
     /// Port to listen on; 0 takes any free one [env: HTTP_PORT, PORT] [default: 3001]
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
@@ -58,7 +68,7 @@ pub(crate) struct Flags {
 /// `wasimancer.toml`. Unknown keys are errors, since a key that is ignored protects nobody.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct File {
+pub(crate) struct ConfigFile {
     pub(crate) address: Option<String>,
     pub(crate) http_port: Option<u16>,
     pub(crate) public_hosts: Option<Vec<String>>,
@@ -110,7 +120,12 @@ impl Environment for ProcessEnvironment {
 
     fn beginning_with(&self, prefix: &str) -> BTreeMap<String, String> {
         std::env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string_lossy().into_owned(),
+                    value.to_string_lossy().into_owned(),
+                )
+            })
             .filter(|(name, _)| name.starts_with(prefix))
             .collect()
     }
@@ -124,6 +139,8 @@ impl Environment for BTreeMap<String, String> {
 
     fn beginning_with(&self, prefix: &str) -> BTreeMap<String, String> {
         let matching = self.iter().filter(|(name, _)| name.starts_with(prefix));
-        matching.map(|(name, value)| (name.clone(), value.clone())).collect()
+        matching
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 }

@@ -47,9 +47,18 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    tracing::info!(?grace, "shutting down: no new connections, calls under way may finish");
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!(?grace, "calls were still under way at the end of the grace period and are ended");
+    tracing::info!(
+        ?grace,
+        "shutting down: no new connections, calls under way may finish"
+    );
+    if tokio::time::timeout(grace, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            ?grace,
+            "calls were still under way at the end of the grace period and are ended"
+        );
     }
 }
 

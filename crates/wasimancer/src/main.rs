@@ -34,10 +34,10 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.command {
-        Command::Serve(args) => commands::serve::run(*args),
+        Command::Serve(args) => commands::serve::run(&args),
         Command::Call(args) => commands::call::run(args),
         Command::Inspect(args) => commands::inspect::run(&args),
-        Command::Check(args) => commands::check::run(*args),
+        Command::Check(args) => commands::check::run(&args),
     };
     match ended {
         Ok(code) => code,

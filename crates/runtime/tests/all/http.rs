@@ -1,1 +1,435 @@
-//! Requests of guests: to whom they may go, what arrives, and how each ends.
+//! Requests of guests: to whom they may go, what arrives, and how each of them ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Request};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use wasimancer_runtime::{EngineOptions, Error, Limits, Permissions, Plugin, PluginSpec, Result, Runtime};
+
+use crate::support::{
+    PATIENCE, call, extism, in_own_process, numbers, options, runtime, runtime_with, spec,
+};
+
+/// A server of this test's own.
+struct Server {
+    address: SocketAddr,
+    /// Requests that have arrived.
+    hits: Arc<AtomicUsize>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let hits = Arc::new(AtomicUsize::new(0));
+        let count = hits.clone();
+        let router = router(address).layer(axum::middleware::from_fn(
+            move |request: Request, next: axum::middleware::Next| {
+                count.fetch_add(1, Ordering::SeqCst);
+                next.run(request)
+            },
+        ));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, hits }
+    }
+
+    fn hits(&self) -> usize {
+        self.hits.load(Ordering::SeqCst)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+fn router(address: SocketAddr) -> Router {
+    let port = address.port();
+    let redirect = |to: String| (StatusCode::FOUND, [(header::LOCATION, to)]);
+    Router::new()
+        .route("/hello", get(|| async { "hello" }))
+        .route(
+            "/headers",
+            get(|| async {
+                let mut headers = HeaderMap::new();
+                headers.insert("X-Answer", "42".parse().unwrap());
+                headers.append("X-Many", "one".parse().unwrap());
+                headers.append("X-Many", "two".parse().unwrap());
+                (headers, "with headers")
+            }),
+        )
+        .route("/echo", any(echo))
+        .route(
+            "/status/{code}",
+            get(|Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() }),
+        )
+        .route("/bytes/{count}", get(|Path(count): Path<usize>| async move { vec![b'x'; count] }))
+        .route(
+            "/hops/{left}",
+            get(move |Path(left): Path<usize>| async move {
+                match left {
+                    0 => "arrived".into_response(),
+                    _ => redirect(format!("/hops/{}", left - 1)).into_response(),
+                }
+            }),
+        )
+        .route("/to-localhost", get(move || async move { redirect(format!("http://localhost:{port}/hello")) }))
+        .route("/to-elsewhere", get(move || async move { redirect("http://elsewhere.example/".to_owned()) }))
+        .route("/to-file", get(move || async move { redirect("file:///etc/passwd".to_owned()) }))
+}
+
+/// Says what has arrived.
+async fn echo(method: Method, headers: HeaderMap, body: Bytes) -> String {
+    let header = |name: &str| headers.get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    format!("{method} host={} x-key={} body={body}", header("host"), header("x-key"))
+}
+
+fn wasm() -> Vec<u8> {
+    extism(include_str!("../modules/http.wat"))
+}
+
+/// A plugin that may reach these hosts.
+fn plugin_in(runtime: &Runtime, name: &str, hosts: &[&str], limits: Limits) -> Plugin {
+    let wasm = wasm();
+    let permissions = Permissions {
+        network: hosts.iter().map(|host| host.parse().expect(host)).collect(),
+    };
+    runtime.compile(PluginSpec { limits, permissions, ..spec(name, &wasm) }).unwrap()
+}
+
+fn plugin(hosts: &[&str]) -> Plugin {
+    plugin_in(&runtime(), "http", hosts, Limits::default())
+}
+
+fn request(url: &str) -> String {
+    format!(r#"{{"url":"{url}"}}"#)
+}
+
+async fn fetch(plugin: &Plugin, url: &str) -> Result<Vec<u8>> {
+    call(plugin, "get", request(url)).await
+}
+
+/// The host that the request was denied to.
+#[track_caller]
+fn denied(ended: Result<Vec<u8>>) -> String {
+    match ended {
+        Err(Error::DeniedHost { host, .. }) => host,
+        other => panic!("expected a denied host, not {other:?}"),
+    }
+}
+
+/// Why the request failed.
+#[track_caller]
+fn failed(ended: Result<Vec<u8>>) -> String {
+    match ended {
+        Err(Error::Http { reason }) => reason,
+        other => panic!("expected a failed request, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn no_host_can_be_reached_by_default() {
+    let server = Server::start().await;
+    let plugin = plugin(&[]);
+    assert_eq!(denied(fetch(&plugin, &server.url("/hello")).await), "127.0.0.1");
+    for host in ["localhost", "elsewhere.example", "[::1]", "10.0.0.1"] {
+        assert_eq!(denied(fetch(&plugin, &format!("http://{host}/")).await), host);
+    }
+    assert_eq!(server.hits(), 0);
+    assert_eq!(call(&plugin, "answer", "").await.unwrap(), b"after it");
+}
+
+#[tokio::test]
+async fn a_host_that_is_named_answers() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    for _ in 0..3 {
+        assert_eq!(fetch(&plugin, &server.url("/hello")).await.unwrap(), b"hello");
+    }
+    assert_eq!(server.hits(), 3);
+}
+
+#[tokio::test]
+async fn a_host_can_be_named_for_all_plugins() {
+    let server = Server::start().await;
+    let runtime = runtime_with(EngineOptions {
+        allowed_hosts: vec!["127.0.0.0/8".parse().unwrap()],
+        ..options()
+    });
+    let plugin = plugin_in(&runtime, "all", &["elsewhere.example"], Limits::default());
+    assert_eq!(fetch(&plugin, &server.url("/hello")).await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn a_name_for_one_port_opens_no_other() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let plugin = plugin(&[&server.address.to_string()]);
+    assert_eq!(fetch(&plugin, &server.url("/hello")).await.unwrap(), b"hello");
+    denied(fetch(&plugin, &other.url("/hello")).await);
+    assert_eq!(other.hits(), 0);
+}
+
+#[tokio::test]
+async fn the_machine_itself_must_be_named() {
+    let server = Server::start().await;
+    let url = format!("http://localhost:{}/hello", server.address.port());
+    for hosts in [&["*"][..], &["*", "*.localhost"], &["*", "10.0.0.0/8"]] {
+        denied(fetch(&plugin(hosts), &url).await);
+        denied(fetch(&plugin(hosts), &server.url("/hello")).await);
+    }
+    // Its name for another port does not open this one either.
+    denied(fetch(&plugin(&["*", "localhost:1", "127.0.0.1:1", "[::1]:1"]), &url).await);
+    assert_eq!(server.hits(), 0);
+    let port = format!("localhost:{}", server.address.port());
+    for hosts in [&["localhost"][..], &[&port], &["*", &port], &["localhost", "127.0.0.1:1"]] {
+        assert_eq!(fetch(&plugin(hosts), &url).await.unwrap(), b"hello", "{hosts:?}");
+    }
+}
+
+#[tokio::test]
+async fn status_and_headers_of_a_response_are_the_guests() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    for code in [200, 204, 404, 503] {
+        let status = call(&plugin, "status", request(&server.url(&format!("/status/{code}")))).await;
+        assert_eq!(numbers(&status.unwrap()), [code]);
+    }
+    let headers = call(&plugin, "headers", request(&server.url("/headers"))).await.unwrap();
+    let headers: serde_json::Value = serde_json::from_slice(&headers).unwrap();
+    assert_eq!(headers["x-answer"], "42");
+    assert_eq!(headers["x-many"], "one, two");
+    assert_eq!(headers["content-length"], "12");
+    // No body is no block.
+    let handle = call(&plugin, "handle", request(&server.url("/bytes/0"))).await.unwrap();
+    assert_eq!(numbers(&handle), [0]);
+}
+
+#[tokio::test]
+async fn a_request_arrives_as_the_guest_wrote_it() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    let (url, host) = (server.url("/echo"), server.address);
+    for (export, fields, wanted) in [
+        ("get", "", "GET host=HOST x-key=- body="),
+        ("get", r#","headers":null"#, "GET host=HOST x-key=- body="),
+        ("get", r#","headers":{},"method":null"#, "GET host=HOST x-key=- body="),
+        ("get", r#","headers":{"X-Key":"secret"}"#, "GET host=HOST x-key=secret body="),
+        ("get", r#","headers":{"X-Key":null},"method":"DELETE""#, "DELETE host=HOST x-key=- body="),
+        ("post", r#","method":"POST""#, "POST host=HOST x-key=- body=body of the guest"),
+        ("post", r#","method":"put""#, "PUT host=HOST x-key=- body=body of the guest"),
+        (
+            "post",
+            r#","method":"POST","headers":{"Host":"elsewhere","Content-Length":"3","X-Key":"k"}"#,
+            "POST host=HOST x-key=k body=body of the guest",
+        ),
+    ] {
+        let json = format!(r#"{{"url":"{url}"{fields}}}"#);
+        let arrived = call(&plugin, export, &json).await.expect(&json);
+        let wanted = wanted.replace("HOST", &host.to_string());
+        assert_eq!(String::from_utf8(arrived).unwrap(), wanted, "{json}");
+    }
+}
+
+#[tokio::test]
+async fn a_description_that_is_none_is_refused() {
+    let plugin = plugin(&["127.0.0.1"]);
+    for json in [
+        "{}",
+        "null",
+        "http://127.0.0.1/",
+        r#"{"url":"file:///etc/passwd"}"#,
+        r#"{"url":"http://127.0.0.1/","headers":{"a b":"c"}}"#,
+        r#"{"url":"http://127.0.0.1/","method":"G T"}"#,
+    ] {
+        failed(call(&plugin, "get", json).await);
+    }
+}
+
+#[tokio::test]
+async fn every_hop_of_a_redirect_must_be_named() {
+    let server = Server::start().await;
+    let here = plugin(&["127.0.0.1"]);
+    assert_eq!(denied(fetch(&here, &server.url("/to-localhost")).await), "localhost");
+    assert_eq!(denied(fetch(&here, &server.url("/to-elsewhere")).await), "elsewhere.example");
+    assert_eq!(server.hits(), 2, "the first hop of each, and no other");
+    // A name that leads to this machine is as closed behind a redirect as it is in front.
+    let public = plugin(&["127.0.0.1:1", "*"]);
+    denied(fetch(&public, &server.url("/to-localhost")).await);
+    let ended = fetch(&here, &server.url("/to-file")).await;
+    assert!(!matches!(&ended, Ok(body) if body.starts_with(b"root")), "{ended:?}");
+    let both = plugin(&["127.0.0.1", "localhost"]);
+    assert_eq!(fetch(&both, &server.url("/to-localhost")).await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn redirects_come_to_an_end() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    assert_eq!(fetch(&plugin, &server.url("/hops/5")).await.unwrap(), b"arrived");
+    assert_eq!(server.hits(), 6);
+    let reason = failed(fetch(&plugin, &server.url("/hops/6")).await);
+    assert!(reason.contains("more than 5 redirects"), "{reason}");
+    assert_eq!(server.hits(), 12);
+}
+
+#[tokio::test]
+async fn a_response_has_a_size() {
+    let server = Server::start().await;
+    let limits = Limits { http_response: 1000, ..Limits::default() };
+    let small = plugin_in(&runtime(), "small", &["127.0.0.1"], limits);
+    assert_eq!(fetch(&small, &server.url("/bytes/1000")).await.unwrap().len(), 1000);
+    let reason = failed(fetch(&small, &server.url("/bytes/1001")).await);
+    assert!(reason.contains("1000 bytes"), "{reason}");
+    // One that never ends is left as soon as it is too large.
+    let url = misbehaving(b"HTTP/1.1 200 OK\r\n\r\n", Ending::Endless).await;
+    failed(fetch(&small, &url).await);
+    assert_eq!(call(&small, "answer", "").await.unwrap(), b"after it");
+}
+
+#[tokio::test]
+async fn a_response_counts_as_memory() {
+    let server = Server::start().await;
+    let limits = Limits { memory: 1024 * 1024, ..Limits::default() };
+    let plugin = plugin_in(&runtime(), "memory", &["127.0.0.1"], limits);
+    let ended = fetch(&plugin, &server.url("/bytes/1000000")).await;
+    assert!(matches!(ended, Err(Error::MemoryLimit { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_response_that_does_not_end_is_ended_by_the_calls_time() {
+    let limits = Limits { timeout: Duration::from_millis(200), ..Limits::default() };
+    let plugin = plugin_in(&runtime(), "patient", &["127.0.0.1"], limits);
+    for head in [
+        &b""[..],
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_head(&mut stream).await;
+            stream.write_all(head).await.unwrap();
+            // The guest's end closes the connection.
+            let closed = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await;
+            assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
+        };
+        let (ended, ()) = tokio::join!(fetch(&plugin, &url), server);
+        assert!(matches!(ended, Err(Error::TimeLimit { .. })), "{ended:?}");
+        assert_eq!(call(&plugin, "answer", "").await.unwrap(), b"after it");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_leaves_its_request() {
+    let plugin = plugin(&["127.0.0.1"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let calling = tokio::spawn(async move { fetch(&plugin, &url).await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    read_head(&mut stream).await;
+    calling.abort();
+    let closed = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await;
+    assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_fails_ends_its_call_alone() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    // Bound and not listening: nobody else can take the port, and nobody answers.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refused = format!("http://{}/?token=hunter2", nobody.local_addr().unwrap());
+    let closed = misbehaving(b"", Ending::Close).await;
+    let half = misbehaving(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", Ending::Close).await;
+    let foreign = misbehaving(b"220 smtp.example ESMTP\r\n", Ending::Close).await;
+    for url in [refused, closed, half, foreign] {
+        let hello = server.url("/hello");
+        let (ended, healthy) = tokio::join!(fetch(&plugin, &url), fetch(&plugin, &hello));
+        let reason = failed(ended);
+        assert!(!reason.contains("hunter2"), "a URL's secrets stay out of the message: {reason}");
+        assert_eq!(healthy.unwrap(), b"hello");
+        assert_eq!(call(&plugin, "answer", "").await.unwrap(), b"after it");
+    }
+}
+
+/// The guest's stack and the host's part of the fiber's stack are apart.
+#[tokio::test]
+async fn a_request_can_be_made_from_deep_on_the_stack() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    let request = request(&server.url("/hello"));
+    let at_depth = async |spaces: usize| {
+        let padded = format!("{request}{}", " ".repeat(spaces));
+        call(&plugin, "get_at_depth", padded).await
+    };
+    // The deepest that still works, to within a few frames.
+    let (mut works, mut overflows) = (0, 100_000);
+    assert!(at_depth(works).await.is_ok());
+    while overflows - works > 1 {
+        let middle = works.midpoint(overflows);
+        match at_depth(middle).await {
+            Ok(_) => works = middle,
+            Err(Error::Trap { reason }) if reason.contains("stack") => overflows = middle,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(works > 0 && overflows < 100_000, "the end of the stack is between {works} and {overflows}");
+}
+
+/// A proxy would look names up itself, out of reach of the address check.
+#[test]
+fn proxies_of_the_environment_are_not_used() {
+    let name = "http::proxies_of_the_environment_are_not_used";
+    let proxy = "http://127.0.0.1:1";
+    if !in_own_process(name, &format!("export http_proxy={proxy} HTTP_PROXY={proxy} ALL_PROXY={proxy}")) {
+        return;
+    }
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio.block_on(async {
+        let server = Server::start().await;
+        let plugin = plugin(&["127.0.0.1"]);
+        assert_eq!(fetch(&plugin, &server.url("/hello")).await.unwrap(), b"hello");
+    });
+}
+
+/// What a misbehaving server does after its answer.
+#[derive(Clone, Copy)]
+enum Ending {
+    Close,
+    Endless,
+}
+
+/// A server that answers each connection with these bytes.
+async fn misbehaving(answer: &'static [u8], ending: Ending) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            read_head(&mut stream).await;
+            let mut answered = stream.write_all(answer).await;
+            while matches!(ending, Ending::Endless) && answered.is_ok() {
+                answered = stream.write_all(&[b'x'; 1000]).await;
+            }
+        }
+    });
+    format!("http://{address}/")
+}
+
+async fn read_head(stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+}

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use wasimancer_runtime::{
-    EngineOptions, HostRule, Limits, LimitsOverride, Permissions, PluginSpec, Runtime, parse_duration, parse_size,
+    EngineOptions, HostRule, Limits, LimitsOverride, Permissions, PluginSpec, Runtime,
+    parse_duration, parse_size,
 };
 
 use crate::config::LogFormat;
@@ -16,6 +17,7 @@ use crate::telemetry;
 
 /// The arguments of `call`.
 #[derive(clap::Args)]
+#[expect(clippy::doc_markdown, reason = "the comments are the help text")]
 pub(crate) struct Args {
     /// The .wasm file
     file: PathBuf,
@@ -37,13 +39,18 @@ pub(crate) struct Args {
     #[arg(long, default_value = "256MiB", value_parser = parse_size)]
     memory: u64,
     /// What is logged on standard error
-    #[arg(long, default_value = "warn,wasimancer::plugin=info", value_name = "FILTER")]
+    #[arg(
+        long,
+        default_value = "warn,wasimancer::plugin=info",
+        value_name = "FILTER"
+    )]
     log: String,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::start(&args.log, LogFormat::Human)?;
-    let wasm = std::fs::read(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
+    let wasm = std::fs::read(&args.file)
+        .with_context(|| format!("{} cannot be read", args.file.display()))?;
     let input = read_input(args.input)?;
     let runtime = Runtime::new(EngineOptions {
         memory_max_bytes: args.memory,
@@ -72,7 +79,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .context("the asynchronous runtime could not start")?
         .block_on(function.call(&input))?;
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&output).and_then(|()| stdout.flush()).context("the output could not be written")?;
+    stdout
+        .write_all(&output)
+        .and_then(|()| stdout.flush())
+        .context("the output could not be written")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,7 +91,9 @@ fn read_input(input: String) -> anyhow::Result<Vec<u8>> {
         return Ok(input.into_bytes());
     }
     let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .context("standard input cannot be read")?;
     Ok(bytes)
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Args {
     flags: Flags,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     let snapshot = open_catalog(&config)?.snapshot();
     let problems: Vec<String> = snapshot
@@ -35,5 +35,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         counts.prompts,
         problems.len()
     );
-    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     flags: Flags,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start(&config.log, config.log_format)?;
     tokio::runtime::Builder::new_multi_thread()
@@ -36,7 +36,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = listeners::bind(config.address).await?;
-    let address = listener.local_addr().context("the listener has no address")?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
     let (config, catalog) = tokio::task::spawn_blocking(move || {
         let catalog = open_catalog(&config);
         (config, catalog)
@@ -55,7 +57,7 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
     let runtime = start_runtime(config)?;
     let settings = Settings {
         limits: config.limits.clone(),
-        config: config.plugin_config.clone(),
+        config: config.plugin_values.clone(),
     };
     Ok(Catalog::open(&config.home, &settings, &runtime)?)
 }
@@ -120,7 +122,10 @@ fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>) -> Router {
         mcp = require_client_token(mcp, token.clone());
     }
     let mcp = wasimancer_mcp::guard(mcp, config.public_hosts.clone());
-    let admin = require_admin_token(wasimancer_admin::router(catalog.clone()), tokens.admin.clone());
+    let admin = require_admin_token(
+        wasimancer_admin::router(catalog.clone()),
+        tokens.admin.clone(),
+    );
     health::router(catalog.clone()).merge(mcp).merge(admin)
 }
 
@@ -128,33 +133,66 @@ fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>) -> Router {
 fn announce(config: &Config, tokens: &Tokens, snapshot: &Snapshot, address: SocketAddr) {
     let counts = snapshot.counts();
     let of = |kind: &Option<wasimancer_catalog::Kind>, what: String| match kind {
-        Some(kind) => format!("{what}, from {}", kind.folder.join(&kind.definition_file).display()),
+        Some(kind) => format!(
+            "{what}, from {}",
+            kind.folder.join(&kind.definition_file).display()
+        ),
         None => "off".to_owned(),
     };
     println!("WASImancer {}", env!("CARGO_PKG_VERSION"));
-    println!("  tools      {}", of(&config.home.plugins, format!("{} of {} plugins", counts.tools, counts.plugins)));
+    println!(
+        "  tools      {}",
+        of(
+            &config.home.plugins,
+            format!("{} of {} plugins", counts.tools, counts.plugins)
+        )
+    );
     println!(
         "  resources  {}",
-        of(&config.home.resources, format!("{} static, {} templates", counts.resources, counts.resource_templates))
+        of(
+            &config.home.resources,
+            format!(
+                "{} static, {} templates",
+                counts.resources, counts.resource_templates
+            )
+        )
     );
-    println!("  prompts    {}", of(&config.home.prompts, counts.prompts.to_string()));
+    println!(
+        "  prompts    {}",
+        of(&config.home.prompts, counts.prompts.to_string())
+    );
     for entry in snapshot.quarantined() {
-        println!("  quarantined: {} {:?}; the log and /readyz say why", entry.kind, entry.name);
+        println!(
+            "  quarantined: {} {:?}; the log and /readyz say why",
+            entry.kind, entry.name
+        );
     }
     match &tokens.client {
-        None => eprintln!("clients need no token (WASIMANCER_AUTHENTICATION_TOKEN is NO_AUTHENTICATION)"),
+        None => eprintln!(
+            "clients need no token (WASIMANCER_AUTHENTICATION_TOKEN is NO_AUTHENTICATION)"
+        ),
         Some(token) if tokens.client_is_generated => {
-            eprintln!("client token, since WASIMANCER_AUTHENTICATION_TOKEN is not set: {}", token.reveal());
+            eprintln!(
+                "client token, since WASIMANCER_AUTHENTICATION_TOKEN is not set: {}",
+                token.reveal()
+            );
         }
         Some(_) => {}
     }
     if tokens.admin_is_generated {
-        eprintln!("admin token, since WASIMANCER_ADMIN_TOKEN is not set: {}", tokens.admin.reveal());
+        eprintln!(
+            "admin token, since WASIMANCER_ADMIN_TOKEN is not set: {}",
+            tokens.admin.reveal()
+        );
     }
     println!("listening on http://{address}/mcp");
 }
 
-async fn run_until_stopped(listener: TcpListener, router: Router, config: &Config) -> anyhow::Result<()> {
+async fn run_until_stopped(
+    listener: TcpListener,
+    router: Router,
+    config: &Config,
+) -> anyhow::Result<()> {
     let shutdown = stop_signal()?;
     listeners::serve(listener, router, shutdown, config.shutdown_grace).await;
     Ok(())

@@ -10,7 +10,7 @@ use wasimancer_catalog::{Home, Kind};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size};
 
-use super::{Environment, File, FileLimits, Flags, LogFormat};
+use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
 use crate::auth::Token;
 
 /// The port where none is given: that of the JavaScript server.
@@ -46,7 +46,7 @@ pub(crate) struct Config {
     pub(crate) instances: u32,
     pub(crate) limits: Limits,
     /// What plugins read with `config_get`; may hold secrets.
-    pub(crate) plugin_config: BTreeMap<String, String>,
+    pub(crate) plugin_values: BTreeMap<String, String>,
     pub(crate) client_token: ClientToken,
     /// None where it is to be generated.
     pub(crate) admin_token: Option<Token>,
@@ -90,7 +90,10 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Resolves a configuration.
-pub(crate) fn resolve(flags: &Flags, environment: &dyn Environment) -> Result<Config, ConfigErrors> {
+pub(crate) fn resolve(
+    flags: &Flags,
+    environment: &dyn Environment,
+) -> Result<Config, ConfigErrors> {
     let mut errors = Vec::new();
     let home = flags.home.clone().unwrap_or_else(|| PathBuf::from("."));
     if !home.is_dir() {
@@ -102,26 +105,43 @@ pub(crate) fn resolve(flags: &Flags, environment: &dyn Environment) -> Result<Co
         errors: &mut errors,
     };
     let config = resolver.config(flags, &file, &home);
-    if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+    if errors.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigErrors(errors))
+    }
 }
 
-fn read_file(flags: &Flags, environment: &dyn Environment, home: &Path, errors: &mut Vec<String>) -> File {
-    let named = flags
-        .config_file
-        .clone()
-        .or_else(|| environment.get("WASIMANCER_CONFIG_FILE").filter(|path| !path.is_empty()).map(PathBuf::from));
+fn read_file(
+    flags: &Flags,
+    environment: &dyn Environment,
+    home: &Path,
+    errors: &mut Vec<String>,
+) -> ConfigFile {
+    let named = flags.config_file.clone().or_else(|| {
+        environment
+            .get("WASIMANCER_CONFIG_FILE")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    });
     let path = named.clone().unwrap_or_else(|| home.join(FILE_NAME));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return File::default(),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return ConfigFile::default();
+        }
         Err(error) => {
             errors.push(format!("{}: cannot be read: {error}", path.display()));
-            return File::default();
+            return ConfigFile::default();
         }
     };
     toml::from_str(&text).unwrap_or_else(|error| {
-        errors.push(format!("{}: {}", path.display(), error.to_string().trim_end()));
-        File::default()
+        errors.push(format!(
+            "{}: {}",
+            path.display(),
+            error.to_string().trim_end()
+        ));
+        ConfigFile::default()
     })
 }
 
@@ -131,29 +151,47 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn config(&mut self, flags: &Flags, file: &File, home: &Path) -> Config {
-        let log_format = flags.log_format.or_else(|| self.log_format()).or(file.log_format);
+    fn config(&mut self, flags: &Flags, file: &ConfigFile, home: &Path) -> Config {
+        let log_format = flags
+            .log_format
+            .or_else(|| self.log_format())
+            .or(file.log_format);
         Config {
             address: self.address(flags, file),
-            home: Home {
-                plugins: self.kind("plugins", home, file.plugins_path.as_ref(), file.plugins_definition_file.as_ref()),
-                resources: self.kind("resources", home, file.resources_path.as_ref(), file.resources_definition_file.as_ref()),
-                prompts: self.kind("prompts", home, file.prompts_path.as_ref(), file.prompts_definition_file.as_ref()),
-            },
+            home: self.home(flags, file, home),
             public_hosts: self.public_hosts(flags, file),
             allowed_hosts: self.allowed_hosts(flags, file),
             cache_folder: self.cache_folder(flags, file),
             log_format: log_format.unwrap_or_default(),
-            log: flags.log.clone().or_else(|| self.variable("WASIMANCER_LOG")).or_else(|| file.log.clone()).unwrap_or_else(|| "info".to_owned()),
+            log: flags
+                .log
+                .clone()
+                .or_else(|| self.variable("WASIMANCER_LOG"))
+                .or_else(|| file.log.clone())
+                .unwrap_or_else(|| "info".to_owned()),
             instructions: file.instructions.clone(),
-            shutdown_grace: self.value("shutdown_grace", file.shutdown_grace.as_ref(), parse_duration).unwrap_or(DEFAULT_SHUTDOWN_GRACE),
-            body_max_bytes: self.value("body_limit", file.body_limit.as_ref(), parse_size).unwrap_or(DEFAULT_BODY_MAX_BYTES),
-            cache_ttl: self.value("cache_ttl", file.cache_ttl.as_ref(), parse_duration).unwrap_or(DEFAULT_CACHE_TTL),
-            instances: self.count("instances", file.instances).unwrap_or(DEFAULT_INSTANCES),
+            shutdown_grace: self
+                .value(
+                    "shutdown_grace",
+                    file.shutdown_grace.as_ref(),
+                    parse_duration,
+                )
+                .unwrap_or(DEFAULT_SHUTDOWN_GRACE),
+            body_max_bytes: self
+                .value("body_limit", file.body_limit.as_ref(), parse_size)
+                .unwrap_or(DEFAULT_BODY_MAX_BYTES),
+            cache_ttl: self
+                .value("cache_ttl", file.cache_ttl.as_ref(), parse_duration)
+                .unwrap_or(DEFAULT_CACHE_TTL),
+            instances: self
+                .count("instances", file.instances)
+                .unwrap_or(DEFAULT_INSTANCES),
             limits: self.limits(&file.limits),
-            plugin_config: self.plugin_config(),
+            plugin_values: self.plugin_values(),
             client_token: self.client_token(),
-            admin_token: self.variable("WASIMANCER_ADMIN_TOKEN").map(|text| Token::new(&text)),
+            admin_token: self
+                .variable("WASIMANCER_ADMIN_TOKEN")
+                .map(|text| Token::new(&text)),
         }
     }
 
@@ -167,20 +205,31 @@ impl Resolver<'_> {
             "human" => Some(LogFormat::Human),
             "json" => Some(LogFormat::Json),
             other => {
-                self.errors.push(format!("WASIMANCER_LOG_FORMAT: {other:?} is no format: write human or json"));
+                self.errors.push(format!(
+                    "WASIMANCER_LOG_FORMAT: {other:?} is no format: write human or json"
+                ));
                 None
             }
         }
     }
 
-    fn address(&mut self, flags: &Flags, file: &File) -> SocketAddr {
-        let port = flags.http_port.or_else(|| self.port("HTTP_PORT")).or_else(|| self.port("PORT"));
+    fn address(&mut self, flags: &Flags, file: &ConfigFile) -> SocketAddr {
+        let port = flags
+            .http_port
+            .or_else(|| self.port("HTTP_PORT"))
+            .or_else(|| self.port("PORT"));
         let port = port.or(file.http_port).unwrap_or(DEFAULT_PORT);
-        let text = flags.address.clone().or_else(|| self.variable("WASIMANCER_ADDRESS")).or_else(|| file.address.clone());
+        let text = flags
+            .address
+            .clone()
+            .or_else(|| self.variable("WASIMANCER_ADDRESS"))
+            .or_else(|| file.address.clone());
         let address = match text {
             None => IpAddr::V4(Ipv4Addr::LOCALHOST),
             Some(text) => text.parse().unwrap_or_else(|_| {
-                self.errors.push(format!("address: {text:?} is no IP address: write one such as 127.0.0.1, 0.0.0.0 or ::"));
+                self.errors.push(format!(
+                    "address: {text:?} is no IP address: write one such as 127.0.0.1, 0.0.0.0 or ::"
+                ));
                 IpAddr::V4(Ipv4Addr::LOCALHOST)
             }),
         };
@@ -191,42 +240,88 @@ impl Resolver<'_> {
         let text = self.variable(name)?;
         let port = text.trim().parse().ok();
         if port.is_none() {
-            self.errors.push(format!("{name}: {text:?} is no port: write a number between 0 and 65535"));
+            self.errors.push(format!(
+                "{name}: {text:?} is no port: write a number between 0 and 65535"
+            ));
         }
         port
     }
 
-    /// The folder and file of a kind: an empty path switches it off.
-    fn kind(&self, name: &str, home: &Path, path: Option<&String>, definition_file: Option<&String>) -> Option<Kind> {
-        let upper = name.to_uppercase();
-        let folder = match self.environment.get(&format!("{upper}_PATH")) {
-            Some(path) => PathBuf::from(path),
-            None => match path {
-                Some(path) if path.is_empty() => PathBuf::new(),
-                Some(path) => home.join(path),
-                None => home.join(name),
-            },
+    fn home(&self, flags: &Flags, file: &ConfigFile, home: &Path) -> Home {
+        let kind = |name: &str,
+                    flag: &Option<String>,
+                    path: &Option<String>,
+                    definition_file: &Option<String>| {
+            let folder = self.folder(name, home, flag.as_ref(), path.as_ref())?;
+            let variable = format!("{}_DEFINITION_FILE", name.to_uppercase());
+            let definition_file = self.variable(&variable).or_else(|| definition_file.clone());
+            Some(Kind {
+                folder,
+                definition_file: definition_file.unwrap_or_else(|| format!("{name}.yml")),
+            })
         };
-        if folder.as_os_str().is_empty() {
-            return None;
+        Home {
+            plugins: kind(
+                "plugins",
+                &flags.plugins_path,
+                &file.plugins_path,
+                &file.plugins_definition_file,
+            ),
+            resources: kind(
+                "resources",
+                &flags.resources_path,
+                &file.resources_path,
+                &file.resources_definition_file,
+            ),
+            prompts: kind(
+                "prompts",
+                &flags.prompts_path,
+                &file.prompts_path,
+                &file.prompts_definition_file,
+            ),
         }
-        let definition_file = self
-            .variable(&format!("{upper}_DEFINITION_FILE"))
-            .or_else(|| definition_file.cloned())
-            .unwrap_or_else(|| format!("{name}.yml"));
-        Some(Kind { folder, definition_file })
     }
 
-    fn public_hosts(&mut self, flags: &Flags, file: &File) -> AllowedNames {
-        let names = self.names(&flags.public_host, "WASIMANCER_PUBLIC_HOSTS", file.public_hosts.as_ref());
+    /// The folder of a kind; an empty path switches it off. A path in the file is relative to the
+    /// home, others to the working folder.
+    fn folder(
+        &self,
+        name: &str,
+        home: &Path,
+        flag: Option<&String>,
+        file: Option<&String>,
+    ) -> Option<PathBuf> {
+        let given = flag.cloned().or_else(|| {
+            self.environment
+                .get(&format!("{}_PATH", name.to_uppercase()))
+        });
+        let in_home = || match file {
+            Some(path) if path.is_empty() => PathBuf::new(),
+            Some(path) => home.join(path),
+            None => home.join(name),
+        };
+        let folder = given.map_or_else(in_home, PathBuf::from);
+        (!folder.as_os_str().is_empty()).then_some(folder)
+    }
+
+    fn public_hosts(&mut self, flags: &Flags, file: &ConfigFile) -> AllowedNames {
+        let names = self.names(
+            &flags.public_host,
+            "WASIMANCER_PUBLIC_HOSTS",
+            file.public_hosts.as_ref(),
+        );
         AllowedNames::with(names.iter().map(String::as_str)).unwrap_or_else(|error| {
             self.errors.push(format!("public hosts: {error}"));
             AllowedNames::loopback()
         })
     }
 
-    fn allowed_hosts(&mut self, flags: &Flags, file: &File) -> Vec<HostRule> {
-        let names = self.names(&flags.allow_host, "WASIMANCER_ALLOWED_HOSTS", file.allowed_hosts.as_ref());
+    fn allowed_hosts(&mut self, flags: &Flags, file: &ConfigFile) -> Vec<HostRule> {
+        let names = self.names(
+            &flags.allow_host,
+            "WASIMANCER_ALLOWED_HOSTS",
+            file.allowed_hosts.as_ref(),
+        );
         let mut rules = Vec::with_capacity(names.len());
         for name in names {
             match name.parse() {
@@ -242,21 +337,33 @@ impl Resolver<'_> {
             return flags.to_vec();
         }
         match self.variable(variable) {
-            Some(text) => text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            Some(text) => text
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             None => file.cloned().unwrap_or_default(),
         }
     }
 
-    fn cache_folder(&self, flags: &Flags, file: &File) -> CacheFolder {
+    fn cache_folder(&self, flags: &Flags, file: &ConfigFile) -> CacheFolder {
         let given = flags.cache_folder.clone();
-        let given = given.or_else(|| self.environment.get("WASIMANCER_CACHE_FOLDER")).or_else(|| file.cache_folder.clone());
+        let given = given
+            .or_else(|| self.environment.get("WASIMANCER_CACHE_FOLDER"))
+            .or_else(|| file.cache_folder.clone());
         match given {
             Some(path) if path.is_empty() => CacheFolder::Off,
             Some(path) => CacheFolder::Given(PathBuf::from(path)),
             None => {
                 let xdg = self.variable("XDG_CACHE_HOME").map(PathBuf::from);
-                let user = xdg.or_else(|| self.variable("HOME").map(|home| Path::new(&home).join(".cache")));
-                user.map_or(CacheFolder::Off, |folder| CacheFolder::Default(folder.join("wasimancer")))
+                let user = xdg.or_else(|| {
+                    self.variable("HOME")
+                        .map(|home| Path::new(&home).join(".cache"))
+                });
+                user.map_or(CacheFolder::Off, |folder| {
+                    CacheFolder::Default(folder.join("wasimancer"))
+                })
             }
         }
     }
@@ -267,20 +374,31 @@ impl Resolver<'_> {
             memory: self.value("limits.memory", file.memory.as_ref(), parse_size),
             input: self.value("limits.input", file.input.as_ref(), parse_size),
             output: self.value("limits.output", file.output.as_ref(), parse_size),
-            http_response: self.value("limits.httpResponse", file.http_response.as_ref(), parse_size),
+            http_response: self.value(
+                "limits.httpResponse",
+                file.http_response.as_ref(),
+                parse_size,
+            ),
             concurrency: self.count("limits.concurrency", file.concurrency),
         })
     }
 
     fn count(&mut self, key: &str, count: Option<u32>) -> Option<u32> {
         if count == Some(0) {
-            self.errors.push(format!("{key}: 0 is no count: write a whole number above 0"));
+            self.errors.push(format!(
+                "{key}: 0 is no count: write a whole number above 0"
+            ));
             return None;
         }
         count
     }
 
-    fn value<T>(&mut self, key: &str, text: Option<&String>, parse: impl Fn(&str) -> Result<T, UnitError>) -> Option<T> {
+    fn value<T>(
+        &mut self,
+        key: &str,
+        text: Option<&String>,
+        parse: impl Fn(&str) -> Result<T, UnitError>,
+    ) -> Option<T> {
         match parse(text?) {
             Ok(value) => Some(value),
             Err(error) => {
@@ -290,7 +408,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn plugin_config(&self) -> BTreeMap<String, String> {
+    fn plugin_values(&self) -> BTreeMap<String, String> {
         let mut config = self.environment.beginning_with(PLUGIN_CONFIG_PREFIX);
         config.retain(|_, value| !value.is_empty());
         config
