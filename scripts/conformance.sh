@@ -5,13 +5,14 @@
 #   scripts/conformance.sh http://127.0.0.1:PORT/mcp    uses the server that runs there, without authentication
 #
 # Succeeds when each failure is in conformance/expected-failures.yml and each entry there fails. The complete output of
-# a run is kept in target/conformance/. Needs npm, and fetches the suite, and Node 22 where `node` is older, once.
+# a run is kept in target/conformance/. Fetches the suite once, and Node where `node` is missing or too old.
 set -euo pipefail
 
 suite_version=0.2.0-alpha.12
 revisions=(2026-07-28 2025-11-25)
 
 root=$(cd "$(dirname "$0")/.." && pwd)
+source "$root/scripts/lib/tools.sh"
 tools=$root/target/tools/npm
 logs=$root/target/conformance
 expected=$root/conformance/expected-failures.yml
@@ -29,24 +30,16 @@ stop_server() {
 }
 trap stop_server EXIT
 
-# Sets `node` to a Node that is new enough for the suite, and sees that the suite is installed.
 install_suite() {
-  local packages="\"@modelcontextprotocol/conformance\": \"$suite_version\"" manifest
-  node=$(command -v node || true)
-  if [ -z "$node" ] || [ "$("$node" -p 'process.versions.node.split(".")[0]')" -lt 22 ]; then
-    packages="$packages, \"node\": \"22\""
-    node=$tools/node_modules/.bin/node
-  fi
-  # The package `node` fetches its executable in an install script, which newer releases of npm want to see allowed.
-  manifest="{\"private\": true, \"allowScripts\": {\"node\": true}, \"dependencies\": {$packages}}"
-  if [ -x "$node" ] && [ -f "$tools/installed.json" ] && [ "$(cat "$tools/installed.json")" = "$manifest" ]; then
+  local manifest="{\"private\": true, \"dependencies\": {\"@modelcontextprotocol/conformance\": \"$suite_version\"}}"
+  want_node 22.0
+  if [ -f "$tools/installed.json" ] && [ "$(cat "$tools/installed.json")" = "$manifest" ]; then
     return
   fi
   rm -rf "$tools"
   mkdir -p "$tools"
   echo "$manifest" >"$tools/package.json"
   (cd "$tools" && npm install --no-audit --no-fund --loglevel=error) || die "npm could not install the suite"
-  [ -x "$node" ] || die "npm installed the package node, but not its executable"
   echo "$manifest" >"$tools/installed.json"
 }
 
@@ -116,7 +109,7 @@ failed=
 for revision in "${revisions[@]}"; do
   log=$logs/$revision.log
   suite_failed=
-  "$node" "$tools/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" \
+  node "$tools/node_modules/@modelcontextprotocol/conformance/dist/index.js" server --url "$url" \
     --requirements "$revision" --expected-failures "$expected" >"$log" 2>&1 || suite_failed=1
   if ! judge "$revision" "$log" || [ -n "$suite_failed" ]; then
     failed=1

@@ -1,10 +1,11 @@
 //! Connections: bound, accepted, served, drained.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,14 +14,30 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long a client may take to send the head of a request, and to begin the next one.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(60);
+const HEAD_READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long to wait after a failed accept, which is mostly a lack of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Binds an address, with a remedy in the error where it is taken.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: choose another port with --http-port or HTTP_PORT (0 takes any free one), or another address with --address")
+    TcpListener::bind(address).await.map_err(|error| {
+        let remedy = "with --http-port or HTTP_PORT (0 takes any free one)";
+        match error.kind() {
+            ErrorKind::AddrInUse => anyhow!(
+                "port {} of {} is taken by another program: choose another {remedy}",
+                address.port(),
+                address.ip()
+            ),
+            ErrorKind::PermissionDenied => {
+                anyhow!(
+                    "port {} is reserved for root: choose one above 1023 {remedy}",
+                    address.port()
+                )
+            }
+            _ => anyhow!(error).context(format!(
+                "cannot listen on {address}: choose another address with --address"
+            )),
+        }
     })
 }
 

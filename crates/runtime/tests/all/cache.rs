@@ -73,7 +73,12 @@ async fn a_file_that_is_damaged_is_made_anew() {
     assert_eq!(run(&folder, &wasm).await, "one");
     let file = files(&folder).remove(0);
     let whole = fs::read(&file).unwrap();
-    for damaged in [&b""[..], b"damaged", &whole[..whole.len() / 2], &[0; 100_000]] {
+    // As after a loss of power: the end is missing, or nothing but zeros.
+    let mut zeros_at_the_end = whole.clone();
+    zeros_at_the_end[whole.len() - 4096..].fill(0);
+    let cut_short = &whole[..whole.len() - 1];
+    let half = &whole[..whole.len() / 2];
+    for damaged in [b"", &b"damaged"[..], half, cut_short, &zeros_at_the_end, &[0; 100_000]] {
         // A new file: the old one's pages may still be mapped.
         fs::remove_file(&file).unwrap();
         fs::write(&file, damaged).unwrap();

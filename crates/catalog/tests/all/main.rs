@@ -1,0 +1,30 @@
+//! The catalogue's behaviour through its public interface, on real definition files and modules.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as expected"
+)]
+
+mod argument_errors;
+mod argument_types;
+mod calls;
+mod config;
+mod duplicates;
+mod guides;
+mod header_parameters;
+mod hostile_yaml;
+mod input;
+mod limits;
+mod lists;
+mod loading;
+mod paths;
+mod permissions;
+mod prompts;
+mod quarantine;
+mod resource_templates;
+mod resources;
+mod schemas;
+mod shown_fields;
+mod support;
+mod tool_names;
+mod yaml;

@@ -1,0 +1,81 @@
+//! `server/discover`, `ping` and which methods each era has.
+
+use serde_json::json;
+
+use crate::support::{Home, LEGACY, Launch, MODERN, guest};
+
+#[tokio::test]
+async fn discover_tells_versions_and_capabilities() {
+    let server = guest();
+    let answer = server.client(MODERN).ask("server/discover", json!({})).await;
+    let mut result = answer.result().clone();
+    result.as_object_mut().unwrap().remove("_meta");
+    assert_eq!(
+        result,
+        json!({
+            "resultType": "complete",
+            "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
+            "capabilities": {"tools": {}, "resources": {}, "prompts": {}, "completions": {}},
+            "ttlMs": 1000,
+            "cacheScope": "private",
+        })
+    );
+}
+
+#[tokio::test]
+async fn instructions_and_the_time_to_live_are_configured() {
+    let home = Home::new();
+    home.file("wasimancer.toml", "instructions = \"Ask \\\"nicely\\\".\"\ncache_ttl = \"5m\"\n");
+    let server = Launch::of(home).start();
+    let answer = server.client(MODERN).ask("server/discover", json!({})).await;
+    assert_eq!(answer.result()["instructions"], "Ask \"nicely\".");
+    assert_eq!(answer.result()["ttlMs"], 300_000);
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
+    let answer = server.client("2025-11-25").ask("initialize", params).await;
+    assert_eq!(answer.result()["instructions"], "Ask \"nicely\".");
+}
+
+#[tokio::test]
+async fn methods_belong_to_their_era() {
+    let server = guest();
+    let modern = server.client(MODERN);
+    for method in [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "subscriptions/listen",
+        "unknown/method",
+        "tools",
+        "Tools/List",
+        "",
+    ] {
+        let answer = modern.ask(method, json!({})).await;
+        let error = answer.refused(404, -32601);
+        assert_eq!(error["message"], format!("Method not found: {method}"));
+        assert_eq!(answer.header("content-type"), "application/json");
+    }
+    for revision in LEGACY {
+        let legacy = server.client(revision);
+        for method in ["server/discover", "resources/subscribe", "unknown/method", "notifications/initialized"] {
+            legacy.ask(method, json!({})).await.refused(200, -32601);
+        }
+    }
+}
+
+#[tokio::test]
+async fn ping_and_log_levels_of_the_older_era() {
+    let server = guest();
+    for revision in LEGACY {
+        let client = server.client(revision);
+        assert_eq!(client.ask("ping", json!({})).await.result(), &json!({}));
+        assert_eq!(client.request("ping", json!({})).without_params().send().await.result(), &json!({}));
+        for level in ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"] {
+            assert_eq!(client.ask("logging/setLevel", json!({"level": level})).await.result(), &json!({}));
+        }
+        for params in [json!({"level": "loud"}), json!({"level": 3}), json!({})] {
+            client.ask("logging/setLevel", params).await.refused(200, -32602);
+        }
+    }
+}

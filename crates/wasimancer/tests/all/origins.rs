@@ -1,0 +1,119 @@
+//! `Host` and `Origin`, against DNS rebinding, and CORS for the pages that are allowed.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Answer, Client, Home, Launch, MODERN, REVISIONS, Server, guest};
+
+async fn with(client: &Client, name: &str, value: &str) -> Answer {
+    client.request("tools/list", json!({})).header(name, value).send().await
+}
+
+async fn statuses(server: &Server, name: &str, values: &[&str]) -> Vec<u16> {
+    let client = server.client(MODERN);
+    let mut statuses = Vec::new();
+    for value in values {
+        statuses.push(with(&client, name, value).await.status);
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn other_hosts_and_origins_are_forbidden() {
+    let server = guest();
+    for revision in REVISIONS {
+        let client = server.client(revision);
+        for host in ["evil.example.com", "evil.example.com:80", "localhost.evil.com", "127.0.0.1.evil.com", "10.0.0.1", ""] {
+            let answer = with(&client, "host", host).await;
+            answer.refused(403, -32600);
+            assert!(answer.json.get("id").is_none());
+        }
+        for origin in ["https://evil.example.com", "http://localhost.evil.com", "http://localhost@evil.com", "null", "localhost", ""] {
+            let answer = with(&client, "origin", origin).await;
+            answer.refused(403, -32600);
+            assert!(answer.headers.get("access-control-allow-origin").is_none());
+        }
+    }
+    // What is refused learns nothing of tokens, and preflights are refused as well.
+    let mut client = server.client(MODERN);
+    client.headers.remove("authorization");
+    client.headers.insert("origin", "https://evil.example.com".parse().unwrap());
+    client.ask("tools/list", json!({})).await.refused(403, -32600);
+    let answer = client.send(Method::OPTIONS, &client.headers, "").await;
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn loopback_names_are_allowed() {
+    let server = guest();
+    let port = server.address.port();
+    let hosts = [&format!("127.0.0.1:{port}"), "localhost", &format!("LOCALHOST:{port}"), "[::1]:1", "127.0.0.1"];
+    assert_eq!(statuses(&server, "host", &hosts).await, [200; 5]);
+    let origins = [&format!("http://127.0.0.1:{port}"), "http://localhost:6274", "https://localhost", "http://[::1]:8080"];
+    assert_eq!(statuses(&server, "origin", &origins).await, [200; 4]);
+}
+
+#[tokio::test]
+async fn allowed_hosts_are_configured() {
+    let flags = Launch::of(Home::guest()).args(["--public-host", "tools.example.com", "--public-host", "https://app.example.com"]);
+    let variable = Launch::of(Home::guest()).env("WASIMANCER_PUBLIC_HOSTS", "tools.example.com, https://app.example.com");
+    for server in [flags.start(), variable.start()] {
+        let hosts = ["tools.example.com", "tools.example.com:3001", "localhost", "app.example.com", "example.com"];
+        assert_eq!(statuses(&server, "host", &hosts).await, [200, 200, 200, 403, 403]);
+        let origins = ["https://app.example.com", "http://app.example.com", "https://tools.example.com", "https://example.com"];
+        assert_eq!(statuses(&server, "origin", &origins).await, [200, 403, 200, 403]);
+    }
+    let server = Launch::of(Home::guest()).args(["--public-host", "*"]).start();
+    assert_eq!(statuses(&server, "host", &["anything.example.com"]).await, [200]);
+    assert_eq!(statuses(&server, "origin", &["https://anything.example.com"]).await, [200]);
+}
+
+#[tokio::test]
+async fn allowed_pages_can_read_every_answer() {
+    let server = guest();
+    let origin = "http://localhost:6274";
+    let check = |answer: &Answer, status| {
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        assert_eq!(answer.header("vary"), "origin");
+        let exposed = answer.header("access-control-expose-headers");
+        assert!(exposed.contains("mcp-session-id") && exposed.contains("www-authenticate"), "{exposed}");
+    };
+    for revision in REVISIONS {
+        let mut client = server.client(revision);
+        client.headers.insert("origin", origin.parse().unwrap());
+        check(&client.ask("tools/list", json!({})).await, 200);
+        check(&client.post("{").await, 400);
+        check(&client.send(Method::GET, &client.headers, "").await, 405);
+        client.headers.remove("authorization");
+        let answer = client.ask("tools/list", json!({})).await;
+        check(&answer, 401);
+        assert!(answer.header("www-authenticate").starts_with("Bearer"));
+    }
+    // Programs that are no pages get none of this.
+    let answer = server.client(MODERN).ask("tools/list", json!({})).await;
+    assert!(answer.headers.get("access-control-allow-origin").is_none());
+}
+
+#[tokio::test]
+async fn preflights_are_answered_without_a_token() {
+    let server = guest();
+    let mut client = server.client(MODERN);
+    client.headers.clear();
+    client.headers.insert("origin", "http://localhost:6274".parse().unwrap());
+    client.headers.insert("access-control-request-method", "POST".parse().unwrap());
+    let answer = client.send(Method::OPTIONS, &client.headers, "").await;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:6274");
+    assert_eq!(answer.header("access-control-allow-methods"), "POST, DELETE, OPTIONS");
+    for name in ["authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"] {
+        assert!(answer.header("access-control-allow-headers").contains(name), "{name}");
+    }
+    // Headers of a tool's own parameters too.
+    client.headers.insert("access-control-request-headers", "authorization,mcp-param-region".parse().unwrap());
+    let answer = client.send(Method::OPTIONS, &client.headers, "").await;
+    assert_eq!(answer.header("access-control-allow-headers"), "authorization,mcp-param-region");
+    client.headers.remove("origin");
+    let answer = client.send(Method::OPTIONS, &client.headers, "").await;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+}

@@ -1,0 +1,361 @@
+//! A client of each revision. It checks what every answer must have.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+
+use super::{ADMIN_TOKEN, PATIENCE, TOKEN};
+
+/// The stateless revision.
+pub(crate) const MODERN: &str = "2026-07-28";
+/// The revisions with `initialize`, newest first.
+pub(crate) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
+/// Every revision, newest first.
+pub(crate) const REVISIONS: [&str; 4] = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26"];
+
+const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+
+/// The results that clients may keep (2026-07-28, caching).
+const CACHEABLE: [&str; 6] = [
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+];
+
+/// A client that speaks one revision. Each has connections of its own.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    revision: &'static str,
+    /// Sent with every request.
+    pub(crate) headers: HeaderMap,
+}
+
+/// The params of a request, as JSON.
+pub(crate) struct Params(String);
+
+impl From<Value> for Params {
+    fn from(value: Value) -> Self {
+        Self(value.to_string())
+    }
+}
+
+impl From<&str> for Params {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Client {
+    pub(crate) fn new(url: String, revision: &'static str) -> Self {
+        // Another test may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(AUTHORIZATION, format!("Bearer {TOKEN}").parse().expect("a header value"));
+        if revision != "2025-03-26" {
+            headers.insert("mcp-protocol-version", HeaderValue::from_static(revision));
+        }
+        Self {
+            http,
+            url,
+            revision,
+            headers,
+        }
+    }
+
+    fn is_modern(&self) -> bool {
+        self.revision == MODERN
+    }
+
+    /// A request as the revision wants it, to be changed or sent.
+    pub(crate) fn request(&self, method: &str, params: impl Into<Params>) -> Request<'_> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let params = params.into().0;
+        let mut headers = self.headers.clone();
+        let mut meta = Map::new();
+        if self.is_modern() {
+            meta.insert(VERSION_KEY.to_owned(), json!(MODERN));
+            meta.insert(CAPABILITIES_KEY.to_owned(), json!({}));
+            headers.insert("mcp-method", method.parse().expect("a header value"));
+            let values: Value = serde_json::from_str(&params).unwrap_or_default();
+            let field = if method == "resources/read" { "uri" } else { "name" };
+            if let (Some(value), "tools/call" | "prompts/get" | "resources/read") = (values[field].as_str(), method) {
+                headers.insert("mcp-name", header_text(value));
+            }
+        }
+        Request {
+            client: self,
+            id: Some(NEXT_ID.fetch_add(1, Ordering::Relaxed).to_string()),
+            method: method.to_owned(),
+            params: Some(params),
+            meta: self.is_modern().then_some(meta),
+            headers,
+        }
+    }
+
+    pub(crate) async fn ask(&self, method: &str, params: impl Into<Params>) -> Answer {
+        self.request(method, params).send().await
+    }
+
+    /// Calls a tool; the arguments are JSON, kept as they are written.
+    pub(crate) async fn call(&self, tool: &str, arguments: impl Into<Params>) -> Answer {
+        self.request_call(tool, arguments).send().await
+    }
+
+    pub(crate) fn request_call(&self, tool: &str, arguments: impl Into<Params>) -> Request<'_> {
+        let params = format!(r#"{{"name":{},"arguments":{}}}"#, json!(tool), arguments.into().0);
+        self.request("tools/call", params.as_str())
+    }
+
+    /// Posts any bytes, with the headers of every request.
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Answer {
+        self.post_with(&self.headers, body).await
+    }
+
+    pub(crate) async fn post_with(&self, headers: &HeaderMap, body: impl Into<reqwest::Body>) -> Answer {
+        self.send(reqwest::Method::POST, headers, body).await
+    }
+
+    /// Any exchange with the endpoint.
+    pub(crate) async fn send(&self, method: reqwest::Method, headers: &HeaderMap, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.http.request(method, &self.url).headers(headers.clone()).body(body);
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
+    /// `GET` of another path of the server, without a token.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let url = self.url.replace("/mcp", path);
+        Answer::of(self.http.get(url).send().await.expect("an answer")).await
+    }
+}
+
+/// A value as the header that repeats it holds it.
+fn header_text(value: &str) -> HeaderValue {
+    let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim() == value;
+    let encoded = if is_plain { value.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(value)) };
+    encoded.parse().expect("a header value")
+}
+
+/// A request, before it is sent.
+pub(crate) struct Request<'c> {
+    client: &'c Client,
+    /// As JSON; none makes a notification.
+    id: Option<String>,
+    method: String,
+    params: Option<String>,
+    meta: Option<Map<String, Value>>,
+    headers: HeaderMap,
+}
+
+impl Request<'_> {
+    /// With this id, which is JSON.
+    pub(crate) fn id(mut self, json: &str) -> Self {
+        self.id = Some(json.to_owned());
+        self
+    }
+
+    pub(crate) fn as_notification(mut self) -> Self {
+        self.id = None;
+        self
+    }
+
+    /// With this header in place of the one of its name.
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        let value = HeaderValue::from_bytes(value.as_ref()).expect("a header value");
+        self.headers.insert(name.parse::<HeaderName>().expect("a header name"), value);
+        self
+    }
+
+    /// With this header beside the one of its name.
+    pub(crate) fn second_header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().expect("a header name");
+        self.headers.append(name, value.parse().expect("a header value"));
+        self
+    }
+
+    pub(crate) fn without_header(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// With this field in `_meta`, under the protocol's prefix.
+    pub(crate) fn meta(mut self, name: &str, value: Value) -> Self {
+        let meta = self.meta.get_or_insert_default();
+        meta.insert(format!("io.modelcontextprotocol/{name}"), value);
+        self
+    }
+
+    pub(crate) fn without_meta(mut self, name: &str) -> Self {
+        let meta = self.meta.get_or_insert_default();
+        meta.remove(&format!("io.modelcontextprotocol/{name}"));
+        self
+    }
+
+    /// Without any `_meta`.
+    pub(crate) fn bare(mut self) -> Self {
+        self.meta = None;
+        self
+    }
+
+    pub(crate) fn without_params(mut self) -> Self {
+        self.params = None;
+        self
+    }
+
+    pub(crate) fn body(&self) -> String {
+        let params = match (&self.params, &self.meta) {
+            (None, None) => String::new(),
+            (Some(params), None) => format!(",\"params\":{params}"),
+            (params, Some(meta)) => {
+                let rest = params.as_deref().unwrap_or("{}").strip_prefix('{').expect("params are an object");
+                let comma = if rest.trim() == "}" { "" } else { "," };
+                format!(",\"params\":{{\"_meta\":{}{comma}{rest}", json!(meta))
+            }
+        };
+        let id = self.id.as_ref().map(|id| format!("\"id\":{id},")).unwrap_or_default();
+        format!(r#"{{"jsonrpc":"2.0",{id}"method":{}{params}}}"#, json!(self.method))
+    }
+
+    /// Sends it and checks what every answer of the revision must have.
+    pub(crate) async fn send(self) -> Answer {
+        let answer = self.client.post_with(&self.headers, self.body()).await;
+        if let Some(id) = &self.id
+            && answer.is_json_rpc()
+        {
+            assert!(answer.text.contains(&format!("\"id\":{id},")), "the id {id} is echoed: {}", answer.text);
+            answer.check_result(self.client.is_modern(), &self.method);
+        }
+        answer
+    }
+}
+
+/// An answer to an exchange.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    /// Null where there is no body.
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let bytes = response.bytes().await.expect("a whole body");
+        let text = String::from_utf8(bytes.to_vec()).expect("the body is UTF-8");
+        let json = if text.is_empty() {
+            Value::Null
+        } else {
+            assert_eq!(headers.get(CONTENT_TYPE).expect("a content type"), "application/json", "{text}");
+            serde_json::from_str(&text).expect("the body is JSON")
+        };
+        for secret in [TOKEN, ADMIN_TOKEN] {
+            assert!(!text.contains(secret), "a token is never answered: {text}");
+            let in_headers = headers.values().any(|value| value.to_str().is_ok_and(|value| value.contains(secret)));
+            assert!(!in_headers, "a token is never answered: {headers:?}");
+        }
+        Self {
+            status,
+            headers,
+            text,
+            json,
+        }
+    }
+
+    fn is_json_rpc(&self) -> bool {
+        self.json.get("id").is_some()
+    }
+
+    fn check_result(&self, is_modern: bool, method: &str) {
+        assert_eq!(self.json["jsonrpc"], "2.0", "{}", self.text);
+        let fields: Vec<&str> = self.json.as_object().expect("an object").keys().map(String::as_str).collect();
+        let Some(result) = self.json.get("result") else {
+            assert_eq!(fields, ["jsonrpc", "id", "error"], "{}", self.text);
+            let error = &self.json["error"];
+            assert!(error["code"].is_i64() && error["message"].is_string(), "{}", self.text);
+            return;
+        };
+        assert_eq!(fields, ["jsonrpc", "id", "result"], "{}", self.text);
+        assert_eq!(self.status, 200);
+        let is_cacheable = is_modern && CACHEABLE.contains(&method);
+        assert_eq!(result["ttlMs"].is_u64(), is_cacheable, "{}", self.text);
+        let scope = result.get("cacheScope").and_then(Value::as_str);
+        assert_eq!(scope, is_cacheable.then_some("private"), "{}", self.text);
+        if is_modern {
+            assert_eq!(result["resultType"], "complete", "{}", self.text);
+            let info = &result["_meta"][SERVER_INFO_KEY];
+            assert_eq!(info, &json!({"name": "wasimancer", "version": env!("CARGO_PKG_VERSION")}), "{}", self.text);
+        } else {
+            assert!(result.get("resultType").is_none(), "{}", self.text);
+            assert!(result["_meta"].get(SERVER_INFO_KEY).is_none(), "{}", self.text);
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).unwrap_or_else(|| panic!("there is no {name}: {self:?}"));
+        value.to_str().expect("a plain header")
+    }
+
+    /// The result of a request that succeeded.
+    #[track_caller]
+    pub(crate) fn result(&self) -> &Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json.get("result").unwrap_or_else(|| panic!("no result: {}", self.text))
+    }
+
+    /// The error of a request that was refused with this status and code.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: i64) -> &Value {
+        assert_eq!((self.status, self.json["error"]["code"].as_i64()), (status, Some(code)), "{}", self.text);
+        &self.json["error"]
+    }
+
+    /// The text of a tool that succeeded and answered one.
+    #[track_caller]
+    pub(crate) fn output(&self) -> &str {
+        let result = self.result();
+        assert!(result.get("isError").is_none(), "{}", self.text);
+        text_of(result)
+    }
+
+    /// What a tool that failed says.
+    #[track_caller]
+    pub(crate) fn failure(&self) -> &str {
+        let result = self.result();
+        assert_eq!(result["isError"], true, "{}", self.text);
+        text_of(result)
+    }
+}
+
+#[track_caller]
+fn text_of(result: &Value) -> &str {
+    let content = result["content"].as_array().expect("content");
+    assert_eq!((content.len(), &content[0]["type"]), (1, &json!("text")), "{result}");
+    content[0]["text"].as_str().expect("a text")
+}
+
+/// Writes bytes to a connection of its own and reads until the server closes it.
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(request).expect("the request can be sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    String::from_utf8(answer).expect("the answer is UTF-8")
+}

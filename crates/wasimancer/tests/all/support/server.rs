@@ -1,0 +1,283 @@
+//! The real binary: as a server that ends with its test, and as a command that is waited for.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use super::{ADMIN_TOKEN, Client, Home, TOKEN, examples_folder, until, until_blocking};
+
+/// Variables that would reach the server from whoever runs the tests.
+const OWN_VARIABLES: [&str; 8] = [
+    "HTTP_PORT",
+    "PORT",
+    "PLUGINS_PATH",
+    "PLUGINS_DEFINITION_FILE",
+    "RESOURCES_PATH",
+    "RESOURCES_DEFINITION_FILE",
+    "PROMPTS_PATH",
+    "PROMPTS_DEFINITION_FILE",
+];
+
+/// Compiled modules of all servers of all runs, so that the large ones compile once.
+fn cache_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
+}
+
+/// The binary, in an environment without variables that it reads.
+pub(crate) fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wasimancer"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OWN_VARIABLES.contains(&&*text) || text.starts_with("WASIMANCER_") || text.starts_with("WASM_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+        .env("WASIMANCER_CACHE_FOLDER", cache_folder())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A command that has ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Waits for a command.
+pub(crate) fn finish(command: &mut Command) -> Ended {
+    let output = command.output().expect("the binary starts");
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
+    }
+}
+
+/// A server that is about to be started.
+pub(crate) struct Launch {
+    command: Command,
+    home: Option<Home>,
+}
+
+impl Launch {
+    /// `serve` on a free port, with the tests' tokens.
+    pub(crate) fn of(home: Home) -> Self {
+        let mut launch = Self::in_folder(home.path());
+        launch.home = Some(home);
+        launch.args(["--http-port", "0"])
+    }
+
+    /// The same for the example home.
+    pub(crate) fn examples() -> Self {
+        Self::in_folder(&examples_folder()).args(["--http-port", "0"])
+    }
+
+    /// `serve` without a port.
+    pub(crate) fn in_folder(home: &Path) -> Self {
+        let mut command = command(["serve".as_ref(), "--home".as_ref(), home.as_os_str()]);
+        command.env("WASIMANCER_AUTHENTICATION_TOKEN", TOKEN).env("WASIMANCER_ADMIN_TOKEN", ADMIN_TOKEN);
+        Self { command, home: None }
+    }
+
+    pub(crate) fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    #[track_caller]
+    pub(crate) fn start(mut self) -> Server {
+        let mut child = self.command.spawn().expect("the binary starts");
+        let stdout = Captured::of(child.stdout.take().expect("standard output is piped"));
+        let stderr = Captured::of(child.stderr.take().expect("standard error is piped"));
+        let mut address = None;
+        let mut ended = None;
+        until_blocking("the server listens", || {
+            address = stdout.text().lines().find_map(listening_address);
+            ended = child.try_wait().expect("the child can be asked");
+            address.is_some() || ended.is_some()
+        });
+        let Some(address) = address else {
+            panic!("the server ended: {ended:?}\n{}{}", stdout.whole(), stderr.whole());
+        };
+        Server {
+            child: Mutex::new(child),
+            address,
+            stdout,
+            stderr,
+            home: self.home,
+        }
+    }
+
+    /// Starts a server that must end by itself, and fail.
+    #[track_caller]
+    pub(crate) fn refused(mut self) -> Ended {
+        let ended = finish(&mut self.command);
+        assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+        assert!(!ended.stdout.contains("listening on"), "{}", ended.stdout);
+        ended
+    }
+}
+
+fn listening_address(line: &str) -> Option<SocketAddr> {
+    let url = line.strip_prefix("listening on http://")?;
+    url.strip_suffix("/mcp").expect("the endpoint is named").parse().ok()
+}
+
+/// A server that runs, killed when it is dropped.
+pub(crate) struct Server {
+    child: Mutex<Child>,
+    pub(crate) address: SocketAddr,
+    stdout: Captured,
+    stderr: Captured,
+    home: Option<Home>,
+}
+
+impl Server {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A client of a revision, with the clients' token.
+    pub(crate) fn client(&self, revision: &'static str) -> Client {
+        Client::new(self.url("/mcp"), revision)
+    }
+
+    /// What it wrote to standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits for a text on standard error.
+    pub(crate) async fn logs(&self, text: &str) {
+        until(&format!("the log says {text:?}"), || self.stderr().contains(text)).await;
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        self.home.as_ref().expect("the server has a home of its own")
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child().id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(sent.success(), "{kill}");
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&self) -> ExitStatus {
+        let mut status = None;
+        until("the server ends", || {
+            status = self.child().try_wait().expect("the child can be asked");
+            status.is_some()
+        })
+        .await;
+        status.expect("it has ended")
+    }
+
+    /// Everything that it ever wrote, once it has ended.
+    pub(crate) async fn whole_output(&self) -> String {
+        self.ended().await;
+        format!("{}{}", self.stdout.whole(), self.stderr.whole())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let mut child = self.child();
+        // Both fail for a child that has ended, which is as good.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// What a child writes, read by a thread so that the child never waits.
+struct Captured {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Captured {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let shared = bytes.clone();
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self {
+            bytes,
+            reader: Mutex::new(Some(reader)),
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// The text once the pipe is closed.
+    fn whole(&self) -> String {
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            reader.join().expect("reading does not panic");
+        }
+        self.text()
+    }
+}
+
+/// The server of the example home, one for all tests that run at a time.
+pub(crate) fn examples() -> Arc<Server> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    shared(&SHARED, || Launch::examples().env("WASM_MESSAGE", "Good morning.").start())
+}
+
+/// The server of the guest home, one for all tests that run at a time.
+pub(crate) fn guest() -> Arc<Server> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    shared(&SHARED, || {
+        Launch::of(Home::guest())
+            .env("WASM_SHARED", "the variable")
+            .env("WASM_MESSAGE", "of the variable")
+            .env("WASM_EMPTY", "")
+            .start()
+    })
+}
+
+fn shared(slot: &Mutex<Weak<Server>>, start: impl FnOnce() -> Server) -> Arc<Server> {
+    // A test that failed to start it says so itself; the next one tries again.
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(start());
+        *slot = Arc::downgrade(&server);
+        server
+    })
+}

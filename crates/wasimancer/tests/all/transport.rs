@@ -1,0 +1,158 @@
+//! HTTP itself: methods, media types, sizes, paths, connections.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{ADMIN_TOKEN, Home, LEGACY, Launch, MODERN, REVISIONS, TOKEN, exchange, guest};
+
+#[tokio::test]
+async fn other_methods_are_not_allowed() {
+    let server = guest();
+    for revision in REVISIONS {
+        let client = server.client(revision);
+        for method in [Method::GET, Method::PUT, Method::PATCH, Method::HEAD] {
+            let answer = client.send(method.clone(), &client.headers, "").await;
+            assert_eq!((answer.status, answer.text.as_str()), (405, ""), "{method}");
+            assert_eq!(answer.header("allow"), "POST, DELETE, OPTIONS");
+        }
+    }
+}
+
+#[tokio::test]
+async fn messages_are_json() {
+    let server = guest();
+    for revision in [MODERN, LEGACY[0]] {
+        let client = server.client(revision);
+        let request = || client.request("tools/list", json!({}));
+        for wrong in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded", "", "json"] {
+            request().header("content-type", wrong).send().await.refused(415, -32600);
+        }
+        request().without_header("content-type").send().await.refused(415, -32600);
+        for right in ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"] {
+            request().header("content-type", right).send().await.result();
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_are_json_to_whoever_accepts_it() {
+    let server = guest();
+    for revision in [MODERN, LEGACY[0]] {
+        let client = server.client(revision);
+        let request = || client.request("tools/list", json!({}));
+        for wrong in ["text/event-stream", "text/html, image/*", "application/jsonp"] {
+            request().header("accept", wrong).send().await.refused(406, -32600);
+        }
+        for right in [
+            "application/json, text/event-stream",
+            "text/event-stream, application/json",
+            "application/json",
+            "text/event-stream, Application/JSON;q=0.5",
+            "application/*",
+            "*/*",
+        ] {
+            request().header("accept", right).send().await.result();
+        }
+        request().without_header("accept").send().await.result();
+        // A list may be spread over several headers (RFC 9110, section 5.3).
+        let request = request().header("accept", "text/event-stream").second_header("accept", "application/json");
+        request.send().await.result();
+    }
+}
+
+#[tokio::test]
+async fn bodies_have_a_size() {
+    let home = Home::guest();
+    home.file("wasimancer.toml", "body_limit = \"2KiB\"\n");
+    let server = Launch::of(home).start();
+    for revision in REVISIONS {
+        let client = server.client(revision);
+        let fill = |length: usize| {
+            let empty = client.request("tools/list", r#"{"x":""}"#).id("1").body().len();
+            let params = format!(r#"{{"x":"{}"}}"#, "x".repeat(length - empty));
+            client.request("tools/list", params.as_str()).id("1")
+        };
+        assert_eq!(fill(2048).body().len(), 2048);
+        fill(2048).send().await.result();
+        let answer = fill(2049).send().await;
+        answer.refused(413, -32600);
+        assert!(answer.json.get("id").is_none());
+    }
+    // Without a length in front the limit is met on the way.
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}0\r\n\r\n"
+    );
+    let answer = exchange(server.address, request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+/// The whole of a large body is sent before the client looks for the answer.
+#[tokio::test]
+async fn a_body_far_too_large_is_answered_too() {
+    let server = guest();
+    for revision in [MODERN, LEGACY[0]] {
+        let client = server.client(revision);
+        let params = format!(r#"{{"x":"{}"}}"#, "x".repeat(8 * 1024 * 1024));
+        client.request("tools/list", params.as_str()).send().await.refused(413, -32600);
+        let params = format!(r#"{{"x":"{}"}}"#, "x".repeat(4 * 1024 * 1024 - 1024));
+        client.request("tools/list", params.as_str()).send().await.result();
+    }
+}
+
+#[tokio::test]
+async fn other_paths_are_not_found() {
+    let server = guest();
+    let client = server.client(MODERN);
+    for path in ["/", "/nothing", "/mcp/", "/mcp/x", "/sse", "/.well-known/oauth-protected-resource"] {
+        let answer = client.get(path).await;
+        assert_eq!((answer.status, answer.text.as_str()), (404, ""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_told_without_a_token() {
+    let server = guest();
+    let client = server.client(MODERN);
+    let answer = client.get("/healthz").await;
+    assert_eq!((answer.status, answer.json), (200, json!({"status": "ok"})));
+    let answer = client.get("/readyz").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json["status"], "ready");
+    assert_eq!(answer.json["serves"]["plugins"], 1);
+    assert_eq!(answer.json["serves"]["resources"], 4);
+    assert_eq!(answer.json["serves"]["resourceTemplates"], 2);
+    assert_eq!(answer.json["serves"]["prompts"], 4);
+    assert_eq!(answer.json["quarantined"], json!([]));
+}
+
+/// One connection, one request after another, the answers byte for byte.
+#[tokio::test]
+async fn a_connection_is_kept() {
+    let server = guest();
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let request = |connection: &str| {
+        format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\n{connection}authorization: Bearer {TOKEN}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let answers = exchange(server.address, format!("{}{}", request(""), request("connection: close\r\n")).as_bytes());
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
+    assert_eq!(answers.matches(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).count(), 2, "{answers}");
+    assert_eq!(answers.to_lowercase().matches("content-length: 36\r\n").count(), 2, "{answers}");
+    assert!(!answers.contains(ADMIN_TOKEN));
+}
+
+/// What is no HTTP ends its connection alone.
+#[tokio::test]
+async fn what_is_no_http_is_survived() {
+    let server = guest();
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..], b"GET\r\n\r\n", b"POST /mcp HTTP/9.9\r\n\r\n"] {
+        let answer = exchange(server.address, bytes);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    server.client(MODERN).ask("tools/list", json!({})).await.result();
+}
