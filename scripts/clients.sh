@@ -19,6 +19,7 @@ logs=$work/logs
 # Long enough for the slowest machine: nothing waits for these but what hangs.
 start_seconds=300
 client_seconds=600
+stop_seconds=30
 
 die() {
   echo "clients: $*" >&2
@@ -33,7 +34,14 @@ home=${2:-$root/examples}
 
 pids=()
 stop() {
-  [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+  local pid deadline=$((SECONDS + stop_seconds))
+  for pid in "${pids[@]}"; do
+    # More than once, since what was started just now may miss a signal.
+    while kill "$pid" 2>/dev/null; do
+      [ $SECONDS -lt $deadline ] || kill -KILL "$pid" 2>/dev/null || true
+      sleep 0.1
+    done
+  done
 }
 trap stop EXIT
 
@@ -63,6 +71,7 @@ build_rust() {
 # start NAME SCRIPT COMMAND…: starts a server, and sets `announced` to what sed with SCRIPT prints of its output.
 start() {
   local name=$1 script=$2 pid deadline=$((SECONDS + start_seconds))
+  : >"$logs/$name.stdout" # The server may be slower to create it than this shell is to read it.
   "${@:3}" >"$logs/$name.stdout" 2>"$logs/$name.stderr" &
   pid=$!
   pids+=("$pid")

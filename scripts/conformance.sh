@@ -47,6 +47,7 @@ install_suite() {
 start_server() {
   local binary=$1 tries
   [ -x "$binary" ] || die "$binary is not an executable file"
+  : >"$logs/server.stdout" # The server may be slower to create it than this shell is to read it.
   WASIMANCER_AUTHENTICATION_TOKEN=NO_AUTHENTICATION "$binary" serve --home "$root/conformance" --http-port 0 \
     >"$logs/server.stdout" 2>"$logs/server.stderr" &
   server_pid=$!

@@ -41,7 +41,7 @@ has_node() {
 # want_node MAJOR.MINOR: puts a Node that is at least as new, and its npm, on the PATH.
 want_node() {
   has_node "$1" && return
-  local python=$root/target/tools/python
+  local python=${root:?}/target/tools/python
   PATH=$python/bin:$PATH
   has_node "$1" && return
   echo "Installing Node $node_version" >&2

@@ -1,0 +1,64 @@
+//! `check`: validates a home.
+
+use crate::support::{Ended, Home, command, examples_folder, finish};
+
+fn check(home: &Home) -> Ended {
+    finish(command(["check", "--home"]).arg(home.path()))
+}
+
+#[test]
+fn the_examples_are_without_fault() {
+    let ended = finish(command(["check", "--home"]).arg(examples_folder()));
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.stdout, "6 plugins with 13 tools, 2 resources, 2 resource templates, 3 prompts; 0 problems\n");
+}
+
+#[test]
+fn every_problem_is_listed() {
+    let home = Home::with_plugins(
+        "plugins:\n  - name: good\n    path: guest.wasm\n    functions: [{displayName: good, function: echo}]\n  \
+         - name: bad\n    path: guest.wasm\n    limits: {timeout: x, memory: y}\n    functions: [{function: nowhere, returns: z}]\n  \
+         - name: missing\n    path: nowhere.wasm\n    functions: [{function: a}]\n",
+    );
+    home.file("resources/resources.yml", "resources:\n  static:\n    - name: r\n");
+    home.file("prompts/prompts.yml", "prompts:\n  predefined:\n    - name: p\n      messages: [{role: x}]\n");
+    let ended = check(&home);
+    assert_eq!(ended.code, Some(1));
+    for wanted in [
+        "plugins.yml:7: plugin \"bad\": limits.timeout: `x`",
+        "plugins.yml:7: plugin \"bad\": limits.memory: `y`",
+        "plugin \"bad\": functions[0].returns: \"z\"",
+        "plugins.yml:9: plugin \"missing\": path: ",
+        "resources.yml:3: resource \"r\": uri: is missing",
+        "resources.yml:3: resource \"r\": contents: is missing or empty",
+        "messages[0].role: \"x\" is no role",
+        "messages[0].text: is missing",
+    ] {
+        assert!(ended.stdout.lines().any(|line| line.contains(wanted)), "{wanted}: {}", ended.stdout);
+    }
+    let summary = "1 plugins with 1 tools, 0 resources, 0 resource templates, 0 prompts; 8 problems";
+    assert_eq!(ended.stdout.lines().last(), Some(summary));
+}
+
+#[test]
+fn what_stops_a_start_fails_the_check() {
+    let home = Home::with_plugins("plugins: [\n");
+    let ended = check(&home);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.starts_with("error: plugins.yml:"), "{}", ended.stderr);
+    home.file("plugins/plugins.yml", "");
+    home.file("wasimancer.toml", "unknown = 1\n");
+    let ended = check(&home);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("unknown"), "{}", ended.stderr);
+}
+
+/// A port in use is no matter of the home, and nothing listens.
+#[test]
+fn nothing_is_served() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let home = Home::guest();
+    let ended = finish(command(["check", "--http-port", &port, "--home"]).arg(home.path()));
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+}

@@ -1,0 +1,81 @@
+//! Told to end, the server lets calls finish, for a while.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use crate::support::{Home, Launch, MODERN, PATIENCE, Server, TOKEN, Upstream, until};
+
+fn home(grace: &str) -> Home {
+    let home = Home::with_plugins(
+        "plugins:\n  - name: guest\n    path: guest.wasm\n    permissions: {network: [127.0.0.1]}\n    functions:\n      \
+         - {displayName: spin, function: spin}\n      - {displayName: get, function: get, inputSchema: {type: object}}\n",
+    );
+    home.file("wasimancer.toml", format!("shutdown_grace = \"{grace}\"\n"));
+    home
+}
+
+async fn refuses_connections(server: &Server) {
+    until("no connection is accepted any more", || TcpStream::connect(server.address).is_err()).await;
+}
+
+#[tokio::test]
+async fn a_running_call_is_answered_before_the_end() {
+    for signal in ["TERM", "INT"] {
+        let upstream = Upstream::start();
+        let server = Launch::of(home("60s")).start();
+        let client = server.client(MODERN);
+        // A connection that waits for nothing does not hold the server up.
+        let idle = server.client(MODERN);
+        idle.ask("tools/list", json!({})).await.result();
+        let url = json!({"url": format!("http://{}/", upstream.address)});
+        let stopping = async {
+            upstream.holds(1).await;
+            server.signal(signal);
+            refuses_connections(&server).await;
+            upstream.release("in time");
+        };
+        let (answer, ()) = tokio::join!(client.call("get", url), stopping);
+        assert_eq!(answer.output(), "in time");
+        assert_eq!(server.ended().await.code(), Some(0));
+        let output = server.whole_output().await;
+        assert!(output.contains("shutting down"), "{output}");
+        assert!(!output.contains("still under way"), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_call_ends_with_the_grace() {
+    let server = Launch::of(home("300ms")).start();
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"spin","arguments":{}}}"#;
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    server.logs("running").await;
+    server.signal("TERM");
+    assert_eq!(server.ended().await.code(), Some(0));
+    // The call is not answered; its connection ends.
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = Vec::new();
+    let ended = stream.read_to_end(&mut answer);
+    assert!(ended.is_err() || answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    let output = server.whole_output().await;
+    assert!(output.contains("still under way"), "{output}");
+}
+
+#[tokio::test]
+async fn with_nothing_to_do_it_ends_at_once() {
+    let server = Launch::of(home("1h")).start();
+    let client = server.client(MODERN);
+    client.ask("tools/list", json!({})).await.result();
+    // A connection that never said anything, and one that began to say something.
+    let silent = TcpStream::connect(server.address).unwrap();
+    server.signal("TERM");
+    assert_eq!(server.ended().await.code(), Some(0));
+    drop(silent);
+}
