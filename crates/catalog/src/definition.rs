@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wasimancer_runtime::{HostRule, LimitsOverride, Permissions, parse_duration, parse_size};
+use wasimancer_runtime::{
+    HostRule, LimitsOverride, Permissions, UnitError, parse_duration, parse_size,
+};
 
 use crate::arguments::Argument;
 use crate::node::{Data, Node, Reader};
+use crate::schema;
+use crate::shown::{check_tool, shown};
 
 /// How a tool's output is to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,24 +26,25 @@ pub enum Returns {
 }
 
 /// One entry of `plugins.yml`.
-pub(crate) struct PluginDefinition {
+pub(crate) struct PluginDefinition<'n> {
     pub(crate) name: String,
-    pub(crate) line: Option<usize>,
-    /// Relative to the plugins folder, without leaving it.
-    pub(crate) path: PathBuf,
-    pub(crate) functions: Vec<FunctionDefinition>,
+    /// Relative to the plugins folder, without leaving it; none where that is what is wrong.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) functions: Vec<FunctionDefinition<'n>>,
     pub(crate) limits: LimitsOverride,
     pub(crate) permissions: Permissions,
     pub(crate) config: BTreeMap<String, String>,
 }
 
 /// One entry of a plugin's `functions`: a tool.
-pub(crate) struct FunctionDefinition {
+pub(crate) struct FunctionDefinition<'n> {
+    /// Its place in the plugin's entry.
+    pub(crate) place: String,
+    pub(crate) node: &'n Node,
     /// `displayName`, the tool's name.
     pub(crate) tool: String,
     /// `function`, the export.
     pub(crate) export: String,
-    pub(crate) line: Option<usize>,
     pub(crate) arguments: Vec<Argument>,
     /// The whole schema, where it is given instead of `arguments`.
     pub(crate) input_schema: Option<Value>,
@@ -62,34 +66,39 @@ const FUNCTION_FIELDS: [&str; 7] = [
     "name",
 ];
 
-impl PluginDefinition {
+impl<'n> PluginDefinition<'n> {
     /// Reads an entry; what is wrong with it goes to the reader.
-    pub(crate) fn read(node: &Node, name: String, reader: &mut Reader<'_>) -> Option<Self> {
-        let path = reader.required_text(node, "path", "name the .wasm file, relative to the plugins folder");
-        let path = path.and_then(|path| match inside_folder(&path) {
-            Some(inside) => Some(inside),
-            None => {
-                let line = node.get("path").and_then(|node| node.line);
-                reader.problem(line, "path", format!("{path:?} leaves the plugins folder: name a file inside it"));
-                None
-            }
-        });
+    pub(crate) fn read(node: &'n Node, name: &str, reader: &mut Reader<'_>) -> Self {
         for field in ["version", "description"] {
-            if node.get(field).is_some_and(|node| matches!(node.data, Data::List(_) | Data::Map(_))) {
-                reader.problem(node.line, field, "must be a text");
+            let wrong = |node: &&Node| matches!(node.data, Data::List(_) | Data::Map(_));
+            if let Some(value) = node.get(field).filter(wrong) {
+                reader.wrong(
+                    node,
+                    field,
+                    format!("must be a text and is {}", value.describe()),
+                );
             }
         }
-        let functions = functions(node, reader);
-        Some(Self {
-            name,
-            line: node.line,
-            path: path?,
-            functions,
+        Self {
+            name: name.to_owned(),
+            path: path(node, reader),
+            functions: functions(node, reader),
             limits: limits(node, reader),
             permissions: permissions(node, reader),
             config: config(node, reader),
-        })
+        }
     }
+}
+
+fn path(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let remedy = "name the .wasm file, relative to the plugins folder";
+    let path = reader.required_text(node, "path", remedy)?;
+    let inside = inside_folder(&path);
+    if inside.is_none() {
+        let message = format!("{path:?} leaves the plugins folder: name a file inside it");
+        reader.wrong(node, "path", message);
+    }
+    inside
 }
 
 /// The path below the folder; a leading `/` or `./` means the folder too.
@@ -105,97 +114,100 @@ fn inside_folder(path: &str) -> Option<PathBuf> {
     (inside.file_name().is_some()).then_some(inside)
 }
 
-fn functions(node: &Node, reader: &mut Reader<'_>) -> Vec<FunctionDefinition> {
-    let listed = reader.list(node, "functions");
-    if listed.is_empty() {
-        reader.problem(node.line, "functions", "is missing or empty: list at least one function");
-    }
+fn functions<'n>(node: &'n Node, reader: &mut Reader<'_>) -> Vec<FunctionDefinition<'n>> {
+    let listed = reader.required_list(node, "functions", "list at least one function");
     let mut functions = Vec::with_capacity(listed.len());
     for (index, node) in listed.iter().enumerate() {
-        let mut inside = reader.inside(&format!("functions[{index}]"));
+        let place = format!("functions[{index}]");
+        let mut inside = reader.inside(&place);
         if inside.is_map(node) {
-            functions.extend(function(node, &mut inside));
+            functions.extend(function(node, place, &mut inside));
         }
     }
     functions
 }
 
-fn function(node: &Node, reader: &mut Reader<'_>) -> Option<FunctionDefinition> {
+fn function<'n>(
+    node: &'n Node,
+    place: String,
+    reader: &mut Reader<'_>,
+) -> Option<FunctionDefinition<'n>> {
     let export = reader.required_text(node, "function", "name the export of the module");
-    let tool = match node.get("displayName") {
-        Some(_) => reader.required_text(node, "displayName", "give the tool a name"),
-        None => export.clone(),
+    let has_own_name = node.fields().iter().any(|(key, _)| key == "displayName");
+    let tool = if has_own_name {
+        reader.required_text(node, "displayName", "give the tool a name")
+    } else {
+        export.clone()
     };
-    let arguments = Argument::read_all(node, reader);
-    let input_schema = object(node, "inputSchema", reader);
+    let arguments = Argument::read_all(node, reader, &schema::check_argument);
+    let input_schema = whole_schema(node, "inputSchema", reader);
     if input_schema.is_some() && node.get("arguments").is_some() {
-        reader.problem(node.line, "inputSchema", "stands beside `arguments`: give one of the two");
+        reader.wrong(
+            node,
+            "inputSchema",
+            "stands beside `arguments`: give one of the two",
+        );
     }
-    let returns = match reader.optional_text(node, "returns").as_deref() {
-        None | Some("text") => Returns::Text,
-        Some("json") => Returns::Json,
-        Some("result") => Returns::Result,
-        Some(other) => {
-            reader.problem(node.line, "returns", format!("{other:?} is not known: write text, json or result"));
-            Returns::Text
-        }
-    };
-    let output_schema = object(node, "outputSchema", reader);
-    if output_schema.is_some() && returns == Returns::Text {
-        reader.problem(node.line, "outputSchema", "needs `returns: json` or `returns: result`, since a text has no schema");
+    let returns = returns(node, reader);
+    let output_schema = whole_schema(node, "outputSchema", reader);
+    if output_schema.is_some() && returns == Some(Returns::Text) {
+        let message = "needs `returns: json` or `returns: result`, since a text has no schema";
+        reader.wrong(node, "outputSchema", message);
     }
-    for field in ["title", "description"] {
-        reader.optional_text(node, field);
-    }
-    object(node, "annotations", reader);
-    reader.list(node, "icons");
-    let (tool, export) = (tool?, export?);
+    let shown = shown(node, &FUNCTION_FIELDS, reader);
+    check_tool(node, reader);
     Some(FunctionDefinition {
-        tool,
-        export,
-        line: node.line,
+        place,
+        node,
+        tool: tool?,
+        export: export?,
         arguments,
         input_schema,
         output_schema,
-        returns,
-        shown: shown(node, &FUNCTION_FIELDS),
+        returns: returns.unwrap_or_default(),
+        shown,
     })
 }
 
-/// The fields of a map other than these, as they are written; those without a value are left out.
-pub(crate) fn shown(node: &Node, known: &[&str]) -> Map<String, Value> {
-    let Data::Map(fields) = &node.data else {
-        return Map::new();
-    };
-    fields
-        .iter()
-        .filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null())
-        .map(|(key, value)| (key.clone(), value.to_json()))
-        .collect()
+fn whole_schema(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<Value> {
+    let schema = reader.optional_map(node, field)?;
+    reader.json(schema, field)
 }
 
-fn object(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<Value> {
-    reader.optional_map(node, field)?;
-    node.get(field).map(Node::to_json)
+/// How the output is to be read; none where the definition does not say it rightly.
+fn returns(node: &Node, reader: &mut Reader<'_>) -> Option<Returns> {
+    if node.get("returns").is_none() {
+        return Some(Returns::default());
+    }
+    match reader.optional_text(node, "returns")?.as_str() {
+        "text" => Some(Returns::Text),
+        "json" => Some(Returns::Json),
+        "result" => Some(Returns::Result),
+        other => {
+            let message = format!("{other:?} is not known: write text, json or result");
+            reader.wrong(node, "returns", message);
+            None
+        }
+    }
 }
 
 /// Reads `limits:`; unknown names are problems, since a limit that is ignored protects nobody.
 fn limits(node: &Node, reader: &mut Reader<'_>) -> LimitsOverride {
     let mut limits = LimitsOverride::default();
-    let Some(fields) = reader.optional_map(node, "limits") else {
+    let Some(map) = reader.optional_map(node, "limits") else {
         return limits;
     };
     let mut reader = reader.inside("limits");
-    for (name, value) in fields {
+    for (name, value) in map.fields() {
         match name.as_str() {
-            "timeout" => limits.timeout = duration(value, name, &mut reader),
-            "memory" => limits.memory = size(value, name, &mut reader),
-            "input" => limits.input = size(value, name, &mut reader),
-            "output" => limits.output = size(value, name, &mut reader),
-            "httpResponse" => limits.http_response = size(value, name, &mut reader),
+            "timeout" => limits.timeout = quantity(value, name, parse_duration, &mut reader),
+            "memory" => limits.memory = quantity(value, name, parse_size, &mut reader),
+            "input" => limits.input = quantity(value, name, parse_size, &mut reader),
+            "output" => limits.output = quantity(value, name, parse_size, &mut reader),
+            "httpResponse" => limits.http_response = quantity(value, name, parse_size, &mut reader),
             "concurrency" => limits.concurrency = count(value, name, &mut reader),
-            _ => reader.problem(
-                value.line,
+            _ => reader.wrong(
+                map,
                 name,
                 "is no limit: write timeout, memory, input, output, httpResponse or concurrency",
             ),
@@ -204,44 +216,55 @@ fn limits(node: &Node, reader: &mut Reader<'_>) -> LimitsOverride {
     limits
 }
 
-fn duration(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<Duration> {
-    let parsed = parse_duration(&node.scalar_text().unwrap_or_default());
-    parsed.map_err(|error| reader.problem(node.line, field, error.to_string())).ok()
-}
-
-fn size(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<u64> {
-    let parsed = parse_size(&node.scalar_text().unwrap_or_default());
-    parsed.map_err(|error| reader.problem(node.line, field, error.to_string())).ok()
+fn quantity<T>(
+    node: &Node,
+    field: &str,
+    parse: fn(&str) -> Result<T, UnitError>,
+    reader: &mut Reader<'_>,
+) -> Option<T> {
+    let message = match (
+        node.scalar_text(),
+        parse(node.scalar_text().unwrap_or_default()),
+    ) {
+        (Some(_), Ok(quantity)) => return Some(quantity),
+        (Some(_), Err(error)) => error.to_string(),
+        (None, Ok(_)) => return None,
+        (None, Err(error)) => format!(
+            "{} is no {}: write {}",
+            node.describe(),
+            error.kind,
+            error.remedy
+        ),
+    };
+    reader.problem(node.line, field, message);
+    None
 }
 
 fn count(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<u32> {
     let count = match &node.data {
-        Data::Number(number) => number.as_u64().and_then(|count| u32::try_from(count).ok()),
+        Data::Number { number, .. } => number.as_u64().and_then(|count| u32::try_from(count).ok()),
         _ => None,
     };
-    if count.is_none_or(|count| count == 0) {
-        let message = format!("{} is no count: write a whole number above 0", node.describe());
+    let count = count.filter(|count| *count > 0);
+    if count.is_none() {
+        let message = format!(
+            "{} is no count: write a whole number above 0",
+            node.describe()
+        );
         reader.problem(node.line, field, message);
-        return None;
     }
     count
 }
 
 fn permissions(node: &Node, reader: &mut Reader<'_>) -> Permissions {
     let mut permissions = Permissions::default();
-    let Some(fields) = reader.optional_map(node, "permissions") else {
+    let Some(map) = reader.optional_map(node, "permissions") else {
         return permissions;
     };
-    let names: Vec<(&String, Option<usize>)> = fields.iter().map(|(name, node)| (name, node.line)).collect();
     let mut inside = reader.inside("permissions");
-    for (name, line) in names {
-        if name != "network" {
-            inside.problem(line, name, "is no permission: write network");
-        }
+    for (name, _) in map.fields().iter().filter(|(name, _)| name != "network") {
+        inside.wrong(map, name, "is no permission: write network");
     }
-    let Some(map) = node.get("permissions") else {
-        return permissions;
-    };
     for host in inside.list(map, "network") {
         let Some(text) = inside.text(host, "network") else {
             continue;
@@ -257,17 +280,64 @@ fn permissions(node: &Node, reader: &mut Reader<'_>) -> Permissions {
 /// Reads `config:`, texts by name. Messages never quote a value, which may be a secret.
 fn config(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, String> {
     let mut config = BTreeMap::new();
-    let Some(fields) = reader.optional_map(node, "config") else {
+    let Some(map) = node.get("config") else {
         return config;
     };
-    let mut reader = reader.inside("config");
+    let Data::Map(fields) = &map.data else {
+        reader.wrong(node, "config", "must be a map of names and values");
+        return config;
+    };
+    let mut inside = reader.inside("config");
     for (name, value) in fields {
         match value.scalar_text() {
             Some(text) => {
-                config.insert(name.clone(), text);
+                config.insert(name.clone(), text.to_owned());
             }
-            None => reader.problem(value.line, name, "must be a text, a number or a boolean"),
+            None => inside.wrong(map, name, "must be a text, a number or a boolean"),
         }
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::yaml;
+
+    #[test]
+    fn each_limit_is_read_into_its_own_field() {
+        let text = "limits: {concurrency: 7, httpResponse: 6, output: 5B, input: 4kB, memory: 3KiB, timeout: 2ms}";
+        let node = yaml::parse("plugins.yml", text).expect(text);
+        let mut problems = Vec::new();
+        let found = limits(
+            &node,
+            &mut Reader::new("plugins.yml", String::new(), &mut problems),
+        );
+        assert_eq!(problems, []);
+        let expected = LimitsOverride {
+            timeout: Some(Duration::from_millis(2)),
+            memory: Some(3072),
+            input: Some(4000),
+            output: Some(5),
+            http_response: Some(6),
+            concurrency: Some(7),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_path_stays_inside_its_folder() {
+        for path in ["a/b.wasm", "./a/b.wasm", "/a/b.wasm", "a//./b.wasm"] {
+            assert_eq!(
+                inside_folder(path),
+                Some(PathBuf::from("a/b.wasm")),
+                "{path}"
+            );
+        }
+        for path in ["", ".", "/", "..", "../a", "a/..", "a/../b", "/../a"] {
+            assert_eq!(inside_folder(path), None, "{path}");
+        }
+    }
 }

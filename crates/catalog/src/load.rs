@@ -1,19 +1,23 @@
 //! From definition files to a snapshot. What is wrong is quarantined with every reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use wasimancer_runtime::{Limits, Plugin, PluginSpec, Runtime};
 
-use crate::definition::PluginDefinition;
+use crate::definition::{FunctionDefinition, PluginDefinition};
 use crate::error::{Error, Problem, Result};
 use crate::node::{Data, Node, Reader};
 use crate::prompt::Prompt;
 use crate::resource::Resource;
-use crate::snapshot::{Prompts, PromptsBuilder, Quarantined, Resources, ResourcesBuilder, Snapshot, Tools, ToolsBuilder};
-use crate::tool::Tool;
+use crate::snapshot::{
+    Prompts, PromptsBuilder, Quarantined, Resources, ResourcesBuilder, Snapshot, Tools,
+    ToolsBuilder,
+};
+use crate::tool::{Contract, Tool};
+use crate::yaml;
 
 /// Where definitions lie. A kind that is absent is switched off.
 #[derive(Clone, Debug)]
@@ -61,26 +65,32 @@ pub(crate) fn load(home: &Home, settings: &Settings, runtime: &Runtime) -> Resul
     };
     for entry in &quarantined {
         for problem in &entry.problems {
-            tracing::error!(kind = entry.kind, name = entry.name, "quarantined: {problem}");
+            tracing::error!(
+                kind = entry.kind,
+                name = entry.name,
+                "quarantined: {problem}"
+            );
         }
     }
     Ok(Snapshot::new(tools, resources, prompts, quarantined))
 }
 
-fn load_tools(kind: &Kind, settings: &Settings, runtime: &Runtime, quarantined: &mut Vec<Quarantined>) -> Result<Tools> {
+fn load_tools(
+    kind: &Kind,
+    settings: &Settings,
+    runtime: &Runtime,
+    quarantined: &mut Vec<Quarantined>,
+) -> Result<Tools> {
     let file = DefinitionFile::read(kind)?;
     let mut builder = ToolsBuilder::default();
-    let mut names: Vec<String> = Vec::new();
-    for entry in file.entries("plugins", &["plugins"])? {
-        let mut entry = Entry::begin(&file.name, "plugin", entry, &names);
-        let definition = entry.read(PluginDefinition::read);
-        if let Some(definition) = definition {
-            names.push(definition.name.clone());
+    let mut names = HashSet::new();
+    for node in file.entries("plugins", &["plugins"])? {
+        let mut entry = Entry::begin(&file.name, "plugin", node, &mut names);
+        if let Some(definition) = entry.read(PluginDefinition::read) {
+            let plugin = make_plugin(&definition, kind, settings, runtime, &mut entry);
+            let tools = make_tools(&definition, plugin.as_ref(), &builder, &mut entry);
             if entry.problems.is_empty() {
-                let tools = make_tools(&definition, kind, settings, runtime, &builder, &mut entry);
-                if entry.problems.is_empty() {
-                    builder.add(tools.into_iter().zip(&definition.functions).collect());
-                }
+                builder.add(tools);
             }
         }
         entry.end(quarantined);
@@ -88,66 +98,79 @@ fn load_tools(kind: &Kind, settings: &Settings, runtime: &Runtime, quarantined: 
     Ok(builder.build())
 }
 
-/// Compiles a plugin and resolves its functions; problems go to the entry.
-fn make_tools(
-    definition: &PluginDefinition,
-    kind: &Kind,
-    settings: &Settings,
-    runtime: &Runtime,
-    known: &ToolsBuilder,
-    entry: &mut Entry<'_>,
-) -> Vec<Tool> {
-    let Some(plugin) = make_plugin(definition, kind, settings, runtime, entry) else {
-        return Vec::new();
-    };
-    let mut tools: Vec<Tool> = Vec::with_capacity(definition.functions.len());
-    for (index, function) in definition.functions.iter().enumerate() {
-        let field = |name: &str| format!("functions[{index}].{name}");
-        let mut wrong = |name: &str, message: String| entry.problem(function.line, &field(name), message);
-        let same_plugin = tools.iter().any(|tool| tool.name() == function.tool);
-        let owner = if same_plugin { Some(definition.name.as_str()) } else { known.owner(&function.tool) };
-        if let Some(owner) = owner {
-            wrong("displayName", format!("the tool name {:?} is taken by plugin {owner:?}: choose another", function.tool));
-            continue;
-        }
-        if let Some(advice) = unusual_name(&function.tool) {
-            tracing::warn!(tool = function.tool, plugin = definition.name, "{advice}");
-        }
-        match plugin.function(&function.export) {
-            Ok(export) => match Tool::new(function, &definition.name, export) {
-                Ok(tool) => tools.push(tool),
-                Err((name, message)) => wrong(name, message),
-            },
-            Err(error) => wrong("function", error.to_string()),
-        }
-    }
-    tools
-}
-
+/// Reads and compiles a plugin's module; problems go to the entry.
 fn make_plugin(
-    definition: &PluginDefinition,
+    definition: &PluginDefinition<'_>,
     kind: &Kind,
     settings: &Settings,
     runtime: &Runtime,
     entry: &mut Entry<'_>,
 ) -> Option<Plugin> {
-    let path = kind.folder.join(&definition.path);
-    let wasm = fs::read(&path)
-        .map_err(|error| entry.problem(definition.line, "path", format!("{} cannot be read: {error}", path.display())))
-        .ok()?;
+    let inside = definition.path.as_ref()?;
+    let path = kind.folder.join(inside);
+    let wasm = match fs::read(&path) {
+        Ok(wasm) => wasm,
+        Err(error) => {
+            entry.wrong(
+                "path",
+                format!("{} cannot be read: {error}", path.display()),
+            );
+            return None;
+        }
+    };
     let mut config = settings.config.clone();
     config.extend(definition.config.clone());
-    let spec = PluginSpec {
+    let compiled = runtime.compile(PluginSpec {
         name: &definition.name,
         wasm: &wasm,
         limits: settings.limits.tightened_by(&definition.limits),
         permissions: definition.permissions.clone(),
         config,
-    };
-    runtime
-        .compile(spec)
-        .map_err(|error| entry.problem(definition.line, "path", format!("{}: {error}", definition.path.display())))
-        .ok()
+    });
+    if let Err(error) = &compiled {
+        entry.wrong("path", format!("{}: {error}", inside.display()));
+    }
+    compiled.ok()
+}
+
+/// Resolves a plugin's functions and compiles their schemas; problems go to the entry.
+fn make_tools<'d>(
+    definition: &'d PluginDefinition<'_>,
+    plugin: Option<&Plugin>,
+    known: &ToolsBuilder,
+    entry: &mut Entry<'_>,
+) -> Vec<(Tool, &'d FunctionDefinition<'d>)> {
+    let mut names = HashSet::new();
+    let mut tools = Vec::with_capacity(definition.functions.len());
+    for function in &definition.functions {
+        let mut reader = entry.reader();
+        let mut reader = reader.inside(&function.place);
+        let name = &function.tool;
+        let same_plugin = !names.insert(name);
+        if let Some(owner) = if same_plugin {
+            Some(definition.name.as_str())
+        } else {
+            known.owner(name)
+        } {
+            let message =
+                format!("the tool name {name:?} is taken by plugin {owner:?}: choose another");
+            reader.wrong(function.node, "displayName", message);
+        } else if let Some(advice) = unusual_name(name) {
+            tracing::warn!(tool = name, plugin = definition.name, "{advice}");
+        }
+        let export = plugin.map(|plugin| plugin.function(&function.export));
+        if let Some(Err(error)) = &export {
+            reader.wrong(function.node, "function", error.to_string());
+        }
+        let contract = Contract::new(function, &mut reader);
+        if let (Some(Ok(export)), Some(contract)) = (export, contract) {
+            tools.push((
+                Tool::new(name, &definition.name, export, contract),
+                function,
+            ));
+        }
+    }
+    tools
 }
 
 /// Advice on a tool name that some clients refuse (MCP 2026-07-28, server/tools, "Tool Names").
@@ -156,7 +179,9 @@ fn unusual_name(name: &str) -> Option<&'static str> {
     if name.len() > 128 {
         Some("the tool name has more than 128 characters, which some clients refuse")
     } else if !name.bytes().all(usual) {
-        Some("the tool name holds other characters than letters, digits, `_`, `-` and `.`, which some clients refuse")
+        Some(
+            "the tool name holds other characters than letters, digits, `_`, `-` and `.`, which some clients refuse",
+        )
     } else {
         None
     }
@@ -165,31 +190,24 @@ fn unusual_name(name: &str) -> Option<&'static str> {
 fn load_resources(kind: &Kind, quarantined: &mut Vec<Quarantined>) -> Result<Resources> {
     let file = DefinitionFile::read(kind)?;
     let mut builder = ResourcesBuilder::default();
-    let both = ["static", "dynamic"].map(|list| file.entries("resources", &["resources", list]));
-    for entries in both {
-        for node in entries? {
-            let mut entry = Entry::begin(&file.name, "resource", node, &[]);
-            let resource = entry.read(Resource::read);
-            if let Some(resource) = resource {
-                let (name, uri, line) = match &resource {
-                    Resource::Static(resource) => (&resource.name, &resource.uri, resource.line),
-                    Resource::Template(template) => (&template.name, &template.uri_template, template.line),
-                };
-                if builder.has_name(name) {
-                    entry.problem(line, "name", format!("{name:?} is taken by an earlier resource: choose another"));
-                }
-                if builder.has_uri(uri) {
-                    entry.problem(line, "uri", format!("{uri:?} is taken by an earlier resource: choose another"));
-                }
-                if entry.problems.is_empty() {
-                    match resource {
-                        Resource::Static(resource) => builder.add_static(resource),
-                        Resource::Template(template) => builder.add_template(template),
-                    }
-                }
+    let mut names = HashSet::new();
+    let [fixed, dynamic] =
+        ["static", "dynamic"].map(|list| file.entries("resources", &["resources", list]));
+    for node in fixed?.iter().chain(dynamic?) {
+        let mut entry = Entry::begin(&file.name, "resource", node, &mut names);
+        if let Some(resource) = entry.read(Resource::read).flatten() {
+            let uri = resource.uri();
+            if builder.has_uri(uri) {
+                entry.wrong(
+                    "uri",
+                    format!("{uri:?} is taken by an earlier resource: choose another"),
+                );
             }
-            entry.end(quarantined);
+            if entry.problems.is_empty() {
+                builder.add(resource);
+            }
         }
+        entry.end(quarantined);
     }
     Ok(builder.build())
 }
@@ -197,17 +215,14 @@ fn load_resources(kind: &Kind, quarantined: &mut Vec<Quarantined>) -> Result<Res
 fn load_prompts(kind: &Kind, quarantined: &mut Vec<Quarantined>) -> Result<Prompts> {
     let file = DefinitionFile::read(kind)?;
     let mut builder = PromptsBuilder::default();
+    let mut names = HashSet::new();
     for node in file.entries("prompts", &["prompts", "predefined"])? {
-        let mut entry = Entry::begin(&file.name, "prompt", node, &[]);
-        let prompt = entry.read(Prompt::read);
-        if let Some(prompt) = prompt {
-            if builder.has_name(&prompt.name) {
-                let message = format!("{:?} is taken by an earlier prompt: choose another", prompt.name);
-                entry.problem(prompt.line, "name", message);
-            }
-            if entry.problems.is_empty() {
-                builder.add(prompt);
-            }
+        let mut entry = Entry::begin(&file.name, "prompt", node, &mut names);
+        if let Some(prompt) = entry
+            .read(Prompt::read)
+            .filter(|_| entry.problems.is_empty())
+        {
+            builder.add(prompt);
         }
         entry.end(quarantined);
     }
@@ -227,13 +242,15 @@ impl DefinitionFile {
         let name = kind.definition_file.clone();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound && Path::new(&kind.folder).is_dir() => {
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && Path::new(&kind.folder).is_dir() =>
+            {
                 tracing::warn!(file = %path.display(), "there is no definition file yet: nothing of this kind is served");
                 String::new()
             }
             Err(source) => return Err(Error::Unreadable { path, source }),
         };
-        let root = Node::parse_yaml(&name, &text).map_err(Error::Malformed)?;
+        let root = yaml::parse(&name, &text).map_err(Error::Malformed)?;
         Ok(Self { name, root })
     }
 
@@ -263,7 +280,10 @@ impl DefinitionFile {
             line: node.line,
             entry: String::new(),
             field: path.join("."),
-            message: format!("a {wanted} is wanted here for the {kind}, and there is {}", node.describe()),
+            message: format!(
+                "a {wanted} is wanted here for the {kind}, and there is {}",
+                node.describe()
+            ),
         })
     }
 }
@@ -279,45 +299,57 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Reads the name, which must not be one of those taken.
-    fn begin(file: &'a str, kind: &'static str, node: &'a Node, taken: &[String]) -> Self {
-        let mut problems = Vec::new();
-        let mut reader = Reader::new(file, kind.to_owned(), &mut problems);
-        let name = if reader.is_map(node) {
-            reader.required_text(node, "name", "give it a name")
-        } else {
-            None
-        };
+    /// Reads the name. It must not be that of an earlier entry, served or not: whoever changes an
+    /// entry by its name must find one.
+    fn begin(
+        file: &'a str,
+        kind: &'static str,
+        node: &'a Node,
+        taken: &mut HashSet<String>,
+    ) -> Self {
         let mut entry = Self {
             file,
             kind,
             node,
-            name,
-            problems,
+            name: None,
+            problems: Vec::new(),
         };
-        if let Some(name) = entry.name.clone().filter(|name| taken.contains(name)) {
-            entry.problem(node.line, "name", format!("{name:?} is taken by an earlier {kind}: choose another"));
+        let mut reader = entry.reader();
+        if !reader.is_map(node) {
+            return entry;
+        }
+        let name = reader.required_text(node, "name", "give it a name");
+        let is_taken = name
+            .as_ref()
+            .is_some_and(|name| !taken.insert(name.clone()));
+        entry.name = name;
+        if let Some(name) = entry.name.clone().filter(|_| is_taken) {
+            entry.wrong(
+                "name",
+                format!("{name:?} is taken by an earlier {kind}: choose another"),
+            );
         }
         entry
     }
 
-    fn read<T>(&mut self, read: impl FnOnce(&Node, String, &mut Reader<'_>) -> Option<T>) -> Option<T> {
-        let name = self.name.clone()?;
-        let described = self.described();
-        let mut reader = Reader::new(self.file, described, &mut self.problems);
-        read(self.node, name, &mut reader)
+    /// Reads the rest; without a name too, so that everything that is wrong is told at once.
+    fn read<T>(&mut self, read: impl FnOnce(&'a Node, &str, &mut Reader<'_>) -> T) -> Option<T> {
+        let name = self.name.clone().unwrap_or_default();
+        let node = self.node;
+        matches!(node.data, Data::Map(_)).then(|| read(node, &name, &mut self.reader()))
     }
 
-    fn problem(&mut self, line: Option<usize>, field: &str, message: String) {
-        let described = self.described();
-        Reader::new(self.file, described, &mut self.problems).problem(line, field, message);
+    fn wrong(&mut self, field: &str, message: String) {
+        let node = self.node;
+        self.reader().wrong(node, field, message);
     }
 
-    fn described(&self) -> String {
-        match &self.name {
+    fn reader(&mut self) -> Reader<'_> {
+        let described = match &self.name {
             Some(name) => format!("{} {name:?}", self.kind),
             None => self.kind.to_owned(),
-        }
+        };
+        Reader::new(self.file, described, &mut self.problems)
     }
 
     fn end(self, quarantined: &mut Vec<Quarantined>) {

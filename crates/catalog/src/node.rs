@@ -1,6 +1,5 @@
 //! A definition as a tree of values that know their lines, whether it came as YAML or as JSON.
 
-use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use serde_json::{Map, Number, Value};
 
 use crate::error::Problem;
@@ -8,95 +7,58 @@ use crate::error::Problem;
 /// Longest excerpt of a value that a message quotes, in bytes.
 const EXCERPT_MAX_BYTES: usize = 60;
 
-/// A value and the line where it begins.
+/// A value and its line.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// From 1; none where the value did not come from a file.
+    /// From 1: where its key stands, or where it begins if it has none; none where the value did not
+    /// come from a file.
     pub(crate) line: Option<usize>,
     pub(crate) data: Data,
 }
 
-/// The value itself. Keys keep their order.
+/// The value itself. Keys are unique and keep their order; `written` is what stands in the file,
+/// since a text that somebody left without quotes must keep its digits.
 #[derive(Clone, Debug)]
 pub(crate) enum Data {
     Null,
-    Boolean(bool),
-    Number(Number),
+    Boolean {
+        value: bool,
+        written: String,
+    },
+    Number {
+        number: Number,
+        written: String,
+    },
+    /// A number that JSON cannot hold: infinite, not one at all, or with more digits than stay exact.
+    Unfit(String),
     Text(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
 }
 
 impl Node {
-    /// Reads a YAML file's text; an empty one is an empty map.
-    ///
-    /// # Errors
-    /// A problem with the file as a whole: its syntax, or a second document in it.
-    pub(crate) fn parse_yaml(file: &str, text: &str) -> Result<Self, Problem> {
-        let wrong = |line, message| Problem {
-            file: file.to_owned(),
-            line,
-            entry: String::new(),
-            field: String::new(),
-            message,
-        };
-        let documents = MarkedYaml::load_from_str(text).map_err(|error| {
-            let message = format!("this is no valid YAML: {}", error.info());
-            wrong(Some(error.marker().line()), message)
-        })?;
-        match documents.as_slice() {
-            [] => Ok(Self {
-                line: Some(1),
-                data: Data::Map(Vec::new()),
-            }),
-            [document] => Self::from_yaml(document).map_err(|(line, message)| wrong(line, message)),
-            [_, second, ..] => Err(wrong(
-                Some(second.span.start.line()),
-                "a second YAML document begins here; a definition file holds one".to_owned(),
-            )),
-        }
-    }
-
-    fn from_yaml(yaml: &MarkedYaml<'_>) -> Result<Self, (Option<usize>, String)> {
-        let line = Some(yaml.span.start.line());
-        let data = match &yaml.data {
-            YamlData::Value(scalar) => match scalar {
-                Scalar::Null => Data::Null,
-                Scalar::Boolean(value) => Data::Boolean(*value),
-                Scalar::Integer(value) => Data::Number((*value).into()),
-                Scalar::FloatingPoint(value) => Number::from_f64(value.0).map_or_else(
-                    || Data::Text(value.to_string()),
-                    Data::Number,
-                ),
-                Scalar::String(text) => Data::Text(text.to_string()),
-            },
-            YamlData::Sequence(items) => Data::List(items.iter().map(Self::from_yaml).collect::<Result<_, _>>()?),
-            YamlData::Mapping(entries) => {
-                let mut map = Vec::with_capacity(entries.len());
-                for (key, value) in entries {
-                    let key = Self::from_yaml(key)?;
-                    let Some(text) = key.scalar_text() else {
-                        return Err((key.line, "a key must be a text".to_owned()));
-                    };
-                    map.push((text, Self::from_yaml(value)?));
-                }
-                Data::Map(map)
-            }
-            YamlData::Tagged(_, inner) => return Self::from_yaml(inner),
-            YamlData::Representation(text, ..) => Data::Text(text.to_string()),
-            YamlData::Alias(_) | YamlData::BadValue => {
-                return Err((line, "this value cannot be read".to_owned()));
-            }
-        };
-        Ok(Self { line, data })
-    }
-
-    /// The field of a map.
+    /// The field of a map, where a value is written.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let entries = self.fields();
+        let found = entries
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, node)| node);
+        found.filter(|node| !node.is_null())
+    }
+
+    /// The fields of a map; none of anything else.
+    pub(crate) fn fields(&self) -> &[(String, Self)] {
         match &self.data {
-            Data::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, node)| node),
-            _ => None,
+            Data::Map(entries) => entries,
+            _ => &[],
         }
+    }
+
+    /// The line of a field, or of the map where it lacks the field.
+    pub(crate) fn line_of(&self, key: &str) -> Option<usize> {
+        let found = self.fields().iter().find(|(name, _)| name == key);
+        found.map_or(self.line, |(_, node)| node.line)
     }
 
     /// Whether nothing is written here.
@@ -104,27 +66,27 @@ impl Node {
         matches!(self.data, Data::Null)
     }
 
-    /// The text of a scalar as JSON writes it, a string without quotes.
-    pub(crate) fn scalar_text(&self) -> Option<String> {
+    /// The text of a scalar as it is written.
+    pub(crate) fn scalar_text(&self) -> Option<&str> {
         match &self.data {
-            Data::Boolean(value) => Some(value.to_string()),
-            Data::Number(number) => Some(number.to_string()),
-            Data::Text(text) => Some(text.clone()),
-            Data::Null => Some("null".to_owned()),
-            Data::List(_) | Data::Map(_) => None,
+            Data::Boolean { written, .. } | Data::Number { written, .. } => Some(written),
+            Data::Unfit(text) | Data::Text(text) => Some(text),
+            Data::Null | Data::List(_) | Data::Map(_) => None,
         }
     }
 
-    /// The same value as JSON.
-    pub(crate) fn to_json(&self) -> Value {
+    /// The same value as JSON. [`Reader::json`] has refused what JSON cannot hold.
+    fn to_json(&self) -> Value {
         match &self.data {
             Data::Null => Value::Null,
-            Data::Boolean(value) => Value::Bool(*value),
-            Data::Number(number) => Value::Number(number.clone()),
-            Data::Text(text) => Value::String(text.clone()),
+            Data::Boolean { value, .. } => Value::Bool(*value),
+            Data::Number { number, .. } => Value::Number(number.clone()),
+            Data::Unfit(text) | Data::Text(text) => Value::String(text.clone()),
             Data::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
             Data::Map(entries) => {
-                let entries = entries.iter().map(|(key, node)| (key.clone(), node.to_json()));
+                let entries = entries
+                    .iter()
+                    .map(|(key, node)| (key.clone(), node.to_json()));
                 Value::Object(entries.collect::<Map<_, _>>())
             }
         }
@@ -134,8 +96,10 @@ impl Node {
     pub(crate) fn describe(&self) -> String {
         match &self.data {
             Data::Null => "nothing".to_owned(),
-            Data::Boolean(value) => format!("the boolean {value}"),
-            Data::Number(number) => format!("the number {number}"),
+            Data::Boolean { value, .. } => format!("the boolean {value}"),
+            Data::Number { written, .. } | Data::Unfit(written) => {
+                format!("the number {}", excerpt(written))
+            }
             Data::Text(text) => format!("{:?}", excerpt(text)),
             Data::List(_) => "a list".to_owned(),
             Data::Map(_) => "a map".to_owned(),
@@ -143,9 +107,14 @@ impl Node {
     }
 }
 
-/// The beginning of a text, fit to be quoted in a message.
+/// The beginning of a value, fit to be quoted in a message.
 pub(crate) fn excerpt(text: &str) -> String {
-    let end = text.floor_char_boundary(EXCERPT_MAX_BYTES);
+    cut(text, EXCERPT_MAX_BYTES)
+}
+
+/// The beginning of a text.
+pub(crate) fn cut(text: &str, max_bytes: usize) -> String {
+    let end = text.floor_char_boundary(max_bytes);
     if end < text.len() {
         format!("{}…", &text[..end])
     } else {
@@ -157,7 +126,7 @@ pub(crate) fn excerpt(text: &str) -> String {
 pub(crate) struct Reader<'a> {
     file: &'a str,
     entry: String,
-    /// Path of the map that is being read, with its trailing dot.
+    /// Path of the value that is being read; empty for the entry itself.
     path: String,
     problems: &'a mut Vec<Problem>,
 }
@@ -172,99 +141,139 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A reader of a map inside this one, under this name.
+    /// A reader of a value inside this one, under this name.
     pub(crate) fn inside(&mut self, name: &str) -> Reader<'_> {
         Reader {
             file: self.file,
             entry: self.entry.clone(),
-            path: format!("{}{name}.", self.path),
+            path: self.path_of(name),
             problems: self.problems,
         }
     }
 
-    /// Records that something is wrong with a field.
+    fn path_of(&self, field: &str) -> String {
+        let dot = if self.path.is_empty() || field.is_empty() {
+            ""
+        } else {
+            "."
+        };
+        format!("{}{dot}{field}", self.path)
+    }
+
+    /// Records that something is wrong with a field of a map.
+    pub(crate) fn wrong(&mut self, map: &Node, field: &str, message: impl Into<String>) {
+        self.problem(map.line_of(field), field, message);
+    }
+
+    /// Records that something is wrong at a line.
     pub(crate) fn problem(&mut self, line: Option<usize>, field: &str, message: impl Into<String>) {
         self.problems.push(Problem {
             file: self.file.to_owned(),
             line,
             entry: self.entry.clone(),
-            field: format!("{}{field}", self.path),
+            field: self.path_of(field),
             message: message.into(),
         });
     }
 
     /// A field that holds a text and is not empty.
-    pub(crate) fn required_text(&mut self, map: &Node, field: &str, remedy: &str) -> Option<String> {
-        let found = map.get(field).filter(|node| !node.is_null());
-        match found {
-            None => {
-                self.problem(map.line, field, format!("is missing: {remedy}"));
-                None
-            }
-            Some(node) => match self.text(node, field) {
-                Some(text) if text.trim().is_empty() => {
-                    self.problem(node.line, field, format!("is empty: {remedy}"));
-                    None
-                }
-                text => text,
-            },
+    pub(crate) fn required_text(
+        &mut self,
+        map: &Node,
+        field: &str,
+        remedy: &str,
+    ) -> Option<String> {
+        let Some(node) = map.get(field) else {
+            self.wrong(map, field, format!("is missing: {remedy}"));
+            return None;
+        };
+        let text = self.text(node, field)?;
+        if text.trim().is_empty() {
+            self.wrong(map, field, format!("is empty: {remedy}"));
+            return None;
         }
+        Some(text)
     }
 
     /// A field that may hold a text.
     pub(crate) fn optional_text(&mut self, map: &Node, field: &str) -> Option<String> {
-        let node = map.get(field).filter(|node| !node.is_null())?;
+        let node = map.get(field)?;
         self.text(node, field)
     }
 
     /// The text of a value; a number or boolean is told to be quoted.
     pub(crate) fn text(&mut self, node: &Node, field: &str) -> Option<String> {
-        match &node.data {
-            Data::Text(text) => Some(text.clone()),
-            Data::Number(_) | Data::Boolean(_) => {
-                let message = format!("must be a text and is {}: put it in quotes", node.describe());
-                self.problem(node.line, field, message);
-                None
-            }
-            _ => {
-                self.problem(node.line, field, format!("must be a text and is {}", node.describe()));
-                None
-            }
+        if let Data::Text(text) = &node.data {
+            return Some(text.clone());
         }
+        let remedy = if node.scalar_text().is_some() {
+            ": put it in quotes"
+        } else {
+            ""
+        };
+        let message = format!("must be a text and is {}{remedy}", node.describe());
+        self.problem(node.line, field, message);
+        None
     }
 
     /// A field that may hold true or false.
     pub(crate) fn optional_boolean(&mut self, map: &Node, field: &str) -> Option<bool> {
-        let node = map.get(field).filter(|node| !node.is_null())?;
-        if let Data::Boolean(value) = node.data {
+        let node = map.get(field)?;
+        if let Data::Boolean { value, .. } = node.data {
             return Some(value);
         }
-        self.problem(node.line, field, format!("must be true or false and is {}", node.describe()));
+        self.problem(
+            node.line,
+            field,
+            format!("must be true or false and is {}", node.describe()),
+        );
         None
     }
 
     /// A field that may hold a list; nothing is an empty one.
     pub(crate) fn list<'n>(&mut self, map: &'n Node, field: &str) -> &'n [Node] {
-        match map.get(field) {
+        match map.get(field).map(|node| (node, &node.data)) {
             None => &[],
-            Some(node) => match &node.data {
-                Data::List(items) => items,
-                Data::Null => &[],
-                _ => {
-                    self.problem(node.line, field, format!("must be a list and is {}", node.describe()));
-                    &[]
-                }
-            },
+            Some((_, Data::List(items))) => items,
+            Some((node, _)) => {
+                self.problem(
+                    node.line,
+                    field,
+                    format!("must be a list and is {}", node.describe()),
+                );
+                &[]
+            }
         }
     }
 
-    /// A field that may hold a map.
-    pub(crate) fn optional_map<'n>(&mut self, map: &'n Node, field: &str) -> Option<&'n [(String, Node)]> {
-        let node = map.get(field).filter(|node| !node.is_null())?;
-        if let Data::Map(entries) = &node.data {
-            return Some(entries);
+    /// A field that must hold a list that is not empty.
+    pub(crate) fn required_list<'n>(
+        &mut self,
+        map: &'n Node,
+        field: &str,
+        remedy: &str,
+    ) -> &'n [Node] {
+        let items = self.list(map, field);
+        let is_list = map
+            .get(field)
+            .is_none_or(|node| matches!(node.data, Data::List(_)));
+        if items.is_empty() && is_list {
+            self.wrong(map, field, format!("is missing or empty: {remedy}"));
         }
-        self.problem(node.line, field, format!("must be a map and is {}", node.describe()));
+        items
+    }
+
+    /// A field that may hold a map.
+    pub(crate) fn optional_map<'n>(&mut self, map: &'n Node, field: &str) -> Option<&'n Node> {
+        let node = map.get(field)?;
+        if matches!(node.data, Data::Map(_)) {
+            return Some(node);
+        }
+        self.problem(
+            node.line,
+            field,
+            format!("must be a map and is {}", node.describe()),
+        );
         None
     }
 
@@ -272,8 +281,52 @@ impl<'a> Reader<'a> {
     pub(crate) fn is_map(&mut self, node: &Node) -> bool {
         let is_map = matches!(node.data, Data::Map(_));
         if !is_map {
-            self.problem(node.line, "", format!("an entry must be a map and is {}", node.describe()));
+            self.problem(
+                node.line,
+                "",
+                format!("an entry must be a map and is {}", node.describe()),
+            );
         }
         is_map
+    }
+
+    /// A value as JSON; none where it holds a number that JSON cannot hold.
+    pub(crate) fn json(&mut self, node: &Node, field: &str) -> Option<Value> {
+        let known = self.problems.len();
+        self.refuse_unfit(node, field);
+        (self.problems.len() == known).then(|| node.to_json())
+    }
+
+    fn refuse_unfit(&mut self, node: &Node, field: &str) {
+        match &node.data {
+            Data::Unfit(written) => {
+                let written = excerpt(written);
+                let message =
+                    format!("{written} is no number that JSON can hold exactly: put it in quotes");
+                self.problem(node.line, field, message);
+            }
+            Data::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.refuse_unfit(item, &format!("{field}[{index}]"));
+                }
+            }
+            Data::Map(entries) => {
+                for (key, value) in entries {
+                    self.refuse_unfit(value, &format!("{field}.{key}"));
+                }
+            }
+            Data::Null | Data::Boolean { .. } | Data::Number { .. } | Data::Text(_) => {}
+        }
+    }
+
+    /// The fields of a map other than these, as JSON; those without a value are left out.
+    pub(crate) fn others(&mut self, map: &Node, known: &[&str]) -> Map<String, Value> {
+        let others = map
+            .fields()
+            .iter()
+            .filter(|(key, value)| !known.contains(&key.as_str()) && !value.is_null());
+        others
+            .filter_map(|(key, value)| Some((key.clone(), self.json(value, key)?)))
+            .collect()
     }
 }

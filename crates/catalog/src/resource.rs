@@ -1,28 +1,26 @@
 //! Resources: static ones, whose answer is ready, and those behind a URI template.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::Argument;
-use crate::definition::shown;
-use crate::node::{Data, Node, Reader};
+use crate::node::{Node, Reader, excerpt};
+use crate::shown::{check_resource, shown};
 use crate::template::substitute;
 use crate::uri_template::UriTemplate;
 
 /// A resource with one URI.
 pub struct StaticResource {
-    pub(crate) name: String,
     pub(crate) uri: String,
-    pub(crate) line: Option<usize>,
     contents: Bytes,
     pub(crate) entry: Value,
 }
 
 /// A resource for every URI that a template matches.
 pub struct ResourceTemplate {
-    pub(crate) name: String,
     pub(crate) uri_template: String,
-    pub(crate) line: Option<usize>,
     template: UriTemplate,
     arguments: Vec<Argument>,
     contents: Vec<Map<String, Value>>,
@@ -36,89 +34,122 @@ pub(crate) enum Resource {
 }
 
 impl Resource {
-    pub(crate) fn read(node: &Node, name: String, reader: &mut Reader<'_>) -> Option<Self> {
-        let uri = reader.required_text(node, "uri", "give the resource a URI, such as info://example");
-        let arguments = Argument::read_all(node, reader);
+    pub(crate) fn read(node: &Node, name: &str, reader: &mut Reader<'_>) -> Option<Self> {
+        let uri = reader.required_text(
+            node,
+            "uri",
+            "give the resource a URI, such as info://example",
+        );
+        let shown = shown(node, &["name", "uri", "arguments", "contents"], reader);
+        check_resource(node, reader);
         let contents = contents(node, reader);
-        for field in ["title", "description", "mimeType"] {
-            reader.optional_text(node, field);
-        }
         let uri = uri?;
         // A template without arguments is a static resource whose URI happens to hold braces.
         if UriTemplate::is_template(&uri) && node.get("arguments").is_some() {
-            return template(node, name, uri, arguments, contents, reader).map(Self::Template);
+            let (template, arguments) = template(node, &uri, reader)?;
+            return Some(Self::Template(ResourceTemplate {
+                entry: entry("uriTemplate", &uri, name, shown),
+                uri_template: uri,
+                template,
+                arguments,
+                contents,
+            }));
         }
-        let contents: Vec<Value> = contents.into_iter().map(|fields| with_uri(&uri, fields)).collect();
-        let mut entry = Map::new();
-        entry.insert("uri".to_owned(), json!(uri));
-        entry.insert("name".to_owned(), json!(name));
-        entry.extend(shown(node, &["name", "uri", "arguments", "contents"]));
+        Argument::read_all(node, reader, &|_, _, _| {});
+        let contents: Vec<Value> = contents
+            .into_iter()
+            .map(|fields| with_uri(&uri, fields))
+            .collect();
         Some(Self::Static(StaticResource {
-            name,
+            entry: entry("uri", &uri, name, shown),
             uri,
-            line: node.line,
             contents: Bytes::from(Value::Array(contents).to_string()),
-            entry: Value::Object(entry),
         }))
     }
+
+    /// The URI or the template of it.
+    pub(crate) fn uri(&self) -> &str {
+        match self {
+            Self::Static(resource) => &resource.uri,
+            Self::Template(template) => &template.uri_template,
+        }
+    }
+}
+
+/// What a list shows.
+fn entry(uri_field: &str, uri: &str, name: &str, shown: Map<String, Value>) -> Value {
+    let mut entry = Map::new();
+    entry.insert(uri_field.to_owned(), json!(uri));
+    entry.insert("name".to_owned(), json!(name));
+    entry.extend(shown);
+    Value::Object(entry)
 }
 
 fn template(
     node: &Node,
-    name: String,
-    uri_template: String,
-    arguments: Vec<Argument>,
-    contents: Vec<Map<String, Value>>,
+    uri_template: &str,
     reader: &mut Reader<'_>,
-) -> Option<ResourceTemplate> {
-    let line = node.get("uri").and_then(|node| node.line);
-    let template = UriTemplate::parse(&uri_template)
-        .map_err(|error| reader.problem(line, "uri", format!("{uri_template:?} is no URI template: {error}")))
-        .ok()?;
-    for argument in &arguments {
+) -> Option<(UriTemplate, Vec<Argument>)> {
+    let template = UriTemplate::parse(uri_template).map_err(|error| {
+        let message = format!("{uri_template:?} is no URI template: {error}");
+        reader.wrong(node, "uri", message);
+    });
+    let template = template.ok()?;
+    let is_variable = |argument: &Argument, node: &Node, reader: &mut Reader<'_>| {
         if !template.variables().contains(&argument.name) {
-            let message = format!("{:?} is no variable of the URI template {uri_template:?}", argument.name);
-            reader.problem(line, "arguments", message);
+            let message = format!(
+                "{:?} is no variable of the URI template {uri_template:?}: write one of its variables",
+                argument.name
+            );
+            reader.wrong(node, "name", message);
         }
-    }
-    let mut entry = Map::new();
-    entry.insert("uriTemplate".to_owned(), json!(uri_template));
-    entry.insert("name".to_owned(), json!(name));
-    entry.extend(shown(node, &["name", "uri", "arguments", "contents"]));
-    Some(ResourceTemplate {
-        name,
-        uri_template,
-        line: node.line,
-        template,
-        arguments,
-        contents,
-        entry: Value::Object(entry),
-    })
+    };
+    let arguments = Argument::read_all(node, reader, &is_variable);
+    Some((template, arguments))
 }
 
 /// Reads `contents`: maps with a `text` or a `blob`, and any further fields.
 fn contents(node: &Node, reader: &mut Reader<'_>) -> Vec<Map<String, Value>> {
-    let listed = reader.list(node, "contents");
-    if listed.is_empty() {
-        reader.problem(node.line, "contents", "is missing or empty: give at least one content with a `text`");
-    }
+    let remedy = "give at least one content with a `text`";
+    let listed = reader.required_list(node, "contents", remedy);
     let mut contents = Vec::with_capacity(listed.len());
     for (index, content) in listed.iter().enumerate() {
         let mut inside = reader.inside(&format!("contents[{index}]"));
-        if !inside.is_map(content) {
-            continue;
-        }
-        if content.get("text").is_none() && content.get("blob").is_none() {
-            inside.problem(content.line, "text", "is missing: give the content a `text` or a base64 `blob`");
-        }
-        for field in ["text", "blob", "mimeType", "uri"] {
-            inside.optional_text(content, field);
-        }
-        if let Data::Map(fields) = &content.data {
-            contents.push(fields.iter().map(|(key, value)| (key.clone(), value.to_json())).collect());
+        if inside.is_map(content) {
+            contents.push(fields(content, &mut inside));
         }
     }
     contents
+}
+
+/// The fields of one content. Those of the protocol are absent where they are left blank; of the
+/// others a blank one is null.
+fn fields(content: &Node, reader: &mut Reader<'_>) -> Map<String, Value> {
+    const OF_THE_PROTOCOL: [&str; 4] = ["text", "blob", "mimeType", "uri"];
+    if content.get("text").is_none() && content.get("blob").is_none() {
+        reader.wrong(
+            content,
+            "text",
+            "is missing: give the content a `text` or a base64 `blob`",
+        );
+    }
+    for field in ["text", "mimeType", "uri"] {
+        reader.optional_text(content, field);
+    }
+    if let Some(blob) = reader.optional_text(content, "blob")
+        && STANDARD.decode(&blob).is_err()
+    {
+        let message = format!(
+            "{:?} is no base64: write the bytes in it, with padding",
+            excerpt(&blob)
+        );
+        reader.wrong(content, "blob", message);
+    }
+    let written = content.fields().iter();
+    written
+        .filter(|(key, value)| !value.is_null() || !OF_THE_PROTOCOL.contains(&key.as_str()))
+        .filter_map(|(key, value)| Some((key.clone(), reader.json(value, key)?)))
+        .collect()
 }
 
 /// `{"uri": …, …the fields}`; a URI among the fields wins.
@@ -147,8 +178,15 @@ impl ResourceTemplate {
     /// The values that a variable may have; none where there is no such variable.
     #[must_use]
     pub fn choices(&self, variable: &str) -> Option<Vec<String>> {
-        let known = self.template.variables().iter().any(|name| name == variable);
-        let argument = self.arguments.iter().find(|argument| argument.name == variable);
+        let known = self
+            .template
+            .variables()
+            .iter()
+            .any(|name| name == variable);
+        let argument = self
+            .arguments
+            .iter()
+            .find(|argument| argument.name == variable);
         known.then(|| argument.map(Argument::choices_as_text).unwrap_or_default())
     }
 
@@ -157,7 +195,12 @@ impl ResourceTemplate {
     #[must_use]
     pub fn read(&self, uri: &str) -> Option<Bytes> {
         let values = self.template.matches(uri)?;
-        let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        let value = |name: &str| {
+            values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.as_str())
+        };
         let contents: Vec<Value> = self
             .contents
             .iter()

@@ -1,13 +1,15 @@
 //! JSON Schemas of tools: made from `arguments` or given whole, compiled once.
 
-use jsonschema::Validator;
+use jsonschema::{Retrieve, Uri, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{Argument, ArgumentsError};
-use crate::node::excerpt;
+use crate::arguments::Argument;
+use crate::node::{Node, Reader, cut, excerpt};
 
 /// Most violations that one message lists.
 const VIOLATIONS_MAX: usize = 5;
+/// Longest description of one of them, in bytes, without its path.
+const VIOLATION_MAX_BYTES: usize = 240;
 
 /// An output that is not what the tool's `outputSchema` promises.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -49,22 +51,52 @@ fn property(argument: &Argument) -> Value {
     if let Some(default) = &argument.default {
         schema.insert("default".to_owned(), default.clone());
     }
-    schema.extend(argument.others.iter().cloned());
+    schema.extend(argument.others.clone());
     Value::Object(schema)
+}
+
+/// Holds the default and the choices of an argument against the argument itself.
+pub(crate) fn check_argument(argument: &Argument, node: &Node, reader: &mut Reader<'_>) {
+    let of_choices = argument.choices.iter().map(|choice| ("enum", choice));
+    let values: Vec<_> = argument
+        .default
+        .iter()
+        .map(|default| ("default", default))
+        .chain(of_choices)
+        .collect();
+    if values.is_empty() {
+        return;
+    }
+    // One that does not compile is told of with the schema of all arguments.
+    let Ok(validator) = compile(&property(argument)) else {
+        return;
+    };
+    for (field, value) in values {
+        if let Err(violations) = violations(&validator, value) {
+            reader.wrong(
+                node,
+                field,
+                format!("does not fit the argument: {violations}"),
+            );
+        }
+    }
 }
 
 /// Compiles a schema. A `$ref` to somewhere else is refused: nothing is fetched.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::options()
+        .with_retriever(Nowhere)
         .build(schema)
-        .map_err(|error| format!("is no valid JSON Schema: {}", excerpt_of(&error)))
+        .map_err(|error| format!("is no valid JSON Schema: {}", describe(&error)))
 }
 
-/// Holds a tool's arguments against its schema.
-pub(crate) fn check_arguments(validator: &Validator, arguments: &Value, tool: &str, expected: &str) -> Result<(), ArgumentsError> {
-    violations(validator, arguments).map_err(|violations| {
-        ArgumentsError(format!("invalid arguments for tool {tool:?}: {violations}; expected {expected}"))
-    })
+/// Where schemas are fetched from.
+struct Nowhere;
+
+impl Retrieve for Nowhere {
+    fn retrieve(&self, _: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err("nothing is fetched; refer to a part of this schema, such as #/$defs/name".into())
+    }
 }
 
 /// Holds a tool's output against its schema.
@@ -72,30 +104,34 @@ pub(crate) fn check_output(validator: &Validator, output: &Value) -> Result<(), 
     violations(validator, output).map_err(OutputError)
 }
 
-fn violations(validator: &Validator, value: &Value) -> Result<(), String> {
+/// Holds a value against a schema.
+///
+/// # Errors
+/// What does not match, each with its place in the value.
+pub(crate) fn violations(validator: &Validator, value: &Value) -> Result<(), String> {
     if validator.is_valid(value) {
         return Ok(());
     }
     let found: Vec<String> = validator
         .iter_errors(value)
         .take(VIOLATIONS_MAX)
-        .map(|error| excerpt_of(&error))
+        .map(|error| describe(&error))
         .collect();
     Err(found.join("; "))
 }
 
-/// `path: what is wrong`, with a long value cut.
-fn excerpt_of(error: &jsonschema::ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let message = error.to_string();
-    // The message begins with the value, which may be as large as the request.
+/// `path: what is wrong`, with long values and names cut: both may be as large as the request.
+fn describe(error: &jsonschema::ValidationError<'_>) -> String {
     let value = error.instance().to_string();
-    let message = match message.strip_prefix(value.as_str()) {
-        Some(rest) => format!("{}{rest}", excerpt(&value)),
-        None => message,
-    };
+    let message = error.to_string().replace(&value, &excerpt(&value));
+    let message = cut(&message, VIOLATION_MAX_BYTES);
+    let path = error.instance_path().to_string();
     match path.strip_prefix('/') {
-        Some(path) => format!("{}: {message}", path.replace('/', ".")),
+        // A JSON pointer (RFC 6901), written the way that problems name fields.
+        Some(path) => {
+            let path = path.replace('/', ".").replace("~1", "/").replace("~0", "~");
+            format!("{}: {message}", excerpt(&path))
+        }
         None => message,
     }
 }
@@ -112,7 +148,11 @@ pub(crate) fn expected(schema: &Value) -> String {
         .flatten()
         .map(|(name, property)| {
             let kind = property["type"].as_str().unwrap_or("any type");
-            let optional = if required.contains(&name.as_str()) { "" } else { ", optional" };
+            let optional = if required.contains(&name.as_str()) {
+                ""
+            } else {
+                ", optional"
+            };
             format!("{name} ({kind}{optional})")
         })
         .collect();

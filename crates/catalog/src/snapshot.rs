@@ -10,7 +10,7 @@ use crate::definition::FunctionDefinition;
 use crate::error::Problem;
 use crate::list::List;
 use crate::prompt::Prompt;
-use crate::resource::{ResourceTemplate, StaticResource};
+use crate::resource::{Resource, ResourceTemplate, StaticResource};
 use crate::tool::Tool;
 
 /// A definition that is not served, and why.
@@ -110,7 +110,10 @@ impl Snapshot {
         let resources = self.resources.as_ref()?;
         match resources.by_uri.get(uri) {
             Some(resource) => Some(resource.contents().clone()),
-            None => resources.templates.iter().find_map(|template| template.read(uri)),
+            None => resources
+                .templates
+                .iter()
+                .find_map(|template| template.read(uri)),
         }
     }
 
@@ -123,20 +126,26 @@ impl Snapshot {
     /// The list of resource templates.
     #[must_use]
     pub fn resource_template_list(&self) -> Option<&List> {
-        self.resources.as_ref().map(|resources| &resources.template_list)
+        self.resources
+            .as_ref()
+            .map(|resources| &resources.template_list)
     }
 
     /// A resource template as its definition writes it.
     #[must_use]
     pub fn resource_template(&self, uri_template: &str) -> Option<&Arc<ResourceTemplate>> {
         let templates = &self.resources.as_ref()?.templates;
-        templates.iter().find(|template| template.uri_template() == uri_template)
+        templates
+            .iter()
+            .find(|template| template.uri_template() == uri_template)
     }
 
     /// Whether there is a static resource with this URI.
     #[must_use]
     pub fn has_static_resource(&self, uri: &str) -> bool {
-        self.resources.as_ref().is_some_and(|resources| resources.by_uri.contains_key(uri))
+        self.resources
+            .as_ref()
+            .is_some_and(|resources| resources.by_uri.contains_key(uri))
     }
 
     /// A prompt by its name.
@@ -163,9 +172,18 @@ impl Snapshot {
         Counts {
             plugins: self.tools.as_ref().map_or(0, |tools| tools.plugins),
             tools: self.tools.as_ref().map_or(0, |tools| tools.by_name.len()),
-            resources: self.resources.as_ref().map_or(0, |resources| resources.by_uri.len()),
-            resource_templates: self.resources.as_ref().map_or(0, |resources| resources.templates.len()),
-            prompts: self.prompts.as_ref().map_or(0, |prompts| prompts.by_name.len()),
+            resources: self
+                .resources
+                .as_ref()
+                .map_or(0, |resources| resources.by_uri.len()),
+            resource_templates: self
+                .resources
+                .as_ref()
+                .map_or(0, |resources| resources.templates.len()),
+            prompts: self
+                .prompts
+                .as_ref()
+                .map_or(0, |prompts| prompts.by_name.len()),
         }
     }
 
@@ -209,7 +227,7 @@ impl ToolsBuilder {
     }
 
     /// Adds a plugin's tools, whose names are free.
-    pub(crate) fn add(&mut self, tools: Vec<(Tool, &FunctionDefinition)>) {
+    pub(crate) fn add(&mut self, tools: Vec<(Tool, &FunctionDefinition<'_>)>) {
         self.plugins += 1;
         for (tool, definition) in tools {
             self.entries.push(entry(definition));
@@ -229,7 +247,7 @@ impl ToolsBuilder {
 }
 
 /// What the list of tools shows.
-fn entry(definition: &FunctionDefinition) -> Value {
+fn entry(definition: &FunctionDefinition<'_>) -> Value {
     let mut entry = Map::new();
     entry.insert("name".to_owned(), json!(definition.tool));
     let mut shown = definition.shown.clone();
@@ -250,7 +268,10 @@ fn with_object_output(entry: &Value) -> Value {
     let mut entry = entry.clone();
     if let Some(fields) = entry.as_object_mut() {
         let is_object = |schema: &Value| schema["type"] == "object";
-        if fields.get("outputSchema").is_some_and(|schema| !is_object(schema)) {
+        if fields
+            .get("outputSchema")
+            .is_some_and(|schema| !is_object(schema))
+        {
             fields.shift_remove("outputSchema");
         }
     }
@@ -260,37 +281,40 @@ fn with_object_output(entry: &Value) -> Value {
 /// Collects resources of both kinds.
 #[derive(Default)]
 pub(crate) struct ResourcesBuilder {
-    names: HashSet<String>,
+    uris: HashSet<String>,
     resources: Vec<Arc<StaticResource>>,
     templates: Vec<Arc<ResourceTemplate>>,
 }
 
 impl ResourcesBuilder {
-    /// Whether a resource of this name was added.
-    pub(crate) fn has_name(&self, name: &str) -> bool {
-        self.names.contains(name)
-    }
-
     /// Whether a resource or template of this URI was added.
     pub(crate) fn has_uri(&self, uri: &str) -> bool {
-        self.resources.iter().any(|known| known.uri == uri)
-            || self.templates.iter().any(|known| known.uri_template == uri)
+        self.uris.contains(uri)
     }
 
-    pub(crate) fn add_static(&mut self, resource: StaticResource) {
-        self.names.insert(resource.name.clone());
-        self.resources.push(Arc::new(resource));
-    }
-
-    pub(crate) fn add_template(&mut self, template: ResourceTemplate) {
-        self.names.insert(template.name.clone());
-        self.templates.push(Arc::new(template));
+    pub(crate) fn add(&mut self, resource: Resource) {
+        self.uris.insert(resource.uri().to_owned());
+        match resource {
+            Resource::Static(resource) => self.resources.push(Arc::new(resource)),
+            Resource::Template(template) => self.templates.push(Arc::new(template)),
+        }
     }
 
     pub(crate) fn build(self) -> Resources {
-        let entries: Vec<Value> = self.resources.iter().map(|resource| resource.entry.clone()).collect();
-        let template_entries: Vec<Value> = self.templates.iter().map(|template| template.entry.clone()).collect();
-        let by_uri = self.resources.into_iter().map(|resource| (resource.uri.clone(), resource));
+        let entries: Vec<Value> = self
+            .resources
+            .iter()
+            .map(|resource| resource.entry.clone())
+            .collect();
+        let template_entries: Vec<Value> = self
+            .templates
+            .iter()
+            .map(|template| template.entry.clone())
+            .collect();
+        let by_uri = self
+            .resources
+            .into_iter()
+            .map(|resource| (resource.uri.clone(), resource));
         Resources {
             by_uri: by_uri.collect(),
             list: List::new(&entries),
@@ -308,11 +332,6 @@ pub(crate) struct PromptsBuilder {
 }
 
 impl PromptsBuilder {
-    /// Whether a prompt of this name was added.
-    pub(crate) fn has_name(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
-    }
-
     pub(crate) fn add(&mut self, prompt: Prompt) {
         self.entries.push(prompt.entry.clone());
         self.by_name.insert(prompt.name.clone(), Arc::new(prompt));

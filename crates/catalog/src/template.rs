@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn what_is_unknown_stays() {
-        assert_eq!(with_names("costs $5 {first} ${nobody} ${"), "costs $5 {first} ${nobody} ${");
+        assert_eq!(
+            with_names("costs $5 {first} ${nobody} ${"),
+            "costs $5 {first} ${nobody} ${"
+        );
         assert_eq!(with_names("${a${first}"), "${a${last}");
         assert_eq!(with_names("é ${first} 🌍"), "é ${last} 🌍");
     }

@@ -10,6 +10,8 @@ use wasimancer_runtime::Function;
 
 use crate::arguments::ArgumentsError;
 use crate::definition::{FunctionDefinition, Returns};
+use crate::header_parameters::{HeaderParameter, header_parameters};
+use crate::node::Reader;
 use crate::schema::{self, OutputError};
 
 /// A tool.
@@ -17,6 +19,11 @@ pub struct Tool {
     name: String,
     plugin: String,
     function: Function,
+    contract: Contract,
+}
+
+/// What a definition promises of its tool, compiled: everything but the function.
+pub(crate) struct Contract {
     validator: Validator,
     output_validator: Option<Validator>,
     returns: Returns,
@@ -29,57 +36,62 @@ pub struct Tool {
     header_parameters: Vec<HeaderParameter>,
 }
 
-/// An argument that the request must repeat in a header: `x-mcp-header` in its schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderParameter {
-    /// What follows `Mcp-Param-` in the header's name.
-    pub name: String,
-    /// The chain of `properties` that leads to the argument.
-    pub path: Vec<String>,
-}
-
-impl Tool {
-    /// Compiles a definition's schemas.
-    ///
-    /// # Errors
-    /// The field that is wrong, and what is wrong with it.
+impl Contract {
+    /// Compiles a definition's schemas; what is wrong with them goes to the reader.
     pub(crate) fn new(
-        definition: &FunctionDefinition,
-        plugin: &str,
-        function: Function,
-    ) -> Result<Self, (&'static str, String)> {
+        definition: &FunctionDefinition<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self> {
+        let node = definition.node;
         let given = definition.input_schema.is_some();
         let field = if given { "inputSchema" } else { "arguments" };
         let input_schema = definition.input_schema();
         if input_schema["type"] != "object" {
-            return Err((field, "must have `type: object`, since arguments are an object".to_owned()));
+            reader.wrong(
+                node,
+                field,
+                "must have `type: object`, since arguments are an object",
+            );
         }
-        let validator = schema::compile(&input_schema).map_err(|message| (field, message))?;
-        let output_validator = match &definition.output_schema {
-            Some(schema) => Some(schema::compile(schema).map_err(|message| ("outputSchema", message))?),
-            None => None,
+        let mut compile = |field: &str, schema: &Value| {
+            let compiled = schema::compile(schema);
+            compiled
+                .map_err(|message| reader.wrong(node, field, message))
+                .ok()
         };
-        let header_parameters = header_parameters(&input_schema).map_err(|message| (field, message))?;
-        let order = input_schema["properties"]
-            .as_object()
-            .map(|properties| properties.keys().cloned().collect())
-            .unwrap_or_default();
+        let validator = compile(field, &input_schema);
+        let output_schema = definition.output_schema.as_ref();
+        let output_validator = output_schema.and_then(|schema| compile("outputSchema", schema));
+        let header_parameters = header_parameters(&input_schema);
+        let header_parameters =
+            header_parameters.map_err(|message| reader.wrong(node, field, message));
+        let properties = input_schema["properties"].as_object();
         let defaults = definition.arguments.iter().filter_map(|argument| {
             let default = argument.default.as_ref()?;
             Some((argument.name.clone(), default.to_string()))
         });
-        Ok(Self {
-            name: definition.tool.clone(),
-            plugin: plugin.to_owned(),
-            function,
-            validator,
+        Some(Self {
+            validator: validator?,
             output_validator,
             returns: definition.returns,
-            order,
+            order: properties
+                .map(|properties| properties.keys().cloned().collect())
+                .unwrap_or_default(),
             defaults: defaults.collect(),
             expected: schema::expected(&input_schema),
-            header_parameters,
+            header_parameters: header_parameters.ok()?,
         })
+    }
+}
+
+impl Tool {
+    pub(crate) fn new(name: &str, plugin: &str, function: Function, contract: Contract) -> Self {
+        Self {
+            name: name.to_owned(),
+            plugin: plugin.to_owned(),
+            function,
+            contract,
+        }
     }
 
     /// The tool's name.
@@ -97,19 +109,19 @@ impl Tool {
     /// How its output is to be read.
     #[must_use]
     pub fn returns(&self) -> Returns {
-        self.returns
+        self.contract.returns
     }
 
     /// The arguments that a request must repeat in headers.
     #[must_use]
     pub fn header_parameters(&self) -> &[HeaderParameter] {
-        &self.header_parameters
+        &self.contract.header_parameters
     }
 
     /// Whether its definition promises an output of a certain shape.
     #[must_use]
     pub fn has_output_schema(&self) -> bool {
-        self.output_validator.is_some()
+        self.contract.output_validator.is_some()
     }
 
     /// Checks a caller's arguments and makes the plugin's input of them: one JSON object, its keys
@@ -124,21 +136,24 @@ impl Tool {
         };
         let invalid = |error: &dyn fmt::Display| {
             ArgumentsError(format!(
-                "invalid arguments for tool {:?}: {error}; expected an object with {}",
-                self.name, self.expected
+                "invalid arguments for tool {:?}: {error}; expected {}",
+                self.name, self.contract.expected
             ))
         };
         let value: Value = serde_json::from_str(text).map_err(|error| invalid(&error))?;
         if !value.is_object() {
             return Err(invalid(&"they are no object"));
         }
-        schema::check_arguments(&self.validator, &value, &self.name, &self.expected)?;
+        schema::violations(&self.contract.validator, &value).map_err(|error| invalid(&error))?;
         let given = serde_json::from_str(text).map_err(|error| invalid(&error))?;
         Ok(self.ordered(given))
     }
 
     fn ordered(&self, mut given: BTreeMap<String, &RawValue>) -> Vec<u8> {
-        let size: usize = given.iter().map(|(key, raw)| key.len() + raw.get().len() + 4).sum();
+        let size: usize = given
+            .iter()
+            .map(|(key, raw)| key.len() + raw.get().len() + 4)
+            .sum();
         let mut input = Vec::with_capacity(size + 2);
         input.push(b'{');
         let mut push = |name: &str, json: &str| {
@@ -149,8 +164,8 @@ impl Tool {
             input.push(b':');
             input.extend_from_slice(json.as_bytes());
         };
-        for name in &self.order {
-            let default = || self.defaults.iter().find(|(key, _)| key == name);
+        for name in &self.contract.order {
+            let default = || self.contract.defaults.iter().find(|(key, _)| key == name);
             if let Some(raw) = given.remove(name) {
                 push(name, raw.get());
             } else if let Some((_, json)) = default() {
@@ -178,72 +193,18 @@ impl Tool {
     /// # Errors
     /// What does not match.
     pub fn check_output(&self, output: &Value) -> Result<(), OutputError> {
-        match &self.output_validator {
+        match &self.contract.output_validator {
             Some(validator) => schema::check_output(validator, output),
             None => Ok(()),
         }
     }
 }
 
-impl FunctionDefinition {
+impl FunctionDefinition<'_> {
     /// The schema of the tool's arguments.
     pub(crate) fn input_schema(&self) -> Value {
         self.input_schema
             .clone()
             .unwrap_or_else(|| schema::of_arguments(&self.arguments))
-    }
-}
-
-/// The name of the schema keyword (MCP 2026-07-28, transports, "Custom Headers from Tool Parameters").
-const HEADER_KEYWORD: &str = "x-mcp-header";
-
-/// Collects the annotated parameters that can be reached through `properties` alone, and refuses
-/// those that stand elsewhere.
-fn header_parameters(schema: &Value) -> Result<Vec<HeaderParameter>, String> {
-    let mut found: Vec<HeaderParameter> = Vec::new();
-    let mut open = vec![(schema, Vec::new())];
-    while let Some((schema, path)) = open.pop() {
-        let properties = schema["properties"].as_object();
-        for (name, property) in properties.into_iter().flatten() {
-            let mut path: Vec<String> = path.clone();
-            path.push(name.clone());
-            if let Some(header) = property.get(HEADER_KEYWORD) {
-                let header = check_header(header, property, &found)?;
-                found.push(HeaderParameter { name: header, path: path.clone() });
-            }
-            open.push((property, path));
-        }
-    }
-    if count_keyword(schema) > found.len() {
-        return Err(format!("`{HEADER_KEYWORD}` stands where no chain of `properties` leads: move it to a property"));
-    }
-    Ok(found)
-}
-
-fn check_header(header: &Value, property: &Value, known: &[HeaderParameter]) -> Result<String, String> {
-    let is_token = |name: &str| {
-        let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        !name.is_empty() && name.bytes().all(tchar)
-    };
-    let name = header.as_str().filter(|name| is_token(name)).ok_or_else(|| {
-        format!("`{HEADER_KEYWORD}` is {header}: write a header name of letters, digits and -")
-    })?;
-    if !matches!(property["type"].as_str(), Some("string" | "integer" | "boolean")) {
-        return Err(format!("`{HEADER_KEYWORD}: {name}` needs a parameter of type string, integer or boolean"));
-    }
-    if known.iter().any(|known| known.name.eq_ignore_ascii_case(name)) {
-        return Err(format!("`{HEADER_KEYWORD}: {name}` occurs twice: give each parameter its own header"));
-    }
-    Ok(name.to_owned())
-}
-
-fn count_keyword(schema: &Value) -> usize {
-    match schema {
-        Value::Object(fields) => {
-            let here = usize::from(fields.get(HEADER_KEYWORD).is_some_and(|value| !value.is_object()));
-            here + fields.values().map(count_keyword).sum::<usize>()
-        }
-        Value::Array(items) => items.iter().map(count_keyword).sum(),
-        _ => 0,
     }
 }

@@ -3,6 +3,8 @@
 //! All operators of level 3 are matched. The modifiers of level 4, `*` and `:n`, expand in ways
 //! that cannot be told apart when read back, so a template that uses them is refused.
 
+use std::fmt::Write as _;
+
 use percent_encoding::percent_decode_str;
 use regex::Regex;
 
@@ -31,7 +33,8 @@ pub(crate) enum UriTemplateError {
 impl UriTemplate {
     /// Whether a URI is meant as a template.
     pub(crate) fn is_template(uri: &str) -> bool {
-        uri.find('{').is_some_and(|start| uri[start..].contains('}'))
+        uri.find('{')
+            .is_some_and(|start| uri[start..].contains('}'))
     }
 
     pub(crate) fn parse(template: &str) -> Result<Self, UriTemplateError> {
@@ -76,7 +79,11 @@ impl UriTemplate {
 const SEGMENT: &str = "([^/?#]+)";
 
 /// Appends the pattern of one `{…}` (RFC 6570, section 3.2).
-fn expression(text: &str, pattern: &mut String, variables: &mut Vec<String>) -> Result<(), UriTemplateError> {
+fn expression(
+    text: &str,
+    pattern: &mut String,
+    variables: &mut Vec<String>,
+) -> Result<(), UriTemplateError> {
     let (operator, names) = match text.chars().next() {
         Some(first @ ('+' | '#' | '.' | '/' | ';' | '?' | '&')) => (Some(first), &text[1..]),
         _ => (None, text),
@@ -95,9 +102,15 @@ fn expression(text: &str, pattern: &mut String, variables: &mut Vec<String>) -> 
             Some('#') => pattern.push_str(if first { "#(.+)" } else { ",(.+)" }),
             Some('.') => pattern.push_str("\\.([^/?#.]+)"),
             Some('/') => pattern.push_str("/([^/?#]+)"),
-            Some(';') => pattern.push_str(&format!(";{escaped}(?:=([^/?#;]*))?")),
-            Some('?') if first => pattern.push_str(&format!("(?:\\?{escaped}=([^&#]*))?")),
-            Some(_) => pattern.push_str(&format!("(?:[?&]{escaped}=([^&#]*))?")),
+            Some(';') => {
+                let _ = write!(pattern, ";{escaped}(?:=([^/?#;]*))?");
+            }
+            Some('?') if first => {
+                let _ = write!(pattern, "(?:\\?{escaped}=([^&#]*))?");
+            }
+            Some(_) => {
+                let _ = write!(pattern, "(?:[?&]{escaped}=([^&#]*))?");
+            }
         }
         variables.push(name.to_owned());
     }
@@ -125,6 +138,10 @@ mod tests {
         Some(found.into_iter().map(|(_, value)| value).collect())
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "what it is compared with is optional"
+    )]
     fn some(values: &[&str]) -> Option<Vec<String>> {
         Some(values.iter().map(|&value| value.to_owned()).collect())
     }
@@ -132,7 +149,10 @@ mod tests {
     #[test]
     fn a_variable_matches_one_segment_that_is_not_empty() {
         let greet = "greet-user://{firstName}/{lastName}";
-        assert_eq!(values(greet, "greet-user://Bob/Morane"), some(&["Bob", "Morane"]));
+        assert_eq!(
+            values(greet, "greet-user://Bob/Morane"),
+            some(&["Bob", "Morane"])
+        );
         assert_eq!(values(greet, "greet-user://Bob/"), None);
         assert_eq!(values(greet, "greet-user://Bob"), None);
         assert_eq!(values(greet, "greet-user://a/b/c"), None);
@@ -171,7 +191,15 @@ mod tests {
 
     #[test]
     fn templates_that_cannot_be_matched_are_refused() {
-        for wrong in ["a://{x", "a://x}", "a://{}", "a://{x*}", "a://{x:3}", "a://{x}/{x}", "a://{a b}"] {
+        for wrong in [
+            "a://{x",
+            "a://x}",
+            "a://{}",
+            "a://{x*}",
+            "a://{x:3}",
+            "a://{x}/{x}",
+            "a://{a b}",
+        ] {
             assert!(UriTemplate::parse(wrong).is_err(), "{wrong}");
         }
     }

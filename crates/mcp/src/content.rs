@@ -9,6 +9,7 @@ use wasimancer_catalog::{Returns, Tool};
 
 use crate::era::Era;
 use crate::service::Outcome;
+use crate::wire_2026_07_28::SERVER_INFO_KEY;
 
 /// The result of a call that failed, with its reason as text.
 pub(crate) fn failure(message: &str) -> Outcome {
@@ -81,12 +82,13 @@ fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
         Some("true") => true,
         Some(_) => return Err(malformed("isError must be true or false".to_owned())),
     };
-    let meta = match result.remove("_meta").map(RawValue::get) {
-        None | Some("null") => String::new(),
-        Some(object) => {
-            inside_braces(object).ok_or_else(|| malformed("_meta must be an object".to_owned()))?
-        }
+    let mut meta: BTreeMap<String, &RawValue> = match result.remove("_meta").map(RawValue::get) {
+        None | Some("null") => BTreeMap::new(),
+        Some(object) => serde_json::from_str(object)
+            .map_err(|_| malformed("_meta must be an object".to_owned()))?,
     };
+    // Who the server is, it says itself.
+    meta.remove(SERVER_INFO_KEY);
     let structured = result.remove("structuredContent");
     match structured {
         Some(raw) if !is_error => check_schema(tool, raw)?,
@@ -115,14 +117,11 @@ fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
         let _ = write!(fields, ",{}:{}", Value::from(name), raw.get());
     }
     let mut outcome = Outcome::new(fields);
-    outcome.meta = meta;
+    for (name, raw) in meta {
+        let comma = if outcome.meta.is_empty() { "" } else { "," };
+        let _ = write!(outcome.meta, "{comma}{}:{}", Value::from(name), raw.get());
+    }
     Ok(outcome)
-}
-
-/// The fields of an object without its braces.
-fn inside_braces(object: &str) -> Option<String> {
-    let inside = object.strip_prefix('{')?.strip_suffix('}')?;
-    Some(inside.trim().to_owned())
 }
 
 fn check_content(content: &RawValue) -> Result<(), String> {

@@ -29,7 +29,7 @@ const PREFLIGHT_MAX_AGE_SECONDS: &str = "600";
 /// Puts the checks before a router. They come first, so that a refused page learns nothing, and a
 /// browser can read what an allowed one is answered.
 pub fn guard(router: Router, allowed: AllowedNames) -> Router {
-    router.layer(from_fn_with_state(Arc::new(allowed), check))
+    router.route_layer(from_fn_with_state(Arc::new(allowed), check))
 }
 
 async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next) -> Response {

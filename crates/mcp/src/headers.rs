@@ -78,7 +78,7 @@ pub(crate) fn check_parameters(
 }
 
 /// The one value of a header, trimmed; visible ASCII, spaces and tabs.
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error> {
+pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -115,10 +115,14 @@ fn same(found: &str, value: &Value) -> bool {
         Value::String(text) => found == text,
         Value::Bool(boolean) => found == if *boolean { "true" } else { "false" },
         Value::Number(number) => {
-            found == number.to_string()
-                || found
-                    .parse::<f64>()
-                    .is_ok_and(|found| number.as_f64() == Some(found))
+            if let (Ok(found), Ok(wanted)) =
+                (found.parse::<i128>(), number.to_string().parse::<i128>())
+            {
+                return found == wanted;
+            }
+            found
+                .parse::<f64>()
+                .is_ok_and(|found| number.as_f64() == Some(found))
         }
         _ => false,
     }

@@ -9,14 +9,16 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_catalog::{Catalog, Snapshot};
 
-use crate::era::{Declared, Era, Meta, Revision, decide};
+use crate::era::{Declared, Era, MODERN_VERSION, Meta, Revision, decide};
 use crate::error::Error;
+use crate::headers::single;
 use crate::jsonrpc::{self, Body, Kind};
 use crate::sessions::Sessions;
 use crate::{wire_2025_11_25, wire_2026_07_28};
@@ -29,6 +31,9 @@ const SESSION_ID: &str = "mcp-session-id";
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 /// Most messages of one batch.
 const BATCH_MAX: usize = 100;
+/// Most bytes that are read and thrown away of a body that is too large: a client that sends all
+/// of it before it looks for the answer would else find its connection reset, and no answer.
+const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// What the endpoint is to be like.
 #[derive(Clone, Debug)]
@@ -101,8 +106,9 @@ async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respo
 
 /// Ends a session (2025-11-25, transports, "Session Management").
 fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
-    match text(headers, SESSION_ID) {
-        Some(id) if endpoint.sessions.end(id) => StatusCode::NO_CONTENT.into_response(),
+    let ended = |id: &HeaderValue| id.to_str().is_ok_and(|id| endpoint.sessions.end(id));
+    match headers.get(SESSION_ID) {
+        Some(id) if ended(id) => StatusCode::NO_CONTENT.into_response(),
         Some(_) => refuse(&Error::UnknownSession, Era::Legacy),
         None => {
             let error = Error::InvalidRequest(
@@ -139,35 +145,48 @@ async fn post(endpoint: &Endpoint, request: Request) -> Response {
 
 /// Requests are JSON, and so are answers.
 fn check_media_types(headers: &HeaderMap) -> Result<(), Error> {
-    let content_type = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Error::UnsupportedMediaType(
             "the Content-Type of a message must be application/json",
         ));
     }
-    let accepts = |accept: &str| {
-        accept.split(',').any(|range| {
+    let accepts = |accept: &HeaderValue| {
+        accept.to_str().unwrap_or_default().split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
             ["application/json", "application/*", "*/*"]
                 .iter()
                 .any(|known| range.eq_ignore_ascii_case(known))
         })
     };
-    match text(headers, header::ACCEPT.as_str()) {
-        Some(accept) if !accepts(accept) => Err(Error::NotAcceptable(
+    let mut accepted = headers.get_all(header::ACCEPT).iter().peekable();
+    if accepted.peek().is_some() && !accepted.any(accepts) {
+        return Err(Error::NotAcceptable(
             "the Accept header must list application/json and text/event-stream",
-        )),
-        _ => Ok(()),
+        ));
+    }
+    Ok(())
+}
+
+async fn read(mut body: HttpBody, limit: usize) -> Result<Bytes, Error> {
+    match Limited::new(&mut body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(Error::TooLarge { limit })
+        }
+        Err(error) => Err(Error::Parse(format!("the body broke off: {error}"))),
     }
 }
 
-async fn read(body: HttpBody, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
-        Err(error) => Err(Error::Parse(format!("the body broke off: {error}"))),
-    }
+/// Reads what is left of a body, within a bound.
+async fn discard(body: HttpBody) {
+    let mut rest = Limited::new(body, DISCARDED_MAX_BYTES);
+    while let Some(Ok(_)) = rest.frame().await {}
 }
 
 /// One HTTP exchange.
@@ -222,7 +241,7 @@ impl Exchange<'_> {
         let (method, params) = match incoming.kind {
             Kind::Call { method, params } => (method, params),
             // 2026-07-28 knows no answers from clients, and nothing was asked of the older ones.
-            Kind::Response if self.header_version() == Some(crate::era::MODERN_VERSION) => {
+            Kind::Response if self.is_modern_by_header() => {
                 let error =
                     Error::InvalidRequest("clients send no responses in this revision".to_owned());
                 return reply_error(incoming.id, &error, Era::Modern);
@@ -281,18 +300,9 @@ impl Exchange<'_> {
         if messages.is_empty() || messages.len() > BATCH_MAX {
             return refused(format!("a batch holds between 1 and {BATCH_MAX} messages"));
         }
+        let replies = messages.iter().map(|message| self.answer_in_batch(message));
         let mut answers: Vec<u8> = Vec::new();
-        for message in messages {
-            let reply = if is_initialize(message) {
-                let error =
-                    Error::InvalidRequest("initialize must not be part of a batch".to_owned());
-                let id = jsonrpc::parse_message(message)
-                    .ok()
-                    .and_then(|incoming| incoming.id);
-                reply_error(id, &error, Era::Legacy)
-            } else {
-                self.answer(message).await
-            };
+        for reply in join_all(replies).await {
             if let Some(body) = reply.body {
                 answers.push(if answers.is_empty() { b'[' } else { b',' });
                 answers.extend_from_slice(&body);
@@ -310,16 +320,32 @@ impl Exchange<'_> {
         .into_response()
     }
 
+    async fn answer_in_batch(&self, message: &RawValue) -> Reply {
+        if !is_initialize(message) {
+            return self.answer(message).await;
+        }
+        let error = Error::InvalidRequest("initialize must not be part of a batch".to_owned());
+        let incoming = jsonrpc::parse_message(message).ok();
+        reply_error(
+            incoming.and_then(|incoming| incoming.id),
+            &error,
+            Era::Legacy,
+        )
+    }
+
     /// The revision of a request; an older one must not belong to a session that has ended.
     fn revision(
         &self,
         method: &str,
         meta: Option<Meta>,
     ) -> Result<(Revision, Option<Meta>), Error> {
-        let session_id = text(self.headers, SESSION_ID).filter(|_| method != "initialize");
-        let session = session_id.and_then(|id| self.endpoint.sessions.version(id));
+        let session_id = self.headers.get(SESSION_ID);
+        let session_id = session_id.filter(|_| method != "initialize");
+        let session = session_id
+            .and_then(|id| id.to_str().ok())
+            .and_then(|id| self.endpoint.sessions.version(id));
         let declared = Declared {
-            header: self.header_version(),
+            header: single(self.headers, PROTOCOL_VERSION)?,
             meta,
             session,
         };
@@ -330,21 +356,15 @@ impl Exchange<'_> {
         Ok((revision, declared.meta))
     }
 
-    fn header_version(&self) -> Option<&str> {
-        text(self.headers, PROTOCOL_VERSION)
+    fn is_modern_by_header(&self) -> bool {
+        let version = single(self.headers, PROTOCOL_VERSION);
+        version.is_ok_and(|version| version == Some(MODERN_VERSION))
     }
 }
 
 fn is_initialize(message: &RawValue) -> bool {
     let method: Option<Value> = serde_json::from_str(message.get()).ok();
     method.is_some_and(|message| message["method"] == "initialize")
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::trim)
 }
 
 fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {

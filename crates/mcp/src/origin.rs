@@ -1,5 +1,6 @@
 //! Which `Host` and `Origin` a request may name, against DNS rebinding.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Hosts that requests may name: in the `Host` header, and in the `Origin` of a web page.
@@ -11,6 +12,8 @@ pub struct AllowedNames {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rule {
     Any,
+    /// Every address, as a host alone: DNS rebinding needs a name.
+    AnyAddress,
     /// `host`, `host:port` or, for origins, `scheme://host:port`; lower case.
     Exact(String),
 }
@@ -44,12 +47,25 @@ impl AllowedNames {
         Ok(allowed)
     }
 
+    /// These names and the address that the server listens on; every address where it listens on
+    /// all of the machine's.
+    #[must_use]
+    pub fn and_address(mut self, address: IpAddr) -> Self {
+        self.rules.push(match address {
+            _ if address.is_unspecified() => Rule::AnyAddress,
+            IpAddr::V4(address) => Rule::Exact(address.to_string()),
+            IpAddr::V6(address) => Rule::Exact(format!("[{address}]")),
+        });
+        self
+    }
+
     /// Whether a `Host` header is allowed.
     pub(crate) fn allows_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let bare = without_port(&host);
         self.rules.iter().any(|rule| match rule {
             Rule::Any => true,
+            Rule::AnyAddress => bare.trim_matches(['[', ']']).parse::<IpAddr>().is_ok(),
             Rule::Exact(name) => *name == host || name == bare,
         })
     }
@@ -60,6 +76,7 @@ impl AllowedNames {
         let host = origin.split_once("://").map(|(_, host)| host);
         self.rules.iter().any(|rule| match rule {
             Rule::Any => true,
+            Rule::AnyAddress => false,
             Rule::Exact(name) => {
                 *name == origin
                     || host.is_some_and(|host| name == host || name == without_port(host))
@@ -132,6 +149,19 @@ mod tests {
         ] {
             assert!(!names.allows_origin(origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn the_address_that_is_listened_on_is_a_host_and_no_origin() {
+        let one = AllowedNames::loopback().and_address("10.0.0.5".parse().unwrap());
+        assert!(one.allows_host("10.0.0.5:3001"));
+        assert!(!one.allows_host("10.0.0.6:3001"));
+        let all = AllowedNames::loopback().and_address("0.0.0.0".parse().unwrap());
+        for host in ["0.0.0.0:3001", "10.0.0.6", "[fe80::1]:80", "localhost"] {
+            assert!(all.allows_host(host), "{host}");
+        }
+        assert!(!all.allows_host("evil.example.com"));
+        assert!(!all.allows_origin("http://10.0.0.6"));
     }
 
     #[test]

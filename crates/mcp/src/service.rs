@@ -158,6 +158,15 @@ async fn call_tool(
     let Some(tool) = snapshot.tool(&params.name) else {
         return Err(Error::UnknownTool(params.name.into_owned()));
     };
+    // Not the tool's schema is broken, but that of the request.
+    if params
+        .arguments
+        .is_some_and(|raw| !raw.get().starts_with('{'))
+    {
+        return Err(Error::InvalidParams(
+            "`arguments` must be an object".to_owned(),
+        ));
+    }
     let input = match tool.input(params.arguments) {
         Ok(input) => input,
         Err(error) if revision.reports_arguments_to_the_model() => {

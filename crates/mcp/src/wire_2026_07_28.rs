@@ -16,7 +16,7 @@ use crate::http::Endpoint;
 use crate::service::{self, Outcome};
 
 /// The key under which a result's `_meta` names the server.
-const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
 /// Answers a request: the fields of its result.
 pub(crate) async fn handle(

@@ -63,21 +63,27 @@ impl Cache {
 
     fn try_store(&self, module: &Module, digest: &Digest) -> Result<(), String> {
         let bytes = module.serialize().map_err(|error| format!("{error:#}"))?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(|error| error.to_string())?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.folder).map_err(|error| error.to_string())?;
         file.write_all(&bytes).map_err(|error| error.to_string())?;
-        file.persist(self.path(digest)).map_err(|error| error.to_string())?;
+        file.persist(self.path(digest))
+            .map_err(|error| error.to_string())?;
         Ok(())
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{digest}-{}.cwasm", self.engine_version))
+        self.folder
+            .join(format!("{digest}-{}.cwasm", self.engine_version))
     }
 }
 
 #[cfg(unix)]
 fn create_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
 }
 
 #[cfg(not(unix))]
@@ -97,7 +103,9 @@ fn check_private(folder: &Path) -> Result<(), String> {
         return Err("it belongs to another user; choose another folder".to_owned());
     }
     if metadata.mode() & 0o022 != 0 {
-        return Err("others can write to it; run chmod 700 on it or choose another folder".to_owned());
+        return Err(
+            "others can write to it; run chmod 700 on it or choose another folder".to_owned(),
+        );
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::host::Host;
 /// Ticks of the epoch that a guest runs before it yields.
 const EPOCH_YIELD_TICKS: u64 = 1;
 /// Stands for longer timeouts, which the clock could not add up.
-const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
 #[derive(Clone)]
@@ -58,14 +58,16 @@ impl Function {
         let Ok(_permits) = timeout_at(deadline, self.permits()).await else {
             return Err(self.busy());
         };
-        // A place that comes too late is passed on, or each of many calls that waited in vain
-        // would still run until its first yield.
+        // A place that comes too late is passed on. Otherwise each of many calls that waited in vain
+        // would still run until its first yield, one after another.
         if Instant::now() >= deadline {
             return Err(self.busy());
         }
         match timeout_at(deadline, self.run(input)).await {
             Ok(ended) => ended,
-            Err(_) => Err(Error::TimeLimit { limit: limits.timeout }),
+            Err(_) => Err(Error::TimeLimit {
+                limit: limits.timeout,
+            }),
         }
     }
 
@@ -74,7 +76,13 @@ impl Function {
         let plugin = &self.plugin.0;
         let never_closed = "the semaphores live as long as the plugin and are never closed";
         let own = plugin.permits.acquire().await.expect(never_closed);
-        let pool = plugin.runtime.0.permits.acquire().await.expect(never_closed);
+        let pool = plugin
+            .runtime
+            .0
+            .permits
+            .acquire()
+            .await
+            .expect(never_closed);
         (own, pool)
     }
 
@@ -86,7 +94,10 @@ impl Function {
         // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
         // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.
         store.epoch_deadline_callback(|_| {
-            Ok(UpdateDeadline::YieldCustom(EPOCH_YIELD_TICKS, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(
+                EPOCH_YIELD_TICKS,
+                Box::pin(tokio::task::yield_now()),
+            ))
         });
         store.set_epoch_deadline(EPOCH_YIELD_TICKS);
         let ended = self.enter(&mut store).await;
@@ -113,7 +124,9 @@ impl Function {
             return finished(*code, host);
         }
         let known = error.downcast_ref::<Error>();
-        if let Some(known) = known && !matches!(known, Error::Trap { .. }) {
+        if let Some(known) = known
+            && !matches!(known, Error::Trap { .. })
+        {
             return Err(known.clone());
         }
         if error.is::<PoolConcurrencyLimitError>() {
@@ -136,13 +149,17 @@ impl Function {
         );
         // A guest that panics often leaves its own words before it traps; they say more.
         match host.error_message() {
-            Some(message) => Err(Error::Trap { reason: format!("{reason}; it said: {message}") }),
+            Some(message) => Err(Error::Trap {
+                reason: format!("{reason}; it said: {message}"),
+            }),
             None => Err(Error::Trap { reason }),
         }
     }
 
     fn busy(&self) -> Error {
-        Error::Busy { limit: self.plugin.limits().concurrency }
+        Error::Busy {
+            limit: self.plugin.limits().concurrency,
+        }
     }
 }
 
@@ -156,7 +173,11 @@ fn finished(code: i32, host: &Host) -> Result<Vec<u8>> {
     }
 }
 
-async fn call_export(store: &mut Store<Host>, instance: Instance, export: Export) -> wasmtime::Result<i32> {
+async fn call_export(
+    store: &mut Store<Host>,
+    instance: Instance,
+    export: Export,
+) -> wasmtime::Result<i32> {
     let function = instance
         .get_module_export(&mut *store, &export.index)
         .and_then(wasmtime::Extern::into_func)

@@ -117,21 +117,28 @@ impl Runtime {
         if needed > limit {
             return Err(Error::InitialMemory { needed, limit });
         }
-        let instance = self
-            .0
-            .linker
-            .instantiate_pre(&module)
-            .map_err(|error| Error::InvalidModule {
-                reason: format!("{error:#}"),
-            })?;
+        let instance =
+            self.0
+                .linker
+                .instantiate_pre(&module)
+                .map_err(|error| Error::InvalidModule {
+                    reason: format!("{error:#}"),
+                })?;
         let initializers = initializers(&module).map(|(_, export)| export).collect();
         let mut permissions = spec.permissions;
-        permissions.network.extend(self.0.options.allowed_hosts.iter().cloned());
+        permissions
+            .network
+            .extend(self.0.options.allowed_hosts.iter().cloned());
         let concurrency = limits.concurrency as usize;
         Ok(Plugin(Arc::new(Inner {
             instance,
             initializers,
-            context: Arc::new(Context::new(spec.name.to_owned(), limits, permissions, spec.config)),
+            context: Arc::new(Context::new(
+                spec.name.to_owned(),
+                limits,
+                permissions,
+                spec.config,
+            )),
             permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
             runtime: self.clone(),
             digest,
@@ -157,12 +164,19 @@ impl Runtime {
 
     fn module(&self, wasm: &[u8], digest: &Digest) -> Result<Module> {
         let engine = &self.0.engine;
-        if let Some(module) = self.0.cache.as_ref().and_then(|cache| cache.load(engine, digest)) {
+        if let Some(module) = self
+            .0
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.load(engine, digest))
+        {
             return Ok(module);
         }
         if wasm.starts_with(COMPONENT_HEADER) {
             return Err(Error::InvalidModule {
-                reason: "it is a WebAssembly component; this server runs core modules of the Extism ABI".to_owned(),
+                reason:
+                    "it is a WebAssembly component; this server runs core modules of the Extism ABI"
+                        .to_owned(),
             });
         }
         let module = Module::from_binary(engine, wasm).map_err(|error| Error::InvalidModule {
@@ -182,7 +196,11 @@ impl Runtime {
                 let key = (import.module().to_owned(), import.name().to_owned());
                 let offered = offered.contains(&key);
                 let (module, name) = key;
-                Import { module, name, offered }
+                Import {
+                    module,
+                    name,
+                    offered,
+                }
             })
             .collect()
     }
@@ -234,9 +252,11 @@ impl Plugin {
             });
         };
         match (shape(&ty), module.get_export_index(name)) {
-            (Some(shape), Some(index)) => {
-                Ok(Function::new(self.clone(), name.to_owned(), Export { index, shape }))
-            }
+            (Some(shape), Some(index)) => Ok(Function::new(
+                self.clone(),
+                name.to_owned(),
+                Export { index, shape },
+            )),
             _ => Err(Error::ExportType {
                 export: name.to_owned(),
                 found: ty.to_string(),
@@ -266,13 +286,17 @@ impl Inspection {
     /// Whether the module speaks the Extism ABI.
     #[must_use]
     pub fn is_extism(&self) -> bool {
-        self.imports.iter().any(|import| import.module == extism::MODULE)
+        self.imports
+            .iter()
+            .any(|import| import.module == extism::MODULE)
     }
 
     /// Whether the module uses WASI preview 1.
     #[must_use]
     pub fn is_wasi(&self) -> bool {
-        self.imports.iter().any(|import| import.module == WASI_MODULE)
+        self.imports
+            .iter()
+            .any(|import| import.module == WASI_MODULE)
     }
 }
 
@@ -308,9 +332,10 @@ fn shape(ty: &FuncType) -> Option<Shape> {
 
 /// The exports that set this module up, in their order.
 fn initializers(module: &Module) -> impl Iterator<Item = (&'static str, Export)> {
-    INITIALIZERS
-        .iter()
-        .filter_map(|row| row.iter().find_map(|name| Some((*name, initializer(module, name)?))))
+    INITIALIZERS.iter().filter_map(|row| {
+        row.iter()
+            .find_map(|name| Some((*name, initializer(module, name)?)))
+    })
 }
 
 fn initializer(module: &Module, name: &str) -> Option<Export> {
@@ -318,7 +343,9 @@ fn initializer(module: &Module, name: &str) -> Option<Export> {
     let two_integers = ty.params().len() == 2 && ty.params().all(|ty| matches!(ty, ValType::I32));
     let shape = match shape(&ty) {
         Some(shape) => shape,
-        None if name == HASKELL_INIT && two_integers && ty.results().len() == 0 => Shape::HaskellInit,
+        None if name == HASKELL_INIT && two_integers && ty.results().len() == 0 => {
+            Shape::HaskellInit
+        }
         None => return None,
     };
     let index = module.get_export_index(name)?;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use wasmtime::{
-    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, Linker, PoolingAllocationConfig,
-    Store,
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, Linker,
+    PoolingAllocationConfig, Store,
 };
 
 use crate::cache::Cache;
@@ -97,7 +97,7 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         extism::add_to_linker(&mut linker)
             .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
-            .map_err(engine_error)?;
+            .map_err(|error| engine_error(&error))?;
         let cache = match &options.cache_folder {
             Some(folder) => Some(Cache::open(folder, &engine)?),
             None => None,
@@ -133,7 +133,7 @@ fn engine(options: &EngineOptions) -> Result<(Engine, Allocation)> {
                 reason = %format!("{error:#}"),
                 "no pool of instances could be reserved; instances are mapped on demand, which makes calls slower"
             );
-            let engine = Engine::new(&on_demand(options)).map_err(engine_error)?;
+            let engine = Engine::new(&on_demand(options)).map_err(|error| engine_error(&error))?;
             Ok((engine, Allocation::OnDemand))
         }
     }
@@ -158,7 +158,9 @@ fn config(options: &EngineOptions) -> Config {
 /// Address space is what lacks here, so a memory takes what it uses and moves when it grows.
 fn on_demand(options: &EngineOptions) -> Config {
     let mut config = config(options);
-    config.memory_reservation(0).memory_reservation_for_growth(0);
+    config
+        .memory_reservation(0)
+        .memory_reservation_for_growth(0);
     config
 }
 
@@ -186,7 +188,12 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
 }
 
 fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> {
-    let nobody = Context::new(String::new(), Limits::default(), Permissions::default(), BTreeMap::new());
+    let nobody = Context::new(
+        String::new(),
+        Limits::default(),
+        Permissions::default(),
+        BTreeMap::new(),
+    );
     let mut store = Store::new(engine, Host::new(Arc::new(nobody), b""));
     linker
         .iter(&mut store)
@@ -211,7 +218,7 @@ fn start_ticker(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-fn engine_error(error: wasmtime::Error) -> Error {
+fn engine_error(error: &wasmtime::Error) -> Error {
     Error::Engine {
         reason: format!("{error:#}"),
     }

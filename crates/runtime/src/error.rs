@@ -119,9 +119,7 @@ pub enum Error {
     },
 
     /// The guest asked for a host that it has no permission for.
-    #[error(
-        "the plugin may not reach {host}: {reason}"
-    )]
+    #[error("the plugin may not reach {host}: {reason}")]
     DeniedHost {
         /// The host, or the address that it resolved to.
         host: String,

@@ -28,23 +28,35 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
 }
 
 fn add_memory(linker: &mut Linker<Host>) -> Result<()> {
-    linker.func_wrap(MODULE, "alloc", |mut caller: Caller<'_, Host>, length: u64| {
-        Ok(caller.data_mut().alloc(length)?)
-    })?;
-    linker.func_wrap(MODULE, "free", |mut caller: Caller<'_, Host>, handle: u64| {
-        Ok(caller.data_mut().free(handle)?)
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "alloc",
+        |mut caller: Caller<'_, Host>, length: u64| Ok(caller.data_mut().alloc(length)?),
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "free",
+        |mut caller: Caller<'_, Host>, handle: u64| Ok(caller.data_mut().free(handle)?),
+    )?;
     for name in ["length", "length_unsafe"] {
         linker.func_wrap(MODULE, name, |caller: Caller<'_, Host>, handle: u64| {
             Ok(caller.data().memory.length(handle)?)
         })?;
     }
-    linker.func_wrap(MODULE, "load_u8", |caller: Caller<'_, Host>, offset: u64| {
-        Ok(u32::from(caller.data().memory.load::<1>(offset)?[0]))
-    })?;
-    linker.func_wrap(MODULE, "load_u64", |caller: Caller<'_, Host>, offset: u64| {
-        Ok(u64::from_le_bytes(caller.data().memory.load(offset)?))
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "load_u8",
+        |caller: Caller<'_, Host>, offset: u64| {
+            Ok(u32::from(caller.data().memory.load::<1>(offset)?[0]))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "load_u64",
+        |caller: Caller<'_, Host>, offset: u64| {
+            Ok(u64::from_le_bytes(caller.data().memory.load(offset)?))
+        },
+    )?;
     linker.func_wrap(
         MODULE,
         "store_u8",
@@ -57,7 +69,10 @@ fn add_memory(linker: &mut Linker<Host>) -> Result<()> {
         MODULE,
         "store_u64",
         |mut caller: Caller<'_, Host>, offset: u64, value: u64| {
-            Ok(caller.data_mut().memory.store(offset, value.to_le_bytes())?)
+            Ok(caller
+                .data_mut()
+                .memory
+                .store(offset, value.to_le_bytes())?)
         },
     )?;
     Ok(())
@@ -70,12 +85,20 @@ fn add_input_and_output(linker: &mut Linker<Host>) -> Result<()> {
     linker.func_wrap(MODULE, "input_offset", |caller: Caller<'_, Host>| {
         caller.data().input.offset
     })?;
-    linker.func_wrap(MODULE, "input_load_u8", |caller: Caller<'_, Host>, index: u64| {
-        Ok(u32::from(caller.data().input_bytes::<1>(index)?[0]))
-    })?;
-    linker.func_wrap(MODULE, "input_load_u64", |caller: Caller<'_, Host>, index: u64| {
-        Ok(u64::from_le_bytes(caller.data().input_bytes(index)?))
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "input_load_u8",
+        |caller: Caller<'_, Host>, index: u64| {
+            Ok(u32::from(caller.data().input_bytes::<1>(index)?[0]))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "input_load_u64",
+        |caller: Caller<'_, Host>, index: u64| {
+            Ok(u64::from_le_bytes(caller.data().input_bytes(index)?))
+        },
+    )?;
     linker.func_wrap(
         MODULE,
         "output_set",
@@ -83,15 +106,21 @@ fn add_input_and_output(linker: &mut Linker<Host>) -> Result<()> {
             caller.data_mut().set_output(offset, length)
         },
     )?;
-    linker.func_wrap(MODULE, "error_set", |mut caller: Caller<'_, Host>, handle: u64| {
-        let host = caller.data_mut();
-        if handle != 0 {
-            host.memory.block(handle)?;
-        }
-        host.error = handle;
-        Ok(())
+    linker.func_wrap(
+        MODULE,
+        "error_set",
+        |mut caller: Caller<'_, Host>, handle: u64| {
+            let host = caller.data_mut();
+            if handle != 0 {
+                host.memory.block(handle)?;
+            }
+            host.error = handle;
+            Ok(())
+        },
+    )?;
+    linker.func_wrap(MODULE, "error_get", |caller: Caller<'_, Host>| {
+        caller.data().error
     })?;
-    linker.func_wrap(MODULE, "error_get", |caller: Caller<'_, Host>| caller.data().error)?;
     linker.func_wrap(MODULE, "reset", |mut caller: Caller<'_, Host>| {
         caller.data_mut().reset();
     })?;
@@ -99,27 +128,37 @@ fn add_input_and_output(linker: &mut Linker<Host>) -> Result<()> {
 }
 
 fn add_variables(linker: &mut Linker<Host>) -> Result<()> {
-    linker.func_wrap(MODULE, "config_get", |mut caller: Caller<'_, Host>, key: u64| {
-        let host = caller.data_mut();
-        let key = host.text(key)?;
-        let context = host.context.clone();
-        match context.config.get(&key) {
-            Some(value) => host.new_block(value.as_bytes()),
-            None => Ok(0),
-        }
-    })?;
-    linker.func_wrap(MODULE, "var_get", |mut caller: Caller<'_, Host>, key: u64| {
-        let host = caller.data_mut();
-        let key = host.text(key)?;
-        match host.variables.get(&key).cloned() {
-            Some(value) => host.new_block(&value),
-            None => Ok(0),
-        }
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "config_get",
+        |mut caller: Caller<'_, Host>, key: u64| {
+            let host = caller.data_mut();
+            let key = host.text(key)?;
+            let context = host.context.clone();
+            match context.config.get(&key) {
+                Some(value) => host.new_block(value.as_bytes()),
+                None => Ok(0),
+            }
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "var_get",
+        |mut caller: Caller<'_, Host>, key: u64| {
+            let host = caller.data_mut();
+            let key = host.text(key)?;
+            match host.variables.get(&key).cloned() {
+                Some(value) => host.new_block(&value),
+                None => Ok(0),
+            }
+        },
+    )?;
     linker.func_wrap(
         MODULE,
         "var_set",
-        |mut caller: Caller<'_, Host>, key: u64, value: u64| caller.data_mut().set_variable(key, value),
+        |mut caller: Caller<'_, Host>, key: u64, value: u64| {
+            caller.data_mut().set_variable(key, value)
+        },
     )?;
     Ok(())
 }
@@ -168,11 +207,16 @@ fn add_logging(linker: &mut Linker<Host>) -> Result<()> {
         ("log_error", Level::ERROR),
     ];
     for (name, level) in levels {
-        linker.func_wrap(MODULE, name, move |caller: Caller<'_, Host>, handle: u64| {
-            let host = caller.data();
-            host.context.log(level, &String::from_utf8_lossy(host.memory.block(handle)?));
-            Ok(())
-        })?;
+        linker.func_wrap(
+            MODULE,
+            name,
+            move |caller: Caller<'_, Host>, handle: u64| {
+                let host = caller.data();
+                host.context
+                    .log(level, &String::from_utf8_lossy(host.memory.block(handle)?));
+                Ok(())
+            },
+        )?;
     }
     linker.func_wrap(MODULE, "get_log_level", |_: Caller<'_, Host>| log_level())?;
     Ok(())

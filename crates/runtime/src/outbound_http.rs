@@ -10,7 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use reqwest::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use reqwest::{Method, Url, redirect};
 use serde::Deserialize;
 
@@ -24,7 +27,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept for the plugin's next call.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Headers that belong to the connection, not to the guest.
-const RESERVED_HEADERS: [HeaderName; 6] = [HOST, CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE];
+const RESERVED_HEADERS: [HeaderName; 6] = [
+    HOST,
+    CONNECTION,
+    CONTENT_LENGTH,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// A request as the guest describes it, in the JSON of the Extism ABI.
 #[derive(Deserialize)]
@@ -47,12 +57,18 @@ impl Request {
     /// Reads the guest's description: `{"url": …, "method": …, "headers": {…}}`.
     pub(crate) fn parse(json: &[u8]) -> Result<Self> {
         let failed = |reason: String| Error::Http { reason };
-        let wanted: Wanted = serde_json::from_slice(json)
-            .map_err(|error| failed(format!("the description of the request is malformed: {error}")))?;
+        let wanted: Wanted = serde_json::from_slice(json).map_err(|error| {
+            failed(format!(
+                "the description of the request is malformed: {error}"
+            ))
+        })?;
         let url = Url::parse(&wanted.url)
             .map_err(|error| failed(format!("the URL is malformed: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(failed(format!("the scheme `{}` is neither http nor https", url.scheme())));
+            return Err(failed(format!(
+                "the scheme `{}` is neither http nor https",
+                url.scheme()
+            )));
         }
         let method = wanted.method.filter(|method| !method.is_empty());
         let method = method.map_or(Ok(Method::GET), |method| {
@@ -70,7 +86,11 @@ impl Request {
                 headers.append(header, value);
             }
         }
-        Ok(Self { url, method, headers })
+        Ok(Self {
+            url,
+            method,
+            headers,
+        })
     }
 }
 
@@ -126,7 +146,10 @@ impl Outbound {
     /// Sends a request and reads the whole response within its limit.
     pub(crate) async fn send(&self, request: Request, body: Option<Vec<u8>>) -> Result<Response> {
         check_url(&self.permissions, &request.url)?;
-        let mut builder = self.client.request(request.method, request.url).headers(request.headers);
+        let mut builder = self
+            .client
+            .request(request.method, request.url)
+            .headers(request.headers);
         if let Some(body) = body {
             builder = builder.body(body);
         }
@@ -139,7 +162,10 @@ impl Outbound {
         while let Some(chunk) = response.chunk().await.map_err(into_error)? {
             if (body.len() + chunk.len()) as u64 > self.response_max_bytes {
                 return Err(Error::Http {
-                    reason: format!("the response has more than {} bytes", self.response_max_bytes),
+                    reason: format!(
+                        "the response has more than {} bytes",
+                        self.response_max_bytes
+                    ),
                 });
             }
             body.extend_from_slice(&chunk);
@@ -249,7 +275,8 @@ mod tests {
 
     #[test]
     fn headers_of_the_connection_are_not_the_guests() {
-        let json = r#"{"url":"http://a.com","method":"post","headers":{"Host":"b.com","X-Key":"1"}}"#;
+        let json =
+            r#"{"url":"http://a.com","method":"post","headers":{"Host":"b.com","X-Key":"1"}}"#;
         let request = Request::parse(json.as_bytes()).unwrap();
         assert_eq!(request.method, Method::POST);
         assert_eq!(request.headers.len(), 1);

@@ -113,14 +113,17 @@ fn is_host_name(name: &str) -> bool {
         && name.split('.').all(|label| {
             !label.is_empty()
                 && label.len() <= 63
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         })
 }
 
 impl Permissions {
     /// Whether the host of a URL is named, by name or by address.
     pub(crate) fn names_host(&self, host: &str, port: u16) -> bool {
-        self.rules_naming(host).any(|rule| rule.port.is_none_or(|wanted| wanted == port))
+        self.rules_naming(host)
+            .any(|rule| rule.port.is_none_or(|wanted| wanted == port))
     }
 
     /// Whether a connection may go to this address, once its host was found to be named.
@@ -139,21 +142,27 @@ impl Permissions {
                 Pattern::Name(name) => loopback_by_name && is_localhost(name),
                 Pattern::Any | Pattern::Below(_) => false,
             };
-            opens && (rule.port.is_none() || self.rules_naming(host).all(|other| other.port == rule.port))
+            opens
+                && (rule.port.is_none()
+                    || self.rules_naming(host).all(|other| other.port == rule.port))
         })
     }
 
     fn rules_naming(&self, host: &str) -> impl Iterator<Item = &HostRule> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        self.network.iter().filter(move |rule| match (&rule.pattern, address) {
-            (Pattern::Any, Some(address)) => is_public(address),
-            (Pattern::Any, None) => !is_localhost(&host),
-            (Pattern::Network(network), Some(address)) => network.contains(&address),
-            (Pattern::Name(name), None) => *name == host,
-            (Pattern::Below(suffix), None) => host.ends_with(suffix.as_str()),
-            (Pattern::Network(_), None) | (Pattern::Name(_) | Pattern::Below(_), Some(_)) => false,
-        })
+        self.network
+            .iter()
+            .filter(move |rule| match (&rule.pattern, address) {
+                (Pattern::Any, Some(address)) => is_public(address),
+                (Pattern::Any, None) => !is_localhost(&host),
+                (Pattern::Network(network), Some(address)) => network.contains(&address),
+                (Pattern::Name(name), None) => *name == host,
+                (Pattern::Below(suffix), None) => host.ends_with(suffix.as_str()),
+                (Pattern::Network(_), None) | (Pattern::Name(_) | Pattern::Below(_), Some(_)) => {
+                    false
+                }
+            })
     }
 }
 
@@ -188,24 +197,26 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let s = address.segments();
+    let segments = address.segments();
     let embedded = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     // Addresses that carry an IPv4 address are judged by it: mapped, NAT64 and 6to4.
-    if s[..5] == [0; 5] && (s[5] == 0xffff || s[5] == 0) || s[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
-        return embedded(s[6], s[7]);
+    if segments[..5] == [0; 5] && (segments[5] == 0xffff || segments[5] == 0)
+        || segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0]
+    {
+        return embedded(segments[6], segments[7]);
     }
-    if s[0] == 0x2002 {
-        return embedded(s[1], s[2]);
+    if segments[0] == 0x2002 {
+        return embedded(segments[1], segments[2]);
     }
     // Global unicast is 2000::/3; Teredo, ORCHID and documentation lie inside it.
-    (s[0] & 0xe000) == 0x2000
-        && !(s[0] == 0x2001 && s[1] < 0x0200)
-        && !(s[0] == 0x2001 && s[1] == 0x0db8)
-        && !(s[0] == 0x3fff && s[1] < 0x1000)
+    (segments[0] & 0xe000) == 0x2000
+        && !(segments[0] == 0x2001 && segments[1] < 0x0200)
+        && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
+        && !(segments[0] == 0x3fff && segments[1] < 0x1000)
 }
 
 #[cfg(test)]
@@ -225,13 +236,21 @@ mod tests {
 
     #[test]
     fn names_wildcards_ports_and_networks() {
-        let p = permissions(&["api.example.com", "*.example.org", "10.0.0.0/8", "db.local:5432"]);
+        let p = permissions(&[
+            "api.example.com",
+            "*.example.org",
+            "10.0.0.0/8",
+            "db.local:5432",
+        ]);
         assert!(p.names_host("api.example.com", 443));
         assert!(p.names_host("API.Example.Com.", 443));
         assert!(!p.names_host("example.com", 443));
         assert!(!p.names_host("evil-api.example.com", 443));
         assert!(p.names_host("a.b.example.org", 80));
-        assert!(!p.names_host("example.org", 80), "a wildcard names what is below");
+        assert!(
+            !p.names_host("example.org", 80),
+            "a wildcard names what is below"
+        );
         assert!(!p.names_host("evilexample.org", 80));
         assert!(p.names_host("10.1.2.3", 80));
         assert!(!p.names_host("11.1.2.3", 80));
@@ -246,11 +265,27 @@ mod tests {
         assert!(p.allows_address(host, "93.184.216.34".parse().unwrap()));
         assert!(p.allows_address(host, "10.0.0.5".parse().unwrap()));
         for private in [
-            "10.0.0.6", "127.0.0.1", "169.254.169.254", "192.168.1.1", "172.20.0.1", "0.0.0.0",
-            "100.64.0.1", "::1", "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
-            "2002:7f00:1::", "ff02::1", "2001:db8::1",
+            "10.0.0.6",
+            "127.0.0.1",
+            "169.254.169.254",
+            "192.168.1.1",
+            "172.20.0.1",
+            "0.0.0.0",
+            "100.64.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "ff02::1",
+            "2001:db8::1",
         ] {
-            assert!(!p.allows_address(host, private.parse().unwrap()), "{private}");
+            assert!(
+                !p.allows_address(host, private.parse().unwrap()),
+                "{private}"
+            );
         }
         assert!(p.allows_address(host, "2606:2800:220:1::1".parse().unwrap()));
         assert!(!permissions(&["*"]).names_host("127.0.0.1", 80));
@@ -265,10 +300,16 @@ mod tests {
         let p = permissions(&["*", "127.0.0.1:8080"]);
         assert!(p.names_host("127.0.0.1", 8080));
         assert!(!p.names_host("127.0.0.1", 80));
-        assert!(!p.allows_address("evil.com", loopback), "its port may be any");
+        assert!(
+            !p.allows_address("evil.com", loopback),
+            "its port may be any"
+        );
         let p = permissions(&["*", "localhost:8080"]);
         assert!(p.names_host("localhost", 8080) && p.allows_address("localhost", loopback));
-        assert!(!p.names_host("localhost", 80), "the wildcard does not name the machine itself");
+        assert!(
+            !p.names_host("localhost", 80),
+            "the wildcard does not name the machine itself"
+        );
         let p = permissions(&["db.local:5432", "10.0.0.5:5432"]);
         assert!(p.names_host("db.local", 5432));
         assert!(p.allows_address("db.local", "10.0.0.5".parse().unwrap()));
@@ -276,10 +317,26 @@ mod tests {
 
     #[test]
     fn a_rule_that_names_no_host_is_refused() {
-        for wrong in ["", "https://a.com", "a.com/x", "a b", "*.*.com", "a.com:http", "a..b", "*x.com"] {
+        for wrong in [
+            "",
+            "https://a.com",
+            "a.com/x",
+            "a b",
+            "*.*.com",
+            "a.com:http",
+            "a..b",
+            "*x.com",
+        ] {
             assert!(wrong.parse::<HostRule>().is_err(), "{wrong}");
         }
-        for right in ["a.com:8080", "*.a.com", "::1", "[::1]:80", "10.0.0.0/8", "*"] {
+        for right in [
+            "a.com:8080",
+            "*.a.com",
+            "::1",
+            "[::1]:80",
+            "10.0.0.0/8",
+            "*",
+        ] {
             let rule: HostRule = right.parse().expect(right);
             assert_eq!(rule.to_string().parse::<HostRule>(), Ok(rule), "{right}");
         }

@@ -60,7 +60,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Puts a client's token before a router: 401 without it.
 pub(crate) fn require_client_token(router: Router, token: Token) -> Router {
-    router.layer(from_fn_with_state(token, check_client))
+    router.route_layer(from_fn_with_state(token, check_client))
 }
 
 async fn check_client(State(token): State<Token>, request: Request, next: Next) -> Response {
@@ -88,7 +88,7 @@ async fn check_client(State(token): State<Token>, request: Request, next: Next) 
 
 /// Puts the administration token before a router: 403 without it, before the body is read.
 pub(crate) fn require_admin_token(router: Router, token: Token) -> Router {
-    router.layer(from_fn_with_state(token, check_admin))
+    router.route_layer(from_fn_with_state(token, check_admin))
 }
 
 async fn check_admin(State(token): State<Token>, request: Request, next: Next) -> Response {

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod health;
 mod listeners;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -41,9 +42,16 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(code) => code,
+        // Whoever reads the output has seen enough of it.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

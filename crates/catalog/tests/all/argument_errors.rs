@@ -7,7 +7,8 @@ use crate::support::{TestHome, input};
 const MESSAGE_MAX_BYTES: usize = 1500;
 
 const DICE: &str = "arguments: [{name: faces, type: number}, {name: label, type: string, required: false}, {name: any, required: false}]";
-const EXPECTED: &str = "; expected faces (number), label (string, optional), any (any type, optional)";
+const EXPECTED: &str =
+    "; expected faces (number), label (string, optional), any (any type, optional)";
 
 fn refusal(fields: &str, arguments: &str) -> String {
     input(&TestHome::with_tool(fields).open_whole(), arguments).expect_err(arguments)
@@ -16,21 +17,42 @@ fn refusal(fields: &str, arguments: &str) -> String {
 #[test]
 fn a_message_names_the_argument_its_value_and_what_is_expected() {
     for (given, what) in [
-        (r#"{"faces":"six"}"#, r#"faces: "six" is not of type "number""#),
+        (
+            r#"{"faces":"six"}"#,
+            r#"faces: "six" is not of type "number""#,
+        ),
         ("{}", r#""faces" is a required property"#),
-        (r#"{"faces":6,"sides":1}"#, "Additional properties are not allowed ('sides' was unexpected)"),
-        (r#"{"faces":6,"label":7}"#, r#"label: 7 is not of type "string""#),
-        (r#"{"faces":null}"#, r#"faces: null is not of type "number""#),
+        (
+            r#"{"faces":6,"sides":1}"#,
+            "Additional properties are not allowed ('sides' was unexpected)",
+        ),
+        (
+            r#"{"faces":6,"label":7}"#,
+            r#"label: 7 is not of type "string""#,
+        ),
+        (
+            r#"{"faces":null}"#,
+            r#"faces: null is not of type "number""#,
+        ),
     ] {
-        assert_eq!(refusal(DICE, given), format!("invalid arguments for tool \"t\": {what}{EXPECTED}"));
+        assert_eq!(
+            refusal(DICE, given),
+            format!("invalid arguments for tool \"t\": {what}{EXPECTED}")
+        );
     }
 }
 
 #[test]
 fn all_that_is_wrong_is_told_up_to_five_things() {
     let message = refusal(DICE, r#"{"faces":"six","label":7}"#);
-    assert!(message.contains(r#"faces: "six" is not"#) && message.contains("label: 7 is not"), "{message}");
-    let message = refusal("inputSchema: {type: object, additionalProperties: {type: number}}", r#"{"a":"","b":"","c":"","d":"","e":"","f":"","g":""}"#);
+    assert!(
+        message.contains(r#"faces: "six" is not"#) && message.contains("label: 7 is not"),
+        "{message}"
+    );
+    let message = refusal(
+        "inputSchema: {type: object, additionalProperties: {type: number}}",
+        r#"{"a":"","b":"","c":"","d":"","e":"","f":"","g":""}"#,
+    );
     assert_eq!(message.matches(" is not of type ").count(), 5, "{message}");
     assert!(message.ends_with("; expected no arguments"), "{message}");
 }
@@ -40,7 +62,7 @@ fn arguments_that_are_no_object_are_refused() {
     for given in ["[]", "[1]", "\"faces\"", "3", "true"] {
         assert_eq!(
             refusal(DICE, given),
-            format!("invalid arguments for tool \"t\": they are no object; expected an object with {}", &EXPECTED["; expected ".len()..])
+            format!("invalid arguments for tool \"t\": they are no object{EXPECTED}")
         );
     }
 }
@@ -61,10 +83,22 @@ fn a_place_inside_a_value_is_named() {
 
 #[test]
 fn choices_and_ranges_are_told() {
-    let message = refusal("arguments: [{name: a, enum: [red, blue]}]", r#"{"a":"green"}"#);
-    assert!(message.contains(r#"a: "green" is not one of "red" or "blue""#), "{message}");
-    let message = refusal("arguments: [{name: a, type: integer, minimum: 1}]", r#"{"a":0}"#);
-    assert!(message.contains("a: 0 is less than the minimum of 1"), "{message}");
+    let message = refusal(
+        "arguments: [{name: a, enum: [red, blue]}]",
+        r#"{"a":"green"}"#,
+    );
+    assert!(
+        message.contains(r#"a: "green" is not one of "red" or "blue""#),
+        "{message}"
+    );
+    let message = refusal(
+        "arguments: [{name: a, type: integer, minimum: 1}]",
+        r#"{"a":0}"#,
+    );
+    assert!(
+        message.contains("a: 0 is less than the minimum of 1"),
+        "{message}"
+    );
 }
 
 /// Every way in which a message of the validator quotes what the caller sent.
@@ -80,21 +114,35 @@ const QUOTING: [(&str, &str); 16] = [
     ("oneOf: [{type: string}, {minLength: 1}]", "\"LONG\""),
     ("contains: {type: number}, type: array", "[\"LONG\"]"),
     ("uniqueItems: true, type: array", "[\"LONG\",\"LONG\"]"),
-    ("additionalProperties: false, type: object", "{\"LONG\":1}"),
+    (
+        "properties: {b: {}}, additionalProperties: false, type: object",
+        "{\"LONG\":1}",
+    ),
     ("unevaluatedProperties: false, type: object", "{\"LONG\":1}"),
     ("unevaluatedItems: false, type: array", "[\"LONG\"]"),
-    ("propertyNames: {maxLength: 3}, type: object", "{\"LONG\":1}"),
-    ("additionalProperties: {type: number}, type: object", "{\"LONG\":\"x\"}"),
+    (
+        "propertyNames: {maxLength: 3}, type: object",
+        "{\"LONG\":1}",
+    ),
+    (
+        "additionalProperties: {type: number}, type: object",
+        "{\"LONG\":\"x\"}",
+    ),
 ];
 
 #[test]
 fn long_values_and_names_are_cut() {
     for (fields, value) in QUOTING {
-        let snapshot = TestHome::with_tool(&format!("arguments: [{{name: a, {fields}}}]")).open_whole();
+        let snapshot =
+            TestHome::with_tool(&format!("arguments: [{{name: a, {fields}}}]")).open_whole();
         for filler in ["x", "é", "\\n", "\\u0000", "🎲"] {
             let long = value.replace("LONG", &filler.repeat(50_000));
             let message = input(&snapshot, &format!("{{\"a\":{long}}}")).expect_err(fields);
-            assert!(message.len() < MESSAGE_MAX_BYTES, "{fields}: {} bytes", message.len());
+            assert!(
+                message.len() < MESSAGE_MAX_BYTES,
+                "{fields}: {} bytes",
+                message.len()
+            );
             assert!(message.contains('…'), "{fields}: {message}");
             assert!(message.ends_with(')'), "{fields}: {message}");
         }
@@ -104,7 +152,9 @@ fn long_values_and_names_are_cut() {
 #[test]
 fn many_unknown_names_are_cut() {
     let snapshot = TestHome::with_tool("arguments: []").open_whole();
-    let many: Vec<String> = (0..10_000).map(|index| format!("\"unknown{index}\":1")).collect();
+    let many: Vec<String> = (0..10_000)
+        .map(|index| format!("\"unknown{index}\":1"))
+        .collect();
     let message = input(&snapshot, &format!("{{{}}}", many.join(","))).unwrap_err();
     assert!(message.len() < MESSAGE_MAX_BYTES, "{}", message.len());
     assert!(message.contains("'unknown0'"), "{message}");
@@ -112,18 +162,37 @@ fn many_unknown_names_are_cut() {
 
 #[test]
 fn a_forbidden_value_is_named() {
-    let message = refusal("inputSchema: {type: object, properties: {a: false}}", r#"{"a":"here"}"#);
-    assert!(message.contains(r#"a: False schema does not allow "here""#), "{message}");
-    let long = refusal("inputSchema: {type: object, properties: {a: false}}", &format!("{{\"a\":{:?}}}", "x".repeat(100_000)));
+    let message = refusal(
+        "inputSchema: {type: object, properties: {a: false}}",
+        r#"{"a":"here"}"#,
+    );
+    assert!(
+        message.contains(r#"a: False schema does not allow "here""#),
+        "{message}"
+    );
+    let long = refusal(
+        "inputSchema: {type: object, properties: {a: false}}",
+        &format!("{{\"a\":{:?}}}", "x".repeat(100_000)),
+    );
     assert!(long.len() < MESSAGE_MAX_BYTES, "{}", long.len());
 }
 
 #[test]
 fn what_no_number_can_hold_and_what_is_too_deep_is_refused() {
     let message = refusal(DICE, r#"{"faces":1e999}"#);
-    assert!(message.starts_with("invalid arguments for tool \"t\": number out of range"), "{message}");
-    let deep = format!("{{\"faces\":1,\"any\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(
+        message.starts_with("invalid arguments for tool \"t\": number out of range"),
+        "{message}"
+    );
+    let deep = format!(
+        "{{\"faces\":1,\"any\":{}{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     let message = refusal(DICE, &deep);
-    assert!(message.starts_with("invalid arguments for tool \"t\": recursion limit exceeded"), "{message}");
-    assert!(message.ends_with(&EXPECTED["; expected ".len()..]), "{message}");
+    assert!(
+        message.starts_with("invalid arguments for tool \"t\": recursion limit exceeded"),
+        "{message}"
+    );
+    assert!(message.ends_with(EXPECTED), "{message}");
 }

@@ -6,7 +6,9 @@ use crate::support::{TestHome, input, input_schema};
 
 /// The property that an argument with these fields becomes.
 fn property(fields: &str) -> Value {
-    let schema = input_schema(&TestHome::with_tool(&format!("arguments: [{{name: a, {fields}}}]")));
+    let schema = input_schema(&TestHome::with_tool(&format!(
+        "arguments: [{{name: a, {fields}}}]"
+    )));
     assert_eq!(schema["required"], json!(["a"]));
     schema["properties"]["a"].clone()
 }
@@ -16,7 +18,15 @@ fn every_type_is_that_of_json_schema_and_unknown_words_mean_any() {
     for word in ["string", "number", "integer", "boolean", "object", "array"] {
         assert_eq!(property(&format!("type: {word}")), json!({ "type": word }));
     }
-    for other in ["type: any", "type: String", "type: float", "type: 'null'", "type: ''", "type: ~", ""] {
+    for other in [
+        "type: any",
+        "type: String",
+        "type: float",
+        "type: 'null'",
+        "type: ''",
+        "type: ~",
+        "",
+    ] {
         assert_eq!(property(other), json!({}), "{other}");
     }
 }
@@ -34,11 +44,16 @@ fn each_type_takes_its_values_and_no_others() {
         ("whatever", "\"x\" 1.5 3 true {} [] null"),
     ];
     for (word, taken) in cases {
-        let snapshot = TestHome::with_tool(&format!("arguments: [{{name: a, type: {word}}}]")).open_whole();
+        let snapshot =
+            TestHome::with_tool(&format!("arguments: [{{name: a, type: {word}}}]")).open_whole();
         for value in values {
             let given = format!("{{\"a\":{value}}}");
             let expected = taken.split(' ').any(|taken| taken == value);
-            assert_eq!(input(&snapshot, &given).is_ok(), expected, "{word}: {value}");
+            assert_eq!(
+                input(&snapshot, &given).is_ok(),
+                expected,
+                "{word}: {value}"
+            );
         }
     }
 }
@@ -53,7 +68,7 @@ fn a_whole_number_written_with_a_point_is_an_integer() {
 #[test]
 fn descriptions_and_fields_of_json_schema_reach_the_client() {
     let schema = input_schema(&TestHome::with_tool(
-        r#"arguments:
+        r"arguments:
   - name: numbers
     type: array
     description: at least one
@@ -67,7 +82,7 @@ fn descriptions_and_fields_of_json_schema_reach_the_client() {
       city: {type: string}
       zip: {type: integer}
     additionalProperties: false
-"#,
+",
     ));
     let text = schema.to_string();
     assert_eq!(
@@ -95,13 +110,13 @@ fn items_and_properties_are_checked() {
 #[test]
 fn an_argument_is_required_unless_it_says_otherwise() {
     let home = TestHome::with_tool(
-        r#"arguments:
+        r"arguments:
   - name: a
   - {name: b, required: true}
   - {name: c, required: false}
   - {name: d, default: 5}
   - {name: e, required: false, default: null}
-"#,
+",
     );
     let schema = input_schema(&home);
     assert_eq!(schema["required"], json!(["a", "b"]));
@@ -135,7 +150,7 @@ fn an_enum_lists_the_values() {
 #[test]
 fn a_default_or_enum_that_the_argument_itself_refuses_is_a_problem() {
     let home = TestHome::with_tool(
-        r#"arguments:
+        r"arguments:
   - name: a
     type: number
     default: many
@@ -145,7 +160,7 @@ fn a_default_or_enum_that_the_argument_itself_refuses_is_a_problem() {
   - name: c
     enum: [x, y]
     default: z
-"#,
+",
     );
     assert_eq!(
         home.problems(),
@@ -198,12 +213,17 @@ fn an_argument_that_is_no_json_schema_is_a_problem() {
     let home = TestHome::with_tool("description: x\narguments:\n  - {name: a, items: text}");
     let problems = home.problems();
     let expected = "plugins.yml:8: plugin \"p\": functions[0].arguments: is no valid JSON Schema: properties.a.items: \"text\" is not";
-    assert!(matches!(problems.as_slice(), [one] if one.starts_with(expected)), "{problems:?}");
+    assert!(
+        matches!(problems.as_slice(), [one] if one.starts_with(expected)),
+        "{problems:?}"
+    );
 }
 
 #[test]
 fn arguments_may_have_any_name() {
-    let home = TestHome::with_tool("arguments: [{name: 'a b'}, {name: größe}, {name: 'with \"quotes\"'}, {name: __proto__}, {name: $ref}]");
+    let home = TestHome::with_tool(
+        "arguments: [{name: 'a b'}, {name: größe}, {name: 'with \"quotes\"'}, {name: __proto__}, {name: $ref}]",
+    );
     let snapshot = home.open_whole();
     let given = r#"{"$ref":1,"__proto__":2,"with \"quotes\"":3,"größe":4,"a b":5}"#;
     assert_eq!(

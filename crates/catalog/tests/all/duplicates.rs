@@ -20,7 +20,10 @@ fn a_plugins_name() {
     let snapshot = home.open();
     assert_eq!(snapshot.tool_names(), ["a", "c"]);
     assert_eq!(quarantined(&snapshot), [("plugin", "p")]);
-    assert_eq!(problems(&snapshot), ["plugins.yml:6: plugin \"p\": name: \"p\" is taken by an earlier plugin: choose another"]);
+    assert_eq!(
+        problems(&snapshot),
+        ["plugins.yml:6: plugin \"p\": name: \"p\" is taken by an earlier plugin: choose another"]
+    );
 }
 
 #[test]
@@ -40,9 +43,19 @@ fn a_name_is_taken_also_by_an_entry_that_is_not_served() {
     let snapshot = home.open();
     assert_eq!(
         quarantined(&snapshot),
-        [("plugin", "p"), ("plugin", "p"), ("resource", "r"), ("resource", "r"), ("prompt", "q"), ("prompt", "q")]
+        [
+            ("plugin", "p"),
+            ("plugin", "p"),
+            ("resource", "r"),
+            ("resource", "r"),
+            ("prompt", "q"),
+            ("prompt", "q")
+        ]
     );
-    assert_eq!(snapshot.counts().tools + snapshot.counts().resources + snapshot.counts().prompts, 0);
+    assert_eq!(
+        snapshot.counts().tools + snapshot.counts().resources + snapshot.counts().prompts,
+        0
+    );
 }
 
 #[test]
@@ -68,10 +81,15 @@ fn a_tools_name_in_two_plugins() {
     assert_eq!(quarantined(&snapshot), [("plugin", "second")]);
     assert_eq!(
         problems(&snapshot),
-        ["plugins.yml:11: plugin \"second\": functions[1].displayName: the tool name \"same\" is taken by plugin \"first\": choose another"]
+        [
+            "plugins.yml:11: plugin \"second\": functions[1].displayName: the tool name \"same\" is taken by plugin \"first\": choose another"
+        ]
     );
     assert_eq!(snapshot.tool("same").unwrap().plugin(), "first");
-    assert_eq!(entries(snapshot.tool_list())[0]["description"], "of the first");
+    assert_eq!(
+        entries(snapshot.tool_list())[0]["description"],
+        "of the first"
+    );
     // The tools of a quarantined plugin take no names.
     assert_eq!(snapshot.tool("other").unwrap().plugin(), "third");
 }
@@ -82,7 +100,9 @@ fn a_tools_name_inside_one_plugin() {
         "plugins:\n- name: p\n  path: echo.wasm\n  functions:\n  - {displayName: t, function: echo}\n  - displayName: u\n    function: echo\n  - function: t\n  - {displayName: t, function: twice}\n",
     );
     let taken = |line: usize, index: usize, field: &str| {
-        format!("plugins.yml:{line}: plugin \"p\": functions[{index}].{field}: the tool name \"t\" is taken by plugin \"p\": choose another")
+        format!(
+            "plugins.yml:{line}: plugin \"p\": functions[{index}].{field}: the tool name \"t\" is taken by plugin \"p\": choose another"
+        )
     };
     assert_eq!(
         home.problems(),
@@ -121,7 +141,15 @@ fn names_and_uris_of_resources_of_both_kinds() {
 ",
     );
     let snapshot = home.open();
-    assert_eq!(quarantined(&snapshot), [("resource", "m"), ("resource", "n"), ("resource", "n"), ("resource", "o")]);
+    assert_eq!(
+        quarantined(&snapshot),
+        [
+            ("resource", "m"),
+            ("resource", "n"),
+            ("resource", "n"),
+            ("resource", "o")
+        ]
+    );
     assert_eq!(
         problems(&snapshot),
         [
@@ -132,7 +160,10 @@ fn names_and_uris_of_resources_of_both_kinds() {
             "resources.yml:16: resource \"o\": uri: \"b://{x}\" is taken by an earlier resource: choose another",
         ]
     );
-    assert_eq!(read(&snapshot, "a://a"), Some(json!([{"uri": "a://a", "text": "first"}])));
+    assert_eq!(
+        read(&snapshot, "a://a"),
+        Some(json!([{"uri": "a://a", "text": "first"}]))
+    );
     assert_eq!(read(&snapshot, "b://1").unwrap()[0]["text"], "fifth");
     assert_eq!(read(&snapshot, "a://c"), None);
     assert_eq!(snapshot.counts().resources, 1);
@@ -145,14 +176,25 @@ fn a_prompts_name() {
         "prompts:\n  predefined:\n  - {name: p, description: first, messages: [{role: user, text: x}]}\n  - messages: [{role: user, text: x}]\n    name: p\n",
     );
     let snapshot = home.open();
-    assert_eq!(problems(&snapshot), ["prompts.yml:5: prompt \"p\": name: \"p\" is taken by an earlier prompt: choose another"]);
+    assert_eq!(
+        problems(&snapshot),
+        ["prompts.yml:5: prompt \"p\": name: \"p\" is taken by an earlier prompt: choose another"]
+    );
     assert_eq!(snapshot.prompt("p").unwrap().description(), Some("first"));
 }
 
 #[test]
 fn kinds_do_not_take_names_from_each_other() {
-    let home = TestHome::with_plugins("plugins: [{name: n, path: echo.wasm, functions: [{displayName: n, function: echo}]}]\n")
-        .write("resources/resources.yml", "resources: {static: [{name: n, uri: 'n://n', contents: [{text: n}]}]}\n")
-        .write("prompts/prompts.yml", "prompts: {predefined: [{name: n, messages: [{role: user, text: n}]}]}\n");
+    let home = TestHome::with_plugins(
+        "plugins: [{name: n, path: echo.wasm, functions: [{displayName: n, function: echo}]}]\n",
+    )
+    .write(
+        "resources/resources.yml",
+        "resources: {static: [{name: n, uri: 'n://n', contents: [{text: n}]}]}\n",
+    )
+    .write(
+        "prompts/prompts.yml",
+        "prompts: {predefined: [{name: n, messages: [{role: user, text: n}]}]}\n",
+    );
     home.open_whole();
 }

@@ -73,14 +73,25 @@ async fn the_plugins_answer() {
     let snapshot = guide().open_whole();
     let tool = snapshot.tool("rollDice").unwrap();
     assert_eq!(tool.plugin(), "roll-dice");
-    let input = tool.input(Some(&raw(r#"{"numDice":3,"numFaces":1}"#))).unwrap();
-    assert_eq!(String::from_utf8(input.clone()).unwrap(), r#"{"numFaces":1,"numDice":3}"#);
-    assert_eq!(String::from_utf8(tool.call(&input).await.unwrap()).unwrap(), "3");
+    let input = tool
+        .input(Some(&raw(r#"{"numDice":3,"numFaces":1}"#)))
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(input.clone()).unwrap(),
+        r#"{"numFaces":1,"numDice":3}"#
+    );
+    assert_eq!(
+        String::from_utf8(tool.call(&input).await.unwrap()).unwrap(),
+        "3"
+    );
 
     let tool = snapshot.tool("GenerateCharacterName").unwrap();
     let input = tool.input(None).unwrap();
     let name = String::from_utf8(tool.call(&input).await.unwrap()).unwrap();
-    assert!(name.chars().next().is_some_and(char::is_uppercase), "{name:?}");
+    assert!(
+        name.chars().next().is_some_and(char::is_uppercase),
+        "{name:?}"
+    );
 }
 
 #[test]
@@ -165,7 +176,7 @@ fn the_resources_are_static_and_dynamic() {
 #[test]
 fn a_prompt_of_the_java_script_server_loads() {
     let home = TestHome::with_prompts(
-        r#"prompts:
+        r"prompts:
   predefined:
     - name: roll-dice
       arguments:
@@ -176,7 +187,7 @@ fn a_prompt_of_the_java_script_server_loads() {
       messages:
         - role: user
           text: Rolling ${numDice} dice(s) with ${numFaces} faces
-"#,
+",
     );
     let snapshot = home.open_whole();
     assert_eq!(

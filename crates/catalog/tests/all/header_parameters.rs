@@ -20,11 +20,16 @@ fn parameter(name: &str, path: &[&str]) -> HeaderParameter {
 /// What is wrong with the schema of properties `properties` and further keywords.
 #[track_caller]
 fn refusal(properties: &str, further: &str) -> String {
-    let home = TestHome::with_tool(&format!("inputSchema: {{type: object, properties: {{{properties}}}{further}}}"));
+    let home = TestHome::with_tool(&format!(
+        "inputSchema: {{type: object, properties: {{{properties}}}{further}}}"
+    ));
     let problems = home.problems();
     assert_eq!(problems.len(), 1, "{problems:?}");
     let prefix = "plugins.yml:7: plugin \"p\": functions[0].inputSchema: ";
-    problems[0].strip_prefix(prefix).expect(&problems[0]).to_owned()
+    problems[0]
+        .strip_prefix(prefix)
+        .expect(&problems[0])
+        .to_owned()
 }
 
 #[test]
@@ -35,7 +40,9 @@ fn a_tool_without_them_has_none() {
 #[test]
 fn they_are_found_in_arguments_and_in_schemas_in_their_order() {
     assert_eq!(
-        parameters("arguments: [{name: region, type: string, x-mcp-header: Region}, {name: query, type: string}]"),
+        parameters(
+            "arguments: [{name: region, type: string, x-mcp-header: Region}, {name: query, type: string}]"
+        ),
         [parameter("Region", &["region"])]
     );
     assert_eq!(
@@ -63,9 +70,28 @@ fn they_are_found_in_arguments_and_in_schemas_in_their_order() {
 
 #[test]
 fn a_name_is_a_token_and_not_empty() {
-    for name in ["''", "'a b'", "'a:b'", "größe", r#""a\rb""#, r#""a\nb""#, r#""\x00""#, "'a,b'", "'(a)'", "5", "true", "~", "[A]", "{a: b}"] {
+    for name in [
+        "''",
+        "'a b'",
+        "'a:b'",
+        "größe",
+        r#""a\rb""#,
+        r#""a\nb""#,
+        r#""\x00""#,
+        "'a,b'",
+        "'(a)'",
+        "5",
+        "true",
+        "~",
+        "[A]",
+        "{a: b}",
+    ] {
         let refusal = refusal(&format!("a: {{type: string, x-mcp-header: {name}}}"), "");
-        assert!(refusal.starts_with("`x-mcp-header` is ") && refusal.contains(": write a header name of "), "{refusal}");
+        assert!(
+            refusal.starts_with("`x-mcp-header` is ")
+                && refusal.contains(": write a header name of "),
+            "{refusal}"
+        );
     }
 }
 
@@ -80,14 +106,30 @@ fn a_name_occurs_once_whatever_its_case() {
 
 #[test]
 fn the_parameter_is_a_string_an_integer_or_a_boolean() {
-    for fields in ["type: number", "type: object", "type: array", "type: 'null'", "type: [string, 'null']", "$ref: '#/$defs/a'", "enum: [a]"] {
-        let refusal = refusal(&format!("a: {{{fields}, x-mcp-header: A}}"), ", $defs: {a: {type: string}}");
-        assert_eq!(refusal, "`x-mcp-header: A` needs a parameter of type string, integer or boolean", "{fields}");
+    for fields in [
+        "type: number",
+        "type: object",
+        "type: array",
+        "type: 'null'",
+        "type: [string, 'null']",
+        "$ref: '#/$defs/a'",
+        "enum: [a]",
+    ] {
+        let refusal = refusal(
+            &format!("a: {{{fields}, x-mcp-header: A}}"),
+            ", $defs: {a: {type: string}}",
+        );
+        assert_eq!(
+            refusal, "`x-mcp-header: A` needs a parameter of type string, integer or boolean",
+            "{fields}"
+        );
     }
     let home = TestHome::with_tool("arguments: [{name: a, x-mcp-header: A}]");
     assert_eq!(
         home.problems(),
-        ["plugins.yml:7: plugin \"p\": functions[0].arguments: `x-mcp-header: A` needs a parameter of type string, integer or boolean"]
+        [
+            "plugins.yml:7: plugin \"p\": functions[0].arguments: `x-mcp-header: A` needs a parameter of type string, integer or boolean"
+        ]
     );
 }
 
@@ -96,25 +138,55 @@ fn it_stands_where_a_chain_of_properties_leads() {
     let marked = "{type: string, x-mcp-header: A}";
     let object = format!("{{type: object, properties: {{b: {marked}}}}}");
     let elsewhere = [
-        (format!("a: {{type: array, items: {marked}}}"), String::new()),
-        (format!("a: {{type: array, items: {object}}}"), String::new()),
-        (format!("a: {{type: array, prefixItems: [{marked}]}}"), String::new()),
-        (format!("a: {{type: array, contains: {marked}}}"), String::new()),
+        (
+            format!("a: {{type: array, items: {marked}}}"),
+            String::new(),
+        ),
+        (
+            format!("a: {{type: array, items: {object}}}"),
+            String::new(),
+        ),
+        (
+            format!("a: {{type: array, prefixItems: [{marked}]}}"),
+            String::new(),
+        ),
+        (
+            format!("a: {{type: array, contains: {marked}}}"),
+            String::new(),
+        ),
         (format!("a: {{oneOf: [{marked}]}}"), String::new()),
         (format!("a: {{anyOf: [{object}]}}"), String::new()),
         (format!("a: {{not: {marked}}}"), String::new()),
-        (format!("a: {{type: object, additionalProperties: {marked}}}"), String::new()),
-        (format!("a: {{type: object, patternProperties: {{x: {marked}}}}}"), String::new()),
+        (
+            format!("a: {{type: object, additionalProperties: {marked}}}"),
+            String::new(),
+        ),
+        (
+            format!("a: {{type: object, patternProperties: {{x: {marked}}}}}"),
+            String::new(),
+        ),
         (String::new(), format!(", allOf: [{object}]")),
         (String::new(), format!(", if: {object}")),
         (String::new(), format!(", then: {object}")),
         (String::new(), format!(", else: {object}")),
-        (String::new(), format!(", dependentSchemas: {{x: {object}}}")),
-        ("a: {$ref: '#/$defs/m'}".to_owned(), format!(", $defs: {{m: {marked}}}")),
+        (
+            String::new(),
+            format!(", dependentSchemas: {{x: {object}}}"),
+        ),
+        (
+            "a: {$ref: '#/$defs/m'}".to_owned(),
+            format!(", $defs: {{m: {marked}}}"),
+        ),
         (String::new(), ", x-mcp-header: A".to_owned()),
         // Another one in the right place does not make up for it, nor does a value that is no name.
-        (format!("a: {marked}, b: {{items: {{type: string, x-mcp-header: B}}}}"), String::new()),
-        ("a: {type: array, items: {type: string, x-mcp-header: {}}}".to_owned(), String::new()),
+        (
+            format!("a: {marked}, b: {{items: {{type: string, x-mcp-header: B}}}}"),
+            String::new(),
+        ),
+        (
+            "a: {type: array, items: {type: string, x-mcp-header: {}}}".to_owned(),
+            String::new(),
+        ),
     ];
     for (properties, further) in elsewhere {
         assert_eq!(
@@ -127,7 +199,10 @@ fn it_stands_where_a_chain_of_properties_leads() {
 
 #[test]
 fn a_property_or_a_value_of_that_name_is_no_annotation() {
-    assert_eq!(parameters("arguments: [{name: x-mcp-header, type: string}]"), []);
+    assert_eq!(
+        parameters("arguments: [{name: x-mcp-header, type: string}]"),
+        []
+    );
     assert_eq!(
         parameters(
             r"inputSchema:

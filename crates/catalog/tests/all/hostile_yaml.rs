@@ -7,8 +7,12 @@ use crate::support::{TestHome, in_own_process, read};
 /// Eight GiB of address space and a minute of computing: far more than any of these may take.
 const BOUNDS: &str = "ulimit -v 8000000; ulimit -t 60";
 
+/// Far more levels than any stack holds.
+const DEEP: usize = 200_000;
+
 const TOO_DEEP: &str = "this is nested more than 100 levels deep: write it flatter";
-const TOO_LARGE: &str = "the anchors and aliases of this file stand for more than 16777216 bytes: write fewer of them";
+const TOO_LARGE: &str =
+    "the anchors and aliases of this file stand for more than 16777216 bytes: write fewer of them";
 
 fn error(yaml: &str) -> String {
     TestHome::with_resources(yaml).error()
@@ -19,7 +23,6 @@ fn very_deep_nesting_is_an_error() {
     if !in_own_process("hostile_yaml::very_deep_nesting_is_an_error", BOUNDS) {
         return;
     }
-    const DEEP: usize = 200_000;
     for yaml in [
         format!("a:\n{}x\n", "- ".repeat(DEEP)),
         format!("a: {}x\n", "[".repeat(DEEP)),
@@ -30,7 +33,13 @@ fn very_deep_nesting_is_an_error() {
     ] {
         let error = error(&yaml);
         assert!(error.starts_with("resources.yml:"), "{error}");
-        assert!(error.ends_with(TOO_DEEP) || error.ends_with(": a key must be a text"), "{error}");
+        // The parser itself takes 255 levels of brackets, and looks ahead.
+        let why = [
+            TOO_DEEP,
+            ": a key must be a text",
+            ": this is no valid YAML: recursion limit exceeded",
+        ];
+        assert!(why.iter().any(|why| error.ends_with(why)), "{error}");
     }
     let mut block = String::new();
     for level in 0..2000 {
@@ -41,12 +50,22 @@ fn very_deep_nesting_is_an_error() {
 
 #[test]
 fn aliases_do_not_make_nesting_deeper_than_it_may_be() {
-    if !in_own_process("hostile_yaml::aliases_do_not_make_nesting_deeper_than_it_may_be", BOUNDS) {
+    if !in_own_process(
+        "hostile_yaml::aliases_do_not_make_nesting_deeper_than_it_may_be",
+        BOUNDS,
+    ) {
         return;
     }
     let mut yaml = String::from("a0: &a0 x\n");
     for level in 1..=2000 {
-        writeln!(yaml, "a{level}: &a{level} {}*a{}{}", "[".repeat(50), level - 1, "]".repeat(50)).unwrap();
+        writeln!(
+            yaml,
+            "a{level}: &a{level} {}*a{}{}",
+            "[".repeat(50),
+            level - 1,
+            "]".repeat(50)
+        )
+        .unwrap();
     }
     assert_eq!(error(&yaml), format!("resources.yml:3: {TOO_DEEP}"));
 }
@@ -80,47 +99,80 @@ fn a_billion_laughs_end() {
         let ten = vec![format!("*a{below}"); 10].join(", ");
         writeln!(lists, "a{level}: &a{level} [{ten}]").unwrap();
         writeln!(maps, "a{level}: &a{level} {{a: *a{below}, b: *a{below}}}").unwrap();
-        writeln!(merged, "a{level}: &a{level} {{<<: [*a{below}, *a{below}], x{level}: *a{below}}}").unwrap();
+        writeln!(
+            merged,
+            "a{level}: &a{level} {{<<: [*a{below}, *a{below}], x{level}: *a{below}}}"
+        )
+        .unwrap();
     }
     for yaml in [lists, maps, merged] {
         let error = error(&yaml);
-        assert!(error.starts_with("resources.yml:") && error.ends_with(TOO_LARGE), "{error}");
+        assert!(
+            error.starts_with("resources.yml:") && error.ends_with(TOO_LARGE),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn one_long_text_under_many_aliases_ends() {
-    if !in_own_process("hostile_yaml::one_long_text_under_many_aliases_ends", BOUNDS) {
+    if !in_own_process(
+        "hostile_yaml::one_long_text_under_many_aliases_ends",
+        BOUNDS,
+    ) {
         return;
     }
-    let yaml = format!("a: &a {}\nb: [{}]\n", "x".repeat(1_000_000), "*a, ".repeat(90_000));
+    let yaml = format!(
+        "a: &a {}\nb: [{}]\n",
+        "x".repeat(1_000_000),
+        "*a, ".repeat(90_000)
+    );
     assert_eq!(error(&yaml), format!("resources.yml:2: {TOO_LARGE}"));
-    let yaml = format!("a: &a {{{}: x}}\nb: [{}]\n", "x".repeat(1000), "*a, ".repeat(900_000));
+    let yaml = format!(
+        "a: &a {{{}: x}}\nb: [{}]\n",
+        "x".repeat(1000),
+        "*a, ".repeat(900_000)
+    );
     assert_eq!(error(&yaml), format!("resources.yml:2: {TOO_LARGE}"));
     let mut anchored = String::new();
     for level in 0..95 {
         write!(anchored, "&a{level} [").unwrap();
     }
-    let yaml = format!("a: {anchored}{}{}\n", "x".repeat(10_000_000), "]".repeat(95));
+    let yaml = format!(
+        "a: {anchored}{}{}\n",
+        "x".repeat(10_000_000),
+        "]".repeat(95)
+    );
     assert_eq!(error(&yaml), format!("resources.yml:1: {TOO_LARGE}"));
 }
 
 #[test]
 fn an_alias_inside_the_value_that_it_names_is_an_error() {
     for yaml in ["a: &a [*a]\n", "a: &a {b: [*a]}\n", "a: &a {b: *a}\n"] {
-        assert_eq!(error(yaml), "resources.yml:1: this alias stands inside the value that it names: write the value out", "{yaml}");
+        assert_eq!(
+            error(yaml),
+            "resources.yml:1: this alias stands inside the value that it names: write the value out",
+            "{yaml}"
+        );
     }
 }
 
 #[test]
 fn a_large_file_is_read_in_time_that_grows_with_it() {
-    if !in_own_process("hostile_yaml::a_large_file_is_read_in_time_that_grows_with_it", BOUNDS) {
+    if !in_own_process(
+        "hostile_yaml::a_large_file_is_read_in_time_that_grows_with_it",
+        BOUNDS,
+    ) {
         return;
     }
     // Entries, keys of one map, and arguments: each list that is searched for names that are taken.
     let mut resources = String::from("resources:\n  static:\n");
     for index in 0..20_000 {
-        writeln!(resources, "  - {{name: n{index}, uri: 'a://{index}', contents: [{{text: x}}]}}").unwrap();
+        writeln!(
+            resources,
+            "  - {{name: n{index}, uri: 'a://{index}', contents: [{{text: x}}]}}"
+        )
+        .unwrap();
     }
     resources.push_str("  - name: keys\n    uri: a://keys\n    contents:\n    - text: x\n");
     for index in 0..100_000 {

@@ -8,9 +8,18 @@ const THREE: &str = "arguments: [{name: c, required: false}, {name: a, required:
 #[test]
 fn keys_come_in_the_order_of_the_definition() {
     let snapshot = TestHome::with_tool(THREE).open_whole();
-    assert_eq!(input(&snapshot, r#"{"a":1,"b":2,"c":3}"#).unwrap(), r#"{"c":3,"a":1,"b":2}"#);
-    assert_eq!(input(&snapshot, r#"{"b":2,"c":3}"#).unwrap(), r#"{"c":3,"b":2}"#);
-    assert_eq!(input(&snapshot, " { \"b\" : 2 , \"a\" : 1 } ").unwrap(), r#"{"a":1,"b":2}"#);
+    assert_eq!(
+        input(&snapshot, r#"{"a":1,"b":2,"c":3}"#).unwrap(),
+        r#"{"c":3,"a":1,"b":2}"#
+    );
+    assert_eq!(
+        input(&snapshot, r#"{"b":2,"c":3}"#).unwrap(),
+        r#"{"c":3,"b":2}"#
+    );
+    assert_eq!(
+        input(&snapshot, " { \"b\" : 2 , \"a\" : 1 } ").unwrap(),
+        r#"{"a":1,"b":2}"#
+    );
 }
 
 #[test]
@@ -28,7 +37,14 @@ fn no_arguments_are_an_empty_object() {
 fn numbers_arrive_as_they_are_written() {
     let snapshot = TestHome::with_tool("arguments: [{name: n, type: number}]").open_whole();
     for number in [
-        "1", "1.0", "1e3", "1E+3", "-0", "-0.0", "0.1", "1.10",
+        "1",
+        "1.0",
+        "1e3",
+        "1E+3",
+        "-0",
+        "-0.0",
+        "0.1",
+        "1.10",
         "9007199254740993",
         "-9007199254740993",
         "12345678901234567890",
@@ -40,7 +56,13 @@ fn numbers_arrive_as_they_are_written() {
         assert_eq!(input(&snapshot, &given).unwrap(), given);
     }
     let snapshot = TestHome::with_tool("arguments: [{name: n, type: integer}]").open_whole();
-    for number in ["9007199254740993", "12345678901234567890", "1.0", "1e3", "123456789012345678901234567890"] {
+    for number in [
+        "9007199254740993",
+        "12345678901234567890",
+        "1.0",
+        "1e3",
+        "123456789012345678901234567890",
+    ] {
         let given = format!("{{\"n\":{number}}}");
         assert_eq!(input(&snapshot, &given).unwrap(), given);
     }
@@ -48,7 +70,10 @@ fn numbers_arrive_as_they_are_written() {
 
 #[test]
 fn neighbouring_large_integers_are_told_apart() {
-    let snapshot = TestHome::with_tool("arguments: [{name: n, enum: [9007199254740993, 18446744073709551615]}]").open_whole();
+    let snapshot = TestHome::with_tool(
+        "arguments: [{name: n, enum: [9007199254740993, 18446744073709551615]}]",
+    )
+    .open_whole();
     assert!(input(&snapshot, r#"{"n":9007199254740993}"#).is_ok());
     assert!(input(&snapshot, r#"{"n":18446744073709551615}"#).is_ok());
     assert!(input(&snapshot, r#"{"n":9007199254740992}"#).is_err());
@@ -64,17 +89,31 @@ fn nested_values_arrive_byte_for_byte() {
         r#"[null, [true], {"": {"x": 1}}]"#,
         r#"{"x":1,"x":2}"#,
     ] {
-        assert_eq!(input(&snapshot, &format!("{{\"v\": {value} }}")).unwrap(), format!("{{\"v\":{value}}}"));
+        assert_eq!(
+            input(&snapshot, &format!("{{\"v\": {value} }}")).unwrap(),
+            format!("{{\"v\":{value}}}")
+        );
     }
 }
 
 #[test]
 fn of_a_key_that_is_given_twice_the_last_wins_and_is_the_one_that_is_checked() {
-    let snapshot = TestHome::with_tool("arguments: [{name: n, type: number}, {name: m, required: false}]").open_whole();
-    assert_eq!(input(&snapshot, r#"{"n":1,"m":0,"n":2}"#).unwrap(), r#"{"n":2,"m":0}"#);
-    assert_eq!(input(&snapshot, r#"{"n":"x","n":2}"#).unwrap(), r#"{"n":2}"#);
+    let snapshot =
+        TestHome::with_tool("arguments: [{name: n, type: number}, {name: m, required: false}]")
+            .open_whole();
+    assert_eq!(
+        input(&snapshot, r#"{"n":1,"m":0,"n":2}"#).unwrap(),
+        r#"{"n":2,"m":0}"#
+    );
+    assert_eq!(
+        input(&snapshot, r#"{"n":"x","n":2}"#).unwrap(),
+        r#"{"n":2}"#
+    );
     assert!(input(&snapshot, r#"{"n":2,"n":"x"}"#).is_err());
-    assert_eq!(input(&snapshot, r#"{"n":1,"\u006e":3}"#).unwrap(), r#"{"n":3}"#);
+    assert_eq!(
+        input(&snapshot, r#"{"n":1,"\u006e":3}"#).unwrap(),
+        r#"{"n":3}"#
+    );
     assert!(input(&snapshot, r#"{"n":1,"\u006e":"x"}"#).is_err());
 }
 
@@ -98,7 +137,11 @@ fn defaults_are_filled_in_where_nothing_is_given() {
         r#"{"s":"a \"b\"","n":1.5,"i":9007199254740993,"u":18446744073709551615,"b":false,"o":{"z":[1,null],"a":{}},"given":"x"}"#
     );
     assert_eq!(
-        input(&snapshot, r#"{"given":"x","n":2,"o":{},"b":true,"s":"","i":0,"u":0}"#).unwrap(),
+        input(
+            &snapshot,
+            r#"{"given":"x","n":2,"o":{},"b":true,"s":"","i":0,"u":0}"#
+        )
+        .unwrap(),
         r#"{"s":"","n":2,"i":0,"u":0,"b":true,"o":{},"given":"x"}"#
     );
     // Null is a value like any other, and none that these arguments take.
@@ -115,11 +158,17 @@ fn what_a_whole_schema_allows_beyond_its_properties_follows_in_alphabetical_orde
     );
     assert!(input(&snapshot, r#"{"x1":"six"}"#).is_err());
     let snapshot = TestHome::with_tool("inputSchema: {type: object}").open_whole();
-    assert_eq!(input(&snapshot, r#"{"b":{"d":1,"c":2},"a":1.0}"#).unwrap(), r#"{"a":1.0,"b":{"d":1,"c":2}}"#);
+    assert_eq!(
+        input(&snapshot, r#"{"b":{"d":1,"c":2},"a":1.0}"#).unwrap(),
+        r#"{"a":1.0,"b":{"d":1,"c":2}}"#
+    );
 }
 
 #[test]
 fn a_default_of_a_whole_schema_is_left_to_the_plugin() {
-    let snapshot = TestHome::with_tool("inputSchema: {type: object, properties: {n: {type: number, default: 3}}}").open_whole();
+    let snapshot = TestHome::with_tool(
+        "inputSchema: {type: object, properties: {n: {type: number, default: 3}}}",
+    )
+    .open_whole();
     assert_eq!(input(&snapshot, "{}").unwrap(), "{}");
 }

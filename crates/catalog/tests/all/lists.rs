@@ -62,7 +62,7 @@ plugins:
         )
         .write(
             "prompts/prompts.yml",
-            r#"prompts:
+            r"prompts:
   predefined:
     - name: greet
       messages: [{role: user, text: hello}]
@@ -74,7 +74,7 @@ plugins:
       description: greets
     - name: bare
       messages: [{role: user, text: hello}]
-"#,
+",
         );
     let snapshot = home.open_whole();
     // Compared as texts, since the order of the fields is part of what is promised.
@@ -88,7 +88,10 @@ plugins:
         r#"{"name":"aaa","description":"","inputSchema":{"type":"object","properties":{},"additionalProperties":false}}]"#,
     );
     assert_eq!(snapshot.tool_list().unwrap().page(0).unwrap(), tools);
-    assert_eq!(snapshot.object_output_tool_list().unwrap().page(0).unwrap(), tools);
+    assert_eq!(
+        snapshot.object_output_tool_list().unwrap().page(0).unwrap(),
+        tools
+    );
     assert_eq!(
         snapshot.resource_list().unwrap().page(0).unwrap(),
         r#"[{"uri":"info://rules","name":"rules","size":5,"title":"The rules","description":"how to behave"}]"#
@@ -124,14 +127,27 @@ fn a_quarantined_plugin_leaves_no_trace_in_the_lists() {
 #[test]
 fn a_list_is_cut_into_pages_of_a_thousand() {
     assert_eq!(PAGE_ENTRIES, 1000);
-    for (entries, pages) in [(999, vec![999]), (1000, vec![1000]), (1001, vec![1000, 1]), (2500, vec![1000, 1000, 500])] {
+    for (entries, pages) in [
+        (999, vec![999]),
+        (1000, vec![1000]),
+        (1001, vec![1000, 1]),
+        (2500, vec![1000, 1000, 500]),
+    ] {
         let mut plugins = String::from("plugins:\n- name: p\n  path: echo.wasm\n  functions:\n");
         let mut resources = String::from("resources:\n  static:\n");
         let mut prompts = String::from("prompts:\n  predefined:\n");
         for index in 0..entries {
             writeln!(plugins, "  - {{function: echo, displayName: t{index}}}").unwrap();
-            writeln!(resources, "  - {{name: r{index}, uri: 'a://{index}', contents: [{{text: x}}]}}").unwrap();
-            writeln!(prompts, "  - {{name: q{index}, messages: [{{role: user, text: x}}]}}").unwrap();
+            writeln!(
+                resources,
+                "  - {{name: r{index}, uri: 'a://{index}', contents: [{{text: x}}]}}"
+            )
+            .unwrap();
+            writeln!(
+                prompts,
+                "  - {{name: q{index}, messages: [{{role: user, text: x}}]}}"
+            )
+            .unwrap();
         }
         let home = TestHome::with_plugins(&plugins)
             .write("resources/resources.yml", resources)
@@ -144,11 +160,18 @@ fn a_list_is_cut_into_pages_of_a_thousand() {
             (snapshot.prompt_list(), "q"),
         ] {
             let list = list.unwrap();
-            let sizes: Vec<usize> = (0..list.pages()).map(|page| parse_page(list, page).len()).collect();
+            let sizes: Vec<usize> = (0..list.pages())
+                .map(|page| parse_page(list, page).len())
+                .collect();
             assert_eq!(sizes, pages);
-            let all: Vec<_> = (0..list.pages()).flat_map(|page| parse_page(list, page)).collect();
+            let all: Vec<_> = (0..list.pages())
+                .flat_map(|page| parse_page(list, page))
+                .collect();
             let named = (0..entries).map(|index| json!(format!("{prefix}{index}")));
-            assert!(all.iter().map(|entry| entry["name"].clone()).eq(named), "{prefix}");
+            assert!(
+                all.iter().map(|entry| entry["name"].clone()).eq(named),
+                "{prefix}"
+            );
             assert!(list.page(pages.len()).is_none());
         }
     }

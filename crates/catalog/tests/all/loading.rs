@@ -22,7 +22,10 @@ fn the_examples_load_whole() {
     assert_eq!(counts.tools, snapshot.tool_names().len());
     assert_eq!(counts.tools, entries(snapshot.tool_list()).len());
     assert!(counts.plugins >= 6, "{counts:?}");
-    assert!(counts.resources >= 1 && counts.resource_templates >= 1 && counts.prompts >= 1, "{counts:?}");
+    assert!(
+        counts.resources >= 1 && counts.resource_templates >= 1 && counts.prompts >= 1,
+        "{counts:?}"
+    );
 }
 
 #[test]
@@ -92,7 +95,17 @@ fn a_home_without_definition_files_serves_empty_lists() {
 
 #[test]
 fn files_that_list_nothing_are_empty_lists() {
-    for nothing in ["", "\n\n", "# only a remark\n", "---\n", "--- # remark\n...\n", "about: x\n", "~\n", "{}\n", "\u{feff}"] {
+    for nothing in [
+        "",
+        "\n\n",
+        "# only a remark\n",
+        "---\n",
+        "--- # remark\n...\n",
+        "about: x\n",
+        "~\n",
+        "{}\n",
+        "\u{feff}",
+    ] {
         let home = TestHome::new()
             .write("plugins/plugins.yml", nothing)
             .write("resources/resources.yml", nothing)
@@ -101,14 +114,19 @@ fn files_that_list_nothing_are_empty_lists() {
     }
     let home = TestHome::new()
         .write("plugins/plugins.yml", "plugins:\n")
-        .write("resources/resources.yml", "resources: {static: , dynamic: []}\n")
+        .write(
+            "resources/resources.yml",
+            "resources: {static: , dynamic: []}\n",
+        )
         .write("prompts/prompts.yml", "prompts: ~\n");
     assert_eq!(home.open_whole().counts(), NOTHING);
 }
 
 #[test]
 fn a_kind_that_is_switched_off_is_absent() {
-    let home = TestHome::with_plugins("plugins: [{name: p, path: echo.wasm, functions: [{function: echo}]}]\n");
+    let home = TestHome::with_plugins(
+        "plugins: [{name: p, path: echo.wasm, functions: [{function: echo}]}]\n",
+    );
     let off = Home {
         plugins: None,
         ..home.home()
@@ -131,7 +149,9 @@ fn a_kind_that_is_switched_off_is_absent() {
     assert!(snapshot.resource_list().is_none() && snapshot.resource_template_list().is_none());
     assert!(snapshot.prompt_list().is_none());
     assert!(snapshot.prompt("x").is_none() && snapshot.read_resource("a://a").is_none());
-    assert!(!snapshot.has_static_resource("a://a") && snapshot.resource_template("a://{a}").is_none());
+    assert!(
+        !snapshot.has_static_resource("a://a") && snapshot.resource_template("a://{a}").is_none()
+    );
     assert_eq!(snapshot.tool_names(), ["echo"]);
 }
 
@@ -145,7 +165,10 @@ fn a_folder_that_is_missing_is_an_error() {
         };
         assert_eq!(path, home.path(kind).join(format!("{kind}.yml")));
         let error = home.error();
-        assert!(error.starts_with(&format!("{}: cannot be read: ", path.display())), "{error}");
+        assert!(
+            error.starts_with(&format!("{}: cannot be read: ", path.display())),
+            "{error}"
+        );
     }
 }
 
@@ -154,7 +177,10 @@ fn a_file_that_cannot_be_read_is_an_error_and_not_empty() {
     let home = TestHome::with_plugins("");
     let home = home.write("prompts/prompts.yml", b"prompts: \xff\xfe\n");
     let error = home.error();
-    assert!(error.contains("prompts.yml: cannot be read: ") && error.contains("UTF-8"), "{error}");
+    assert!(
+        error.contains("prompts.yml: cannot be read: ") && error.contains("UTF-8"),
+        "{error}"
+    );
 
     let home = TestHome::new();
     fs::create_dir(home.path("plugins/plugins.yml")).unwrap();
@@ -164,8 +190,14 @@ fn a_file_that_cannot_be_read_is_an_error_and_not_empty() {
 #[test]
 fn the_definition_file_can_have_another_name() {
     let home = TestHome::new()
-        .write("plugins/plugins.yml", "plugins: [{name: p, path: echo.wasm, functions: [{function: echo}]}]\n")
-        .write("plugins/tools.yaml", "plugins: [{name: q, functions: []}]\n");
+        .write(
+            "plugins/plugins.yml",
+            "plugins: [{name: p, path: echo.wasm, functions: [{function: echo}]}]\n",
+        )
+        .write(
+            "plugins/tools.yaml",
+            "plugins: [{name: q, functions: []}]\n",
+        );
     let other = Home {
         plugins: Some(Kind {
             folder: home.path("plugins"),
@@ -186,17 +218,48 @@ fn the_definition_file_can_have_another_name() {
 #[test]
 fn a_file_of_another_shape_is_an_error_that_names_the_line() {
     let cases = [
-        ("plugins", "\n- a\n", "plugins.yml:2: plugins: a map is wanted here for the plugins, and there is a list"),
-        ("plugins", "text\n", "plugins.yml:1: plugins: a map is wanted here for the plugins, and there is \"text\""),
-        ("plugins", "# x\nplugins: 3\n", "plugins.yml:2: plugins: a list is wanted here for the plugins, and there is the number 3"),
-        ("plugins", "plugins:\n  a: b\n", "plugins.yml:1: plugins: a list is wanted here for the plugins, and there is a map"),
-        ("resources", "resources:\n- a\n", "resources.yml:1: resources.static: a map is wanted here for the resources, and there is a list"),
-        ("resources", "resources:\n  static: []\n  dynamic: true\n", "resources.yml:3: resources.dynamic: a list is wanted here for the resources, and there is the boolean true"),
-        ("prompts", "prompts:\n  predefined: {}\n", "prompts.yml:2: prompts.predefined: a list is wanted here for the prompts, and there is a map"),
+        (
+            "plugins",
+            "\n- a\n",
+            "plugins.yml:2: plugins: a map is wanted here for the plugins, and there is a list",
+        ),
+        (
+            "plugins",
+            "text\n",
+            "plugins.yml:1: plugins: a map is wanted here for the plugins, and there is \"text\"",
+        ),
+        (
+            "plugins",
+            "# x\nplugins: 3\n",
+            "plugins.yml:2: plugins: a list is wanted here for the plugins, and there is the number 3",
+        ),
+        (
+            "plugins",
+            "plugins:\n  a: b\n",
+            "plugins.yml:1: plugins: a list is wanted here for the plugins, and there is a map",
+        ),
+        (
+            "resources",
+            "resources:\n- a\n",
+            "resources.yml:1: resources.static: a map is wanted here for the resources, and there is a list",
+        ),
+        (
+            "resources",
+            "resources:\n  static: []\n  dynamic: true\n",
+            "resources.yml:3: resources.dynamic: a list is wanted here for the resources, and there is the boolean true",
+        ),
+        (
+            "prompts",
+            "prompts:\n  predefined: {}\n",
+            "prompts.yml:2: prompts.predefined: a list is wanted here for the prompts, and there is a map",
+        ),
     ];
     for (kind, yaml, expected) in cases {
         let home = TestHome::new().write(&format!("{kind}/{kind}.yml"), yaml);
-        assert!(matches!(home.try_open(), Err(Error::Malformed(_))), "{yaml}");
+        assert!(
+            matches!(home.try_open(), Err(Error::Malformed(_))),
+            "{yaml}"
+        );
         assert_eq!(home.error(), expected);
     }
 }

@@ -15,7 +15,10 @@ fn home(arguments: &str, messages: &str) -> TestHome {
 }
 
 fn render(prompt: &Prompt, given: &[(&str, &str)]) -> Result<Vec<Message>, String> {
-    let given: BTreeMap<String, String> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let given: BTreeMap<String, String> = given
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     prompt.render(&given).map_err(|error| error.to_string())
 }
 
@@ -24,7 +27,12 @@ fn say(home: &TestHome, given: &[(&str, &str)]) -> Result<String, String> {
     let snapshot = home.open_whole();
     let messages = render(snapshot.prompt("p").unwrap(), given)?;
     match messages.as_slice() {
-        [Message { role, content: MessageContent::Text(text) }] if role == "user" => Ok(text.clone()),
+        [
+            Message {
+                role,
+                content: MessageContent::Text(text),
+            },
+        ] if role == "user" => Ok(text.clone()),
         other => panic!("{other:?}"),
     }
 }
@@ -33,19 +41,36 @@ const SAY_A: &str = "{role: user, text: '[${a}]'}";
 
 #[test]
 fn an_argument_is_required_unless_it_says_otherwise() {
-    assert_eq!(say(&home("{name: a}", SAY_A), &[("a", "x")]).unwrap(), "[x]");
+    assert_eq!(
+        say(&home("{name: a}", SAY_A), &[("a", "x")]).unwrap(),
+        "[x]"
+    );
     assert_eq!(
         say(&home("{name: b}, {name: a}", SAY_A), &[("b", "x")]).unwrap_err(),
         "invalid arguments for prompt \"p\": the argument \"a\" is missing; expected b, a"
     );
-    assert_eq!(say(&home("{name: a, required: true}", SAY_A), &[("a", "")]).unwrap(), "[]");
+    assert_eq!(
+        say(&home("{name: a, required: true}", SAY_A), &[("a", "")]).unwrap(),
+        "[]"
+    );
     assert!(say(&home("{name: a, required: true}", SAY_A), &[]).is_err());
-    assert_eq!(say(&home("{name: a, required: false}", SAY_A), &[]).unwrap(), "[]");
+    assert_eq!(
+        say(&home("{name: a, required: false}", SAY_A), &[]).unwrap(),
+        "[]"
+    );
 }
 
 #[test]
 fn a_default_is_said_where_nothing_is_given() {
-    for (default, said) in [("red", "red"), ("'7'", "7"), ("7", "7"), ("true", "true"), ("1.10", "1.1"), ("''", ""), ("9007199254740993", "9007199254740993")] {
+    for (default, said) in [
+        ("red", "red"),
+        ("'7'", "7"),
+        ("7", "7"),
+        ("true", "true"),
+        ("1.10", "1.1"),
+        ("''", ""),
+        ("9007199254740993", "9007199254740993"),
+    ] {
         let home = home(&format!("{{name: a, default: {default}}}"), SAY_A);
         assert_eq!(say(&home, &[]).unwrap(), format!("[{said}]"));
         assert_eq!(say(&home, &[("a", "x")]).unwrap(), "[x]");
@@ -56,9 +81,27 @@ fn a_default_is_said_where_nothing_is_given() {
 #[test]
 fn numbers_and_booleans_must_parse() {
     let cases: [(&str, &[&str], &[&str]); 6] = [
-        ("number", &["1", "-1.5", "1e3", " 2 ", "0.1"], &["", "one", "NaN", "inf", "1e999", "1,5", "0x10", "true"]),
-        ("integer", &["1", "-7", " 2 ", "9007199254740993", "123456789012345678901234567890"], &["", "1.5", "one", "1e3"]),
-        ("boolean", &["true", "false", " true "], &["", "yes", "True", "1"]),
+        (
+            "number",
+            &["1", "-1.5", "1e3", " 2 ", "0.1"],
+            &["", "one", "NaN", "inf", "1e999", "1,5", "0x10", "true"],
+        ),
+        (
+            "integer",
+            &[
+                "1",
+                "-7",
+                " 2 ",
+                "9007199254740993",
+                "123456789012345678901234567890",
+            ],
+            &["", "1.5", "one", "1e3"],
+        ),
+        (
+            "boolean",
+            &["true", "false", " true "],
+            &["", "yes", "True", "1"],
+        ),
         ("string", &["", "anything"], &[]),
         ("object", &["", "anything"], &[]),
         ("whatever", &["", "anything"], &[]),
@@ -66,7 +109,11 @@ fn numbers_and_booleans_must_parse() {
     for (kind, right, wrong) in cases {
         let home = home(&format!("{{name: a, type: {kind}}}"), SAY_A);
         for value in right {
-            assert_eq!(say(&home, &[("a", value)]).unwrap(), format!("[{value}]"), "{kind}");
+            assert_eq!(
+                say(&home, &[("a", value)]).unwrap(),
+                format!("[{value}]"),
+                "{kind}"
+            );
         }
         for value in wrong {
             assert_eq!(
@@ -114,15 +161,28 @@ fn long_values_and_names_are_cut() {
         (home("{name: a, required: false}", SAY_A), long.as_str()),
     ] {
         let error = say(&home, &[(given, &long)]).unwrap_err();
-        assert!(error.len() < 500 && error.contains('…'), "{} bytes", error.len());
+        assert!(
+            error.len() < 500 && error.contains('…'),
+            "{} bytes",
+            error.len()
+        );
     }
 }
 
 #[test]
 fn values_are_put_in_literally_and_once() {
-    let home = home("{name: a}, {name: b}", "{role: user, text: '${a}${b} $a ${c} ${a'}");
-    assert_eq!(say(&home, &[("a", "${b}"), ("b", "$& $1")]).unwrap(), "${b}$& $1 $a ${c} ${a");
-    assert_eq!(say(&home, &[("a", "")  , ("b", "é\n\"🎲\"")]).unwrap(), "é\n\"🎲\" $a ${c} ${a");
+    let home = home(
+        "{name: a}, {name: b}",
+        "{role: user, text: '${a}${b} $a ${c} ${a'}",
+    );
+    assert_eq!(
+        say(&home, &[("a", "${b}"), ("b", "$& $1")]).unwrap(),
+        "${b}$& $1 $a ${c} ${a"
+    );
+    assert_eq!(
+        say(&home, &[("a", ""), ("b", "é\n\"🎲\"")]).unwrap(),
+        "é\n\"🎲\" $a ${c} ${a"
+    );
 }
 
 #[test]
@@ -138,7 +198,11 @@ fn messages_keep_their_order_and_roles() {
     };
     assert_eq!(
         render(snapshot.prompt("p").unwrap(), &[("a", "x")]).unwrap(),
-        [text("user", "1 x"), text("assistant", "2 x"), text("user", "3 x")]
+        [
+            text("user", "1 x"),
+            text("assistant", "2 x"),
+            text("user", "3 x")
+        ]
     );
 }
 
@@ -150,7 +214,13 @@ fn whole_content_blocks_are_filled_in_all_their_texts() {
     );
     let snapshot = home.open_whole();
     let messages = render(snapshot.prompt("p").unwrap(), &[("a", "${a}\"")]).unwrap();
-    let [Message { content: MessageContent::Block(block), .. }] = messages.as_slice() else {
+    let [
+        Message {
+            content: MessageContent::Block(block),
+            ..
+        },
+    ] = messages.as_slice()
+    else {
         panic!("{messages:?}");
     };
     let expected = json!({
@@ -210,16 +280,34 @@ fn what_is_wrong_with_messages_names_its_place() {
             "prompts.yml:14: prompt \"p\": messages[5].text: must be a text and is the number 5: put it in quotes",
             "prompts.yml:16: prompt \"p\": messages[6]: an entry must be a map and is \"x\"",
             "prompts.yml:18: prompt \"p\": messages[7].content.type: is missing: name the kind of content, such as text, image or resource",
-            "prompts.yml:19: prompt \"p\": messages[8].text: is missing: give the message a `text` or a `content`",
+            "prompts.yml:20: prompt \"p\": messages[8].text: is missing: give the message a `text` or a `content`",
         ]
     );
     for (messages, line, message) in [
-        ("", 3, "is missing or empty: give at least one message with `role` and `text`"),
-        ("    messages: []\n", 4, "is missing or empty: give at least one message with `role` and `text`"),
-        ("    messages: hello\n", 4, "must be a list and is \"hello\""),
+        (
+            "",
+            3,
+            "is missing or empty: give at least one message with `role` and `text`",
+        ),
+        (
+            "    messages: []\n",
+            4,
+            "is missing or empty: give at least one message with `role` and `text`",
+        ),
+        (
+            "    messages: hello\n",
+            4,
+            "must be a list and is \"hello\"",
+        ),
     ] {
-        let home = TestHome::with_prompts(&format!("prompts:\n  predefined:\n  - name: p\n{messages}"));
-        assert_eq!(home.problems(), [format!("prompts.yml:{line}: prompt \"p\": messages: {message}")]);
+        let home =
+            TestHome::with_prompts(&format!("prompts:\n  predefined:\n  - name: p\n{messages}"));
+        assert_eq!(
+            home.problems(),
+            [format!(
+                "prompts.yml:{line}: prompt \"p\": messages: {message}"
+            )]
+        );
     }
 }
 

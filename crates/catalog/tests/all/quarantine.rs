@@ -2,10 +2,7 @@
 
 use crate::support::{TestHome, problems, quarantined};
 
-#[test]
-fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
-    let home = TestHome::with_plugins(
-        r#"plugins:
+const ALL_WRONG: &str = r"plugins:
   - name: right
     path: echo.wasm
     functions: [{function: echo}]
@@ -41,33 +38,75 @@ fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
         icons: {}
       - text
       - displayName: alone
-"#,
-    );
+";
+
+#[test]
+fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
+    let home = TestHome::with_plugins(ALL_WRONG);
     let snapshot = home.open();
     assert_eq!(snapshot.tool_names(), ["echo"]);
     assert_eq!(quarantined(&snapshot), [("plugin", "wrong")]);
     let found = problems(&snapshot);
-    let absent = format!("{} cannot be read: ", home.path("plugins/absent.wasm").display());
+    let absent = format!(
+        "{} cannot be read: ",
+        home.path("plugins/absent.wasm").display()
+    );
     let expected = [
         (6, "version: must be a text and is a list"),
         (7, "description: must be a text and is a map"),
-        (29, "functions[1].displayName: is empty: give the tool a name"),
-        (30, "functions[1].returns: \"yaml\" is not known: write text, json or result"),
-        (31, "functions[1].title: must be a text and is a list"),
-        (33, "functions[1].icons: must be a list and is a map"),
-        (34, "functions[2]: an entry must be a map and is \"text\""),
-        (35, "functions[3].function: is missing: name the export of the module"),
-        (11, "limits.memory: `lots` is no size: write a whole number and a unit, such as 256MiB, 64KiB or 1GB"),
-        (12, "limits.timeout: `30` is no duration: write a whole number above 0 and a unit, such as 30s, 250ms or 5m"),
-        (13, "limits.speed: is no limit: write timeout, memory, input, output, httpResponse or concurrency"),
+        (
+            30,
+            "functions[1].displayName: is empty: give the tool a name",
+        ),
+        (
+            31,
+            "functions[1].returns: \"yaml\" is not known: write text, json or result",
+        ),
+        (32, "functions[1].title: must be a text and is a list"),
+        (34, "functions[1].icons: must be a list and is a map"),
+        (35, "functions[2]: an entry must be a map and is \"text\""),
+        (
+            36,
+            "functions[3].function: is missing: name the export of the module",
+        ),
+        (
+            11,
+            "limits.memory: `lots` is no size: write a whole number and a unit, such as 256MiB, 64KiB or 1GB",
+        ),
+        (
+            12,
+            "limits.timeout: `30` is no duration: write a whole number above 0 and a unit, such as 30s, 250ms or 5m",
+        ),
+        (
+            13,
+            "limits.speed: is no limit: write timeout, memory, input, output, httpResponse or concurrency",
+        ),
         (18, "permissions.files: is no permission: write network"),
-        (16, "permissions.network: `https://example.com/` names no host: write a name (api.example.com), a name with a wildcard in front (*.example.org), an address or a network (10.0.0.0/8), with an optional :port and no scheme or path"),
-        (17, "permissions.network: must be a text and is the number 5: put it in quotes"),
+        (
+            16,
+            "permissions.network: `https://example.com/` names no host: write a name (api.example.com), a name with a wildcard in front (*.example.org), an address or a network (10.0.0.0/8), with an optional :port and no scheme or path",
+        ),
+        (
+            17,
+            "permissions.network: must be a text and is the number 5: put it in quotes",
+        ),
         (20, "config.list: must be a text, a number or a boolean"),
-        (9, &format!("path: {absent}No such file or directory (os error 2)")),
-        (22, "functions[0].displayName: the tool name \"echo\" is taken by plugin \"right\": choose another"),
-        (24, "functions[0].inputSchema: is no valid JSON Schema: properties: [] is not of type \"object\""),
-        (27, "functions[0].outputSchema: is no valid JSON Schema: type: \"text\" is not valid under any of the schemas listed in the 'anyOf' keyword"),
+        (
+            9,
+            &format!("path: {absent}No such file or directory (os error 2)"),
+        ),
+        (
+            22,
+            "functions[0].displayName: the tool name \"echo\" is taken by plugin \"right\": choose another",
+        ),
+        (
+            24,
+            "functions[0].inputSchema: is no valid JSON Schema: properties: [] is not of type \"object\"",
+        ),
+        (
+            27,
+            "functions[0].outputSchema: is no valid JSON Schema: type: \"text\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+        ),
     ];
     let expected: Vec<String> = expected
         .iter()
@@ -78,9 +117,17 @@ fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
 
 #[test]
 fn an_entry_without_a_name_is_told_by_its_line_with_all_that_is_wrong() {
-    let home = TestHome::with_plugins("plugins:\n  - path: ../x\n    functions: 5\n  - text\n  - name: ''\n  -\n")
-        .write("resources/resources.yml", "resources:\n  static:\n  - uri: a://a\n")
-        .write("prompts/prompts.yml", "prompts:\n  predefined:\n  - name: [p]\n");
+    let home = TestHome::with_plugins(
+        "plugins:\n  - path: ../x\n    functions: 5\n  - text\n  - name: ''\n  -\n",
+    )
+    .write(
+        "resources/resources.yml",
+        "resources:\n  static:\n  - uri: a://a\n",
+    )
+    .write(
+        "prompts/prompts.yml",
+        "prompts:\n  predefined:\n  - name: [p]\n",
+    );
     let snapshot = home.open();
     assert_eq!(
         quarantined(&snapshot),
@@ -116,13 +163,20 @@ fn an_entry_without_a_name_is_told_by_its_line_with_all_that_is_wrong() {
 fn a_problem_holds_its_parts() {
     let home = TestHome::with_tool("description: x\nreturns: yaml");
     let snapshot = home.open();
-    let [entry] = snapshot.quarantined() else { panic!("one entry") };
-    let [problem] = entry.problems.as_slice() else { panic!("one problem") };
+    let [entry] = snapshot.quarantined() else {
+        panic!("one entry")
+    };
+    let [problem] = entry.problems.as_slice() else {
+        panic!("one problem")
+    };
     assert_eq!(problem.file, "plugins.yml");
     assert_eq!(problem.line, Some(8));
     assert_eq!(problem.entry, "plugin \"p\"");
     assert_eq!(problem.field, "functions[0].returns");
-    assert_eq!(problem.message, "\"yaml\" is not known: write text, json or result");
+    assert_eq!(
+        problem.message,
+        "\"yaml\" is not known: write text, json or result"
+    );
 }
 
 #[test]

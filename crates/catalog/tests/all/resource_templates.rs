@@ -22,12 +22,26 @@ fn values_are_percent_decoded_and_the_uri_is_the_one_that_was_asked_for() {
     let snapshot = template("greet://{first}/{last}", "Hello ${first} ${last}!").open_whole();
     assert_eq!(
         read(&snapshot, "greet://Ann%20Marie/O%27Neil%2FSons"),
-        Some(json!([{"uri": "greet://Ann%20Marie/O%27Neil%2FSons", "text": "Hello Ann Marie O'Neil/Sons!"}]))
+        Some(
+            json!([{"uri": "greet://Ann%20Marie/O%27Neil%2FSons", "text": "Hello Ann Marie O'Neil/Sons!"}])
+        )
     );
-    assert_eq!(text(&snapshot, "greet://%C3%89va/%F0%9F%8E%B2").unwrap(), "Hello Éva 🎲!");
+    assert_eq!(
+        text(&snapshot, "greet://%C3%89va/%F0%9F%8E%B2").unwrap(),
+        "Hello Éva 🎲!"
+    );
     assert_eq!(text(&snapshot, "greet://Éva/x").unwrap(), "Hello Éva x!");
     assert_eq!(text(&snapshot, "greet://%2525/%").unwrap(), "Hello %25 %!");
-    for other in ["greet://a", "greet://a/", "greet:///b", "greet://a/b/c", "greet://a/b?c", "greet://a/b#c", "greet://a/b/", "xgreet://a/b"] {
+    for other in [
+        "greet://a",
+        "greet://a/",
+        "greet:///b",
+        "greet://a/b/c",
+        "greet://a/b?c",
+        "greet://a/b#c",
+        "greet://a/b/",
+        "xgreet://a/b",
+    ] {
         assert_eq!(text(&snapshot, other), None, "{other}");
     }
 }
@@ -39,7 +53,10 @@ fn a_value_is_put_in_literally_and_once() {
         text(&snapshot, "m://%24%7Bb%7D/%24%26%20%241%20%5C0").unwrap(),
         "${b}|$& $1 \\0|${b}|${c}|$a|${ a }|$$& $1 \\0"
     );
-    assert_eq!(text(&snapshot, "m://$/{b").unwrap(), "$|{b|$|${c}|$a|${ a }|${b");
+    assert_eq!(
+        text(&snapshot, "m://$/{b").unwrap(),
+        "$|{b|$|${c}|$a|${ a }|${b"
+    );
 }
 
 #[test]
@@ -75,7 +92,10 @@ fn types_of_arguments_are_documentation() {
     assert_eq!(text(&snapshot, "a://seven").unwrap(), "seven");
     let template = snapshot.resource_template("a://{n}").unwrap();
     assert_eq!(template.uri_template(), "a://{n}");
-    assert_eq!(template.choices("n"), Some(vec!["1".to_owned(), "2".to_owned()]));
+    assert_eq!(
+        template.choices("n"),
+        Some(vec!["1".to_owned(), "2".to_owned()])
+    );
 }
 
 #[test]
@@ -85,7 +105,10 @@ fn every_variable_can_be_completed_and_nothing_else() {
     );
     let snapshot = home.open_whole();
     let template = snapshot.resource_template("a://{x}/{y}").unwrap();
-    assert_eq!(template.choices("x"), Some(vec!["b".to_owned(), "a".to_owned()]));
+    assert_eq!(
+        template.choices("x"),
+        Some(vec!["b".to_owned(), "a".to_owned()])
+    );
     assert_eq!(template.choices("y"), Some(Vec::new()));
     assert_eq!(template.choices("z"), None);
     assert!(snapshot.resource_template("a://{x}").is_none());
@@ -103,8 +126,14 @@ fn a_template_is_dynamic_wherever_the_entry_stands() {
 ",
     );
     let snapshot = home.open_whole();
-    assert_eq!(entries(snapshot.resource_list()), [json!({"uri": "a://fixed", "name": "fixed"})]);
-    let names: Vec<Value> = entries(snapshot.resource_template_list()).iter().map(|entry| entry["name"].clone()).collect();
+    assert_eq!(
+        entries(snapshot.resource_list()),
+        [json!({"uri": "a://fixed", "name": "fixed"})]
+    );
+    let names: Vec<Value> = entries(snapshot.resource_template_list())
+        .iter()
+        .map(|entry| entry["name"].clone())
+        .collect();
     assert_eq!(names, ["early", "late"]);
     // The resource with exactly this URI comes first, then the first template of the list.
     assert_eq!(text(&snapshot, "a://fixed").unwrap(), "fixed");
@@ -133,16 +162,36 @@ fn the_first_template_that_matches_answers() {
 #[test]
 fn templates_that_cannot_be_matched_are_problems() {
     for (uri, why) in [
-        ("a://{x*}", "`{x*}` uses the modifier `*` or `:`, which cannot be matched: leave it out"),
-        ("a://{x:3}", "`{x:3}` uses the modifier `*` or `:`, which cannot be matched: leave it out"),
-        ("a://{}", "`{}` holds no variable name: use letters, digits, `_` and `.`"),
-        ("a://{x y}", "`{x y}` holds no variable name: use letters, digits, `_` and `.`"),
-        ("a://{x}/{x}", "the variable `x` occurs twice: give each its own name"),
-        ("a://{x}}", "a brace is not closed or not opened: write variables as {name}"),
+        (
+            "a://{x*}",
+            "`{x*}` uses the modifier `*` or `:`, which cannot be matched: leave it out",
+        ),
+        (
+            "a://{x:3}",
+            "`{x:3}` uses the modifier `*` or `:`, which cannot be matched: leave it out",
+        ),
+        (
+            "a://{}",
+            "`{}` holds no variable name: use letters, digits, `_` and `.`",
+        ),
+        (
+            "a://{x y}",
+            "`{x y}` holds no variable name: use letters, digits, `_` and `.`",
+        ),
+        (
+            "a://{x}/{x}",
+            "the variable `x` occurs twice: give each its own name",
+        ),
+        (
+            "a://{x}}",
+            "a brace is not closed or not opened: write variables as {name}",
+        ),
     ] {
         assert_eq!(
             template(uri, "x").problems(),
-            [format!("resources.yml:4: resource \"n\": uri: {uri:?} is no URI template: {why}")]
+            [format!(
+                "resources.yml:4: resource \"n\": uri: {uri:?} is no URI template: {why}"
+            )]
         );
     }
 }
@@ -164,6 +213,12 @@ fn an_argument_that_is_no_variable_is_a_problem_of_its_line() {
 #[test]
 fn a_long_uri_is_matched_in_no_time() {
     let snapshot = template("a://{a}-{b}-{c}-{d}-{e}", "x").open_whole();
-    assert_eq!(text(&snapshot, &format!("a://{}", "-".repeat(100_000))).as_deref(), Some("x"));
-    assert_eq!(text(&snapshot, &format!("a://{}/", "-".repeat(100_000))), None);
+    assert_eq!(
+        text(&snapshot, &format!("a://{}", "-".repeat(100_000))).as_deref(),
+        Some("x")
+    );
+    assert_eq!(
+        text(&snapshot, &format!("a://{}/", "-".repeat(100_000))),
+        None
+    );
 }

@@ -5,12 +5,14 @@ use serde_json::json;
 use crate::support::{TestHome, entries, read};
 
 fn one(fields: &str) -> TestHome {
-    TestHome::with_resources(&format!("resources:\n  static:\n  - name: n\n    uri: a://a\n{fields}"))
+    TestHome::with_resources(&format!(
+        "resources:\n  static:\n  - name: n\n    uri: a://a\n{fields}"
+    ))
 }
 
 #[test]
 fn contents_travel_with_all_their_fields_in_order() {
-    let snapshot = one(r#"    contents:
+    let snapshot = one(r"    contents:
     - text: first
     - zeta: {b: [1, 2.5, null], a: true}
       mimeType: text/markdown
@@ -22,7 +24,7 @@ fn contents_travel_with_all_their_fields_in_order() {
       version: 1.0
     - blob: aGVsbG8=
       mimeType: application/octet-stream
-"#)
+")
     .open_whole();
     assert_eq!(
         snapshot.read_resource("a://a").unwrap(),
@@ -42,7 +44,8 @@ fn contents_travel_with_all_their_fields_in_order() {
 
 #[test]
 fn a_uri_of_a_content_wins() {
-    let snapshot = one("    contents: [{text: x, uri: 'a://a/part'}, {uri: 'b://b', blob: ''}]\n").open_whole();
+    let snapshot = one("    contents: [{text: x, uri: 'a://a/part'}, {uri: 'b://b', blob: ''}]\n")
+        .open_whole();
     assert_eq!(
         read(&snapshot, "a://a"),
         Some(json!([{"uri": "a://a/part", "text": "x"}, {"uri": "b://b", "blob": ""}]))
@@ -53,13 +56,19 @@ fn a_uri_of_a_content_wins() {
 #[test]
 fn fields_of_a_content_that_are_left_blank_are_absent() {
     let snapshot = one("    contents: [{text: x, uri: , mimeType: ~, blob: null}]\n").open_whole();
-    assert_eq!(read(&snapshot, "a://a"), Some(json!([{"uri": "a://a", "text": "x"}])));
+    assert_eq!(
+        read(&snapshot, "a://a"),
+        Some(json!([{"uri": "a://a", "text": "x"}]))
+    );
 }
 
 #[test]
 fn placeholders_of_a_static_resource_are_text() {
     let snapshot = one("    contents: [{text: 'Hello ${name}'}]\n").open_whole();
-    assert_eq!(read(&snapshot, "a://a").unwrap()[0]["text"], "Hello ${name}");
+    assert_eq!(
+        read(&snapshot, "a://a").unwrap()[0]["text"],
+        "Hello ${name}"
+    );
 }
 
 #[test]
@@ -70,9 +79,15 @@ fn braces_without_arguments_are_static_wherever_the_entry_stands() {
                 "resources:\n  {list}:\n  - {{name: n, uri: 'a://{{a}}', {arguments}contents: [{{text: '${{a}}'}}]}}\n"
             ))
             .open_whole();
-            assert_eq!(entries(snapshot.resource_list()), [json!({"uri": "a://{a}", "name": "n"})]);
+            assert_eq!(
+                entries(snapshot.resource_list()),
+                [json!({"uri": "a://{a}", "name": "n"})]
+            );
             assert_eq!(entries(snapshot.resource_template_list()), [json!(null); 0]);
-            assert_eq!(read(&snapshot, "a://{a}"), Some(json!([{"uri": "a://{a}", "text": "${a}"}])));
+            assert_eq!(
+                read(&snapshot, "a://{a}"),
+                Some(json!([{"uri": "a://{a}", "text": "${a}"}]))
+            );
             assert!(snapshot.read_resource("a://b").is_none());
         }
     }
@@ -118,9 +133,18 @@ fn what_is_wrong_with_contents_names_its_place() {
         ]
     );
     for (fields, message) in [
-        ("", "resources.yml:3: resource \"n\": contents: is missing or empty: give at least one content with a `text`"),
-        ("    contents: []\n", "resources.yml:5: resource \"n\": contents: is missing or empty: give at least one content with a `text`"),
-        ("    contents: x\n", "resources.yml:5: resource \"n\": contents: must be a list and is \"x\""),
+        (
+            "",
+            "resources.yml:3: resource \"n\": contents: is missing or empty: give at least one content with a `text`",
+        ),
+        (
+            "    contents: []\n",
+            "resources.yml:5: resource \"n\": contents: is missing or empty: give at least one content with a `text`",
+        ),
+        (
+            "    contents: x\n",
+            "resources.yml:5: resource \"n\": contents: must be a list and is \"x\"",
+        ),
     ] {
         assert_eq!(one(fields).problems(), [message]);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestHome, entries, input, input_schema, in_own_process};
+use crate::support::{TestHome, entries, in_own_process, input, input_schema};
 
 fn problem(fields: &str) -> String {
     let problems = TestHome::with_tool(fields).problems();
@@ -48,7 +48,10 @@ fn local_references_and_keywords_of_2020_12_are_checked() {
 "##,
     )
     .open_whole();
-    for right in [r#"{"pair":["x",1]}"#, r#"{"tree":{"left":{"left":{"size":1}}}}"#] {
+    for right in [
+        r#"{"pair":["x",1]}"#,
+        r#"{"tree":{"left":{"left":{"size":1}}}}"#,
+    ] {
         assert!(input(&snapshot, right).is_ok(), "{right}");
     }
     for wrong in [
@@ -67,20 +70,30 @@ fn local_references_and_keywords_of_2020_12_are_checked() {
 fn another_draft_is_chosen_by_its_address() {
     // An array of `items` is a tuple in draft 7 and no schema in 2020-12.
     let fields = |schema: &str| {
-        format!("inputSchema:\n  {schema}type: object\n  properties:\n    a: {{items: [{{type: string}}, {{type: number}}]}}\n")
+        format!(
+            "inputSchema:\n  {schema}type: object\n  properties:\n    a: {{items: [{{type: string}}, {{type: number}}]}}\n"
+        )
     };
     let draft_7 = "$schema: http://json-schema.org/draft-07/schema#\n  ";
     let snapshot = TestHome::with_tool(&fields(draft_7)).open_whole();
     assert!(input(&snapshot, r#"{"a":["x",1,true]}"#).is_ok());
     assert!(input(&snapshot, r#"{"a":[1]}"#).is_err());
     let problem = problem(&fields(""));
-    assert!(problem.contains("functions[0].inputSchema: is no valid JSON Schema: properties.a.items: "), "{problem}");
+    assert!(
+        problem.contains("functions[0].inputSchema: is no valid JSON Schema: properties.a.items: "),
+        "{problem}"
+    );
 }
 
 #[test]
 fn a_schema_of_an_unknown_dialect_is_refused() {
     let problem = problem("inputSchema: {$schema: 'https://example.com/dialect', type: object}");
-    assert!(problem.starts_with("plugins.yml:7: plugin \"p\": functions[0].inputSchema: is no valid JSON Schema: "), "{problem}");
+    assert!(
+        problem.starts_with(
+            "plugins.yml:7: plugin \"p\": functions[0].inputSchema: is no valid JSON Schema: "
+        ),
+        "{problem}"
+    );
     assert!(problem.contains("example.com/dialect"), "{problem}");
 }
 
@@ -89,16 +102,29 @@ fn a_reference_to_elsewhere_is_refused_and_nothing_is_fetched() {
     // Were anything fetched, the file would be found and be a right schema.
     let home = TestHome::new().write("schema.json", r#"{"type":"string"}"#);
     let file = format!("file://{}", home.path("schema.json").display());
-    for address in ["https://example.com/schema.json", "http://127.0.0.1:9/schema.json", &file, "schema.json", "#/$defs/absent", "#absent"] {
-        let problem = problem(&format!("inputSchema: {{type: object, properties: {{a: {{$ref: {address:?}}}}}}}"));
-        let expected = "plugins.yml:7: plugin \"p\": functions[0].inputSchema: is no valid JSON Schema: ";
+    for address in [
+        "https://example.com/schema.json",
+        "http://127.0.0.1:9/schema.json",
+        &file,
+        "schema.json",
+        "#/$defs/absent",
+        "#absent",
+    ] {
+        let problem = problem(&format!(
+            "inputSchema: {{type: object, properties: {{a: {{$ref: {address:?}}}}}}}"
+        ));
+        let expected =
+            "plugins.yml:7: plugin \"p\": functions[0].inputSchema: is no valid JSON Schema: ";
         assert!(problem.starts_with(expected), "{problem}");
     }
 }
 
 #[test]
 fn a_reference_to_itself_ends() {
-    if !in_own_process("schemas::a_reference_to_itself_ends", "ulimit -v 8000000; ulimit -t 60") {
+    if !in_own_process(
+        "schemas::a_reference_to_itself_ends",
+        "ulimit -v 8000000; ulimit -t 60",
+    ) {
         return;
     }
     for schema in [
@@ -120,8 +146,18 @@ fn a_reference_to_itself_ends() {
 #[test]
 fn arguments_are_an_object() {
     let expected = "plugins.yml:7: plugin \"p\": functions[0].inputSchema: must have `type: object`, since arguments are an object";
-    for schema in ["{}", "{type: array}", "{type: [object]}", "{type: [object, 'null']}", "{properties: {a: {}}}"] {
-        assert_eq!(problem(&format!("inputSchema: {schema}")), expected, "{schema}");
+    for schema in [
+        "{}",
+        "{type: array}",
+        "{type: [object]}",
+        "{type: [object, 'null']}",
+        "{properties: {a: {}}}",
+    ] {
+        assert_eq!(
+            problem(&format!("inputSchema: {schema}")),
+            expected,
+            "{schema}"
+        );
     }
     assert_eq!(
         problem("inputSchema: object"),
@@ -132,11 +168,22 @@ fn arguments_are_an_object() {
 #[test]
 fn arguments_and_a_whole_schema_exclude_each_other() {
     let expected = "plugins.yml:8: plugin \"p\": functions[0].inputSchema: stands beside `arguments`: give one of the two";
-    assert_eq!(problem("arguments: []\ninputSchema: {type: object}"), expected);
+    assert_eq!(
+        problem("arguments: []\ninputSchema: {type: object}"),
+        expected
+    );
     let schema = json!({"type": "object"});
-    assert_eq!(input_schema(&TestHome::with_tool("arguments:\ninputSchema: {type: object}")), schema);
+    assert_eq!(
+        input_schema(&TestHome::with_tool(
+            "arguments:\ninputSchema: {type: object}"
+        )),
+        schema
+    );
     let none = json!({"type": "object", "properties": {}, "additionalProperties": false});
-    assert_eq!(input_schema(&TestHome::with_tool("arguments: []\ninputSchema:")), none);
+    assert_eq!(
+        input_schema(&TestHome::with_tool("arguments: []\ninputSchema:")),
+        none
+    );
 }
 
 #[test]
@@ -149,14 +196,19 @@ fn a_schema_that_is_none_is_refused() {
         "{type: object, minProperties: -1}",
     ] {
         let found = problem(&format!("inputSchema: {schema}"));
-        assert!(found.contains("functions[0].inputSchema: is no valid JSON Schema: "), "{found}");
+        assert!(
+            found.contains("functions[0].inputSchema: is no valid JSON Schema: "),
+            "{found}"
+        );
     }
 }
 
 #[test]
 fn a_pattern_cannot_make_a_check_endless() {
-    let snapshot = TestHome::with_tool("inputSchema: {type: object, properties: {a: {type: string, pattern: '^(?=x)(x+x+)+y$'}}}")
-        .open_whole();
+    let snapshot = TestHome::with_tool(
+        "inputSchema: {type: object, properties: {a: {type: string, pattern: '^(?=x)(x+x+)+y$'}}}",
+    )
+    .open_whole();
     let text = "x".repeat(200);
     assert!(input(&snapshot, &format!("{{\"a\":\"{text}\"}}")).is_err());
 }
@@ -173,14 +225,19 @@ fn an_output_is_held_against_its_schema() {
     assert!(tool.has_output_schema());
     assert!(tool.check_output(&json!({"n": 1})).is_ok());
     assert_eq!(
-        tool.check_output(&json!({"n": "x"})).unwrap_err().to_string(),
+        tool.check_output(&json!({"n": "x"}))
+            .unwrap_err()
+            .to_string(),
         "the output does not match the tool's outputSchema: n: \"x\" is not of type \"integer\""
     );
     assert_eq!(
         tool.check_output(&json!({})).unwrap_err().to_string(),
         "the output does not match the tool's outputSchema: \"n\" is a required property"
     );
-    let long = tool.check_output(&json!("x".repeat(100_000))).unwrap_err().to_string();
+    let long = tool
+        .check_output(&json!("x".repeat(100_000)))
+        .unwrap_err()
+        .to_string();
     assert!(long.len() < 500, "{}", long.len());
 }
 
@@ -196,18 +253,30 @@ fn a_tool_without_an_output_schema_promises_nothing() {
 fn an_output_schema_needs_an_output_that_is_no_text() {
     let expected = "plugins.yml:8: plugin \"p\": functions[0].outputSchema: needs `returns: json` or `returns: result`, since a text has no schema";
     for returns in ["returns: text", "returns:"] {
-        assert_eq!(problem(&format!("{returns}\noutputSchema: {{type: object}}")), expected);
+        assert_eq!(
+            problem(&format!("{returns}\noutputSchema: {{type: object}}")),
+            expected
+        );
     }
     for returns in ["json", "result"] {
-        TestHome::with_tool(&format!("returns: {returns}\noutputSchema: {{type: object}}")).open_whole();
+        TestHome::with_tool(&format!(
+            "returns: {returns}\noutputSchema: {{type: object}}"
+        ))
+        .open_whole();
     }
     assert_eq!(
         problem("returns: text\noutputSchema: true"),
         "plugins.yml:8: plugin \"p\": functions[0].outputSchema: must be a map and is the boolean true"
     );
-    assert!(problem("returns: json\noutputSchema: {type: text}").contains("functions[0].outputSchema: is no valid JSON Schema: "));
+    assert!(
+        problem("returns: json\noutputSchema: {type: text}")
+            .contains("functions[0].outputSchema: is no valid JSON Schema: ")
+    );
     let remote = problem("returns: json\noutputSchema: {$ref: 'https://example.com/schema.json'}");
-    assert!(remote.contains("functions[0].outputSchema: is no valid JSON Schema: "), "{remote}");
+    assert!(
+        remote.contains("functions[0].outputSchema: is no valid JSON Schema: "),
+        "{remote}"
+    );
 }
 
 #[test]
@@ -244,10 +313,19 @@ fn readers_of_object_outputs_alone_see_no_other_schema() {
             tool
         };
         assert_eq!(rest(&whole[0]), rest(&objects[0]));
-        (whole[0]["outputSchema"].clone(), objects[0].get("outputSchema").cloned())
+        (
+            whole[0]["outputSchema"].clone(),
+            objects[0].get("outputSchema").cloned(),
+        )
     };
     let object = json!({"type": "object"});
-    assert_eq!(output_schema("{type: object}"), (object.clone(), Some(object)));
-    assert_eq!(output_schema("{type: array}"), (json!({"type": "array"}), None));
+    assert_eq!(
+        output_schema("{type: object}"),
+        (object.clone(), Some(object))
+    );
+    assert_eq!(
+        output_schema("{type: array}"),
+        (json!({"type": "array"}), None)
+    );
     assert_eq!(output_schema("{}"), (json!({}), None));
 }

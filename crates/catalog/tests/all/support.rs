@@ -13,9 +13,12 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use wasimancer_catalog::{Catalog, Error, Home, Kind, List, Settings, Snapshot};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
+/// The engine of every test. It keeps compiled modules between runs: that of a Go plugin takes
+/// seconds to compile.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let options = EngineOptions {
         instances_max: 8,
+        cache_folder: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("catalog-modules")),
         ..EngineOptions::default()
     };
     Runtime::new(options).expect("the engine starts")
@@ -92,7 +95,10 @@ impl TestHome {
 
     /// Copies the module of an example into the plugins folder.
     pub(crate) fn example(self, name: &str, path: &str) -> Self {
-        let from = examples().join("plugins").join(name).join(format!("{name}.wasm"));
+        let from = examples()
+            .join("plugins")
+            .join(name)
+            .join(format!("{name}.wasm"));
         let wasm = fs::read(&from).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
         self.write(&format!("plugins/{path}"), wasm)
     }
@@ -171,13 +177,17 @@ pub(crate) fn open(home: &Home, settings: &Settings) -> Result<Arc<Snapshot>, Er
 /// Every problem of every quarantined entry, as it is displayed.
 pub(crate) fn problems(snapshot: &Snapshot) -> Vec<String> {
     let entries = snapshot.quarantined().iter();
-    entries.flat_map(|entry| entry.problems.iter().map(ToString::to_string)).collect()
+    entries
+        .flat_map(|entry| entry.problems.iter().map(ToString::to_string))
+        .collect()
 }
 
 /// Kind and name of the quarantined entries.
 pub(crate) fn quarantined(snapshot: &Snapshot) -> Vec<(&str, &str)> {
     let entries = snapshot.quarantined().iter();
-    entries.map(|entry| (entry.kind, entry.name.as_str())).collect()
+    entries
+        .map(|entry| (entry.kind, entry.name.as_str()))
+        .collect()
 }
 
 /// The entries of a list that has one page.
@@ -235,7 +245,11 @@ pub(crate) fn capture_warnings() {
 /// The captured warnings that mention this.
 pub(crate) fn warnings(mentioned: &str) -> Vec<String> {
     let warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    warnings.iter().filter(|line| line.contains(mentioned)).cloned().collect()
+    warnings
+        .iter()
+        .filter(|line| line.contains(mentioned))
+        .cloned()
+        .collect()
 }
 
 struct Capture;
@@ -245,7 +259,10 @@ impl<S: tracing::Subscriber> Layer<S> for Capture {
         if *event.metadata().level() == tracing::Level::WARN {
             let mut line = Fields(String::new());
             event.record(&mut line);
-            WARNINGS.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+            WARNINGS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line.0);
         }
     }
 }
@@ -275,12 +292,12 @@ pub(crate) fn in_own_process(test: &str, setup: &str) -> bool {
         .env(MARK, test)
         .output()
         .expect("the shell starts");
-    let text = format!(
+    let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(output.status.success(), "{}: {text}", output.status);
-    assert!(text.contains("1 passed"), "`{test}` names no test: {text}");
+    assert!(output.status.success(), "{}: {said}", output.status);
+    assert!(said.contains("1 passed"), "`{test}` names no test: {said}");
     false
 }

@@ -3,24 +3,45 @@
 use crate::support::{TestHome, capture_warnings, warnings};
 
 fn named(fields: &str) -> TestHome {
-    TestHome::with_plugins(&format!("plugins:\n- name: p\n  path: echo.wasm\n  functions:\n  - {{{fields}}}\n"))
+    TestHome::with_plugins(&format!(
+        "plugins:\n- name: p\n  path: echo.wasm\n  functions:\n  - {{{fields}}}\n"
+    ))
 }
 
 #[test]
 fn a_tool_without_a_display_name_is_called_like_its_export() {
-    assert_eq!(named("function: twice").open_whole().tool_names(), ["twice"]);
+    assert_eq!(
+        named("function: twice").open_whole().tool_names(),
+        ["twice"]
+    );
 }
 
 #[test]
 fn unusual_names_are_served_with_a_warning() {
     capture_warnings();
-    for name in ["roll dice", "würfeln", "a/b", &"n".repeat(129), "tab\there", "🎲"] {
+    for name in [
+        "roll dice",
+        "würfeln",
+        "a/b",
+        &"n".repeat(129),
+        "tab\there",
+        "🎲",
+    ] {
         let home = named(&format!("displayName: {name:?}, function: echo"));
         assert_eq!(home.open_whole().tool_names(), [name]);
-        assert_eq!(warnings(&format!("tool={name:?} plugin=\"p\"")).len(), 1, "{name}");
+        assert_eq!(
+            warnings(&format!("tool={name:?} plugin=\"p\"")).len(),
+            1,
+            "{name}"
+        );
     }
     let usual = "Usual_name-1.0";
-    assert_eq!(named(&format!("displayName: {usual}, function: echo")).open_whole().tool_names(), [usual]);
+    assert_eq!(
+        named(&format!("displayName: {usual}, function: echo"))
+            .open_whole()
+            .tool_names(),
+        [usual]
+    );
     assert_eq!(warnings(usual), [""; 0]);
 }
 
@@ -28,12 +49,30 @@ fn unusual_names_are_served_with_a_warning() {
 fn a_name_is_a_text_that_is_not_empty() {
     let at = "plugins.yml:5: plugin \"p\": functions[0].";
     for (fields, expected) in [
-        ("displayName: '', function: echo", "displayName: is empty: give the tool a name"),
-        ("displayName: '  ', function: echo", "displayName: is empty: give the tool a name"),
-        ("displayName: 7, function: echo", "displayName: must be a text and is the number 7: put it in quotes"),
-        ("displayName: [t], function: echo", "displayName: must be a text and is a list"),
-        ("displayName: t", "function: is missing: name the export of the module"),
-        ("displayName: t, function: {}", "function: must be a text and is a map"),
+        (
+            "displayName: '', function: echo",
+            "displayName: is empty: give the tool a name",
+        ),
+        (
+            "displayName: '  ', function: echo",
+            "displayName: is empty: give the tool a name",
+        ),
+        (
+            "displayName: 7, function: echo",
+            "displayName: must be a text and is the number 7: put it in quotes",
+        ),
+        (
+            "displayName: [t], function: echo",
+            "displayName: must be a text and is a list",
+        ),
+        (
+            "displayName: t",
+            "function: is missing: name the export of the module",
+        ),
+        (
+            "displayName: t, function: {}",
+            "function: must be a text and is a map",
+        ),
     ] {
         assert_eq!(named(fields).problems(), [format!("{at}{expected}")]);
     }
@@ -44,10 +83,15 @@ fn the_export_must_be_there_and_take_nothing() {
     let at = "plugins.yml:5: plugin \"p\": functions[0].function: ";
     assert_eq!(
         named("displayName: t, function: sing").problems(),
-        [format!("{at}the module does not export a function `sing`; it exports echo, twice")]
+        [format!(
+            "{at}the module does not export a function `sing`; it exports echo, twice"
+        )]
     );
     let wrong_type = named("displayName: t, function: number").problems();
-    assert!(wrong_type[0].starts_with(&format!("{at}the export `number` has the type ")), "{wrong_type:?}");
+    assert!(
+        wrong_type[0].starts_with(&format!("{at}the export `number` has the type ")),
+        "{wrong_type:?}"
+    );
     assert!(named("displayName: t, function: memory").problems()[0].starts_with(at));
 }
 

@@ -12,14 +12,20 @@ fn value(yaml: &str) -> Value {
         "resources:\n  static:\n  - name: n\n    uri: a://a\n    contents: [{{text: t}}]\n    list: [1]\n    x: {yaml}\n"
     ));
     let snapshot = home.open_whole();
-    entries(snapshot.resource_list())[0].get("x").cloned().unwrap_or(Value::Null)
+    entries(snapshot.resource_list())[0]
+        .get("x")
+        .cloned()
+        .unwrap_or(Value::Null)
 }
 
 /// Why this file is refused.
 #[track_caller]
 fn refusal(yaml: &str) -> String {
     let home = TestHome::with_resources(yaml);
-    assert!(matches!(home.try_open(), Err(Error::Malformed(_))), "{yaml}");
+    assert!(
+        matches!(home.try_open(), Err(Error::Malformed(_))),
+        "{yaml}"
+    );
     home.error()
 }
 
@@ -33,9 +39,15 @@ fn scalars_are_those_of_the_core_schema() {
         ("0o17", json!(15)),
         ("007", json!(7)),
         ("9223372036854775807", json!(9_223_372_036_854_775_807_i64)),
-        ("-9223372036854775808", json!(-9_223_372_036_854_775_808_i64)),
+        (
+            "-9223372036854775808",
+            json!(-9_223_372_036_854_775_808_i64),
+        ),
         ("9223372036854775808", json!(9_223_372_036_854_775_808_u64)),
-        ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
+        (
+            "18446744073709551615",
+            json!(18_446_744_073_709_551_615_u64),
+        ),
         ("9007199254740993", json!(9_007_199_254_740_993_u64)),
         ("1.5", json!(1.5)),
         ("-.5", json!(-0.5)),
@@ -62,7 +74,6 @@ fn scalars_are_those_of_the_core_schema() {
         ("1.2.3", json!("1.2.3")),
         ("2025-03-12", json!("2025-03-12")),
         ("12e", json!("12e")),
-        ("-", json!([null])),
         (".", json!(".")),
         ("+", json!("+")),
         ("'12'", json!("12")),
@@ -78,7 +89,10 @@ fn scalars_are_those_of_the_core_schema() {
         ("!!map {a: 1}", json!({"a": 1})),
         ("it's # a remark", json!("it's")),
         ("'it''s'", json!("it's")),
-        ("\"\\u00e9\\x41\\n\\t\\\"\\\\\\e\"", json!("éA\n\t\"\\\u{1b}")),
+        (
+            "\"\\u00e9\\x41\\n\\t\\\"\\\\\\e\"",
+            json!("éA\n\t\"\\\u{1b}"),
+        ),
         ("äöü 🎲 日本", json!("äöü 🎲 日本")),
     ] {
         assert_eq!(value(yaml), expected, "{yaml}");
@@ -91,7 +105,10 @@ fn texts_over_several_lines() {
     assert_eq!(value(&format!("|{block}")), "one\n\n  two\nthree\n");
     assert_eq!(value(&format!("|-{block}")), "one\n\n  two\nthree");
     assert_eq!(value(&format!("|+{block}")), "one\n\n  two\nthree\n\n\n");
-    assert_eq!(value(">-\n      one\n      two\n\n      three\n"), "one two\nthree");
+    assert_eq!(
+        value(">-\n      one\n      two\n\n      three\n"),
+        "one two\nthree"
+    );
     assert_eq!(value("|2\n        two\n"), "  two\n");
     assert_eq!(value("one\n      two"), "one two");
     assert_eq!(value("\"one\n      two\\\n      three\""), "one twothree");
@@ -102,16 +119,23 @@ fn line_endings_of_windows_and_a_byte_order_mark() {
     let yaml = "\u{feff}resources:\n  static:\n  - name: n\n    uri: a://a\n    contents:\n    - text: |\n        one\n        two\n      more: \"x\n        y\"\n  - name: m\n    uri: 5\n    contents: [{text: x}]\n";
     let home = TestHome::with_resources(&yaml.replace('\n', "\r\n"));
     let snapshot = home.open();
-    assert_eq!(read(&snapshot, "a://a"), Some(json!([{"uri": "a://a", "text": "one\ntwo\n", "more": "x y"}])));
+    assert_eq!(
+        read(&snapshot, "a://a"),
+        Some(json!([{"uri": "a://a", "text": "one\ntwo\n", "more": "x y"}]))
+    );
     assert_eq!(
         home.problems(),
-        ["resources.yml:12: resource \"m\": uri: must be a text and is the number 5: put it in quotes"]
+        [
+            "resources.yml:12: resource \"m\": uri: must be a text and is the number 5: put it in quotes"
+        ]
     );
 }
 
 #[test]
 fn names_may_be_in_any_script() {
-    let home = TestHome::with_resources("resources:\n  static:\n  - {name: 規則 🎲, uri: 'info://Straße', contents: [{text: Größe, ключ: значение}]}\n");
+    let home = TestHome::with_resources(
+        "resources:\n  static:\n  - {name: 規則 🎲, uri: 'info://Straße', contents: [{text: Größe, ключ: значение}]}\n",
+    );
     let snapshot = home.open_whole();
     assert_eq!(
         read(&snapshot, "info://Straße"),
@@ -139,8 +163,14 @@ plugins:
     );
     let snapshot = home.open_whole();
     let tools = entries(snapshot.tool_list());
-    assert_eq!(tools[0]["inputSchema"]["properties"], json!({"who": {"type": "string"}}));
-    assert_eq!(tools[1]["inputSchema"]["properties"], json!({"who": {"type": "string"}, "n": {}}));
+    assert_eq!(
+        tools[0]["inputSchema"]["properties"],
+        json!({"who": {"type": "string"}})
+    );
+    assert_eq!(
+        tools[1]["inputSchema"]["properties"],
+        json!({"who": {"type": "string"}, "n": {}})
+    );
     assert_eq!(tools[1]["name"], "echo");
     assert_eq!(tools[0]["annotations"], tools[1]["annotations"]);
 }
@@ -155,7 +185,10 @@ fn a_problem_of_an_aliased_field_has_the_line_of_its_key() {
     let home = TestHome::with_plugins(
         "x: &x\n  - 1\nplugins:\n- name: p\n  path: echo.wasm\n  functions:\n  - function: echo\n    title: *x\n",
     );
-    assert_eq!(home.problems(), ["plugins.yml:8: plugin \"p\": functions[0].title: must be a text and is a list"]);
+    assert_eq!(
+        home.problems(),
+        ["plugins.yml:8: plugin \"p\": functions[0].title: must be a text and is a list"]
+    );
 }
 
 #[test]
@@ -194,7 +227,9 @@ fn merge_keys_are_those_of_the_java_script_server() {
 fn merge_keys_merge_maps() {
     for wrong in ["5", "text", "[5]", "[{a: b}, 5]"] {
         assert_eq!(
-            refusal(&format!("resources:\n  static:\n  - name: n\n    <<: {wrong}\n")),
+            refusal(&format!(
+                "resources:\n  static:\n  - name: n\n    <<: {wrong}\n"
+            )),
             "resources.yml:4: `<<` takes a map or a list of maps: give it an alias of a map",
             "{wrong}"
         );
@@ -207,20 +242,35 @@ fn a_key_that_occurs_twice_is_refused() {
         refusal("resources:\n  static:\n  - name: n\n    uri: a://a\n    name: m\n"),
         "resources.yml:5: the key \"name\" occurs twice in one map: leave one out"
     );
-    assert_eq!(refusal("a: 1\n'a': 2\n"), "resources.yml:2: the key \"a\" occurs twice in one map: leave one out");
-    assert_eq!(refusal("x: {a: 1, b: 2, a: 3}\n"), "resources.yml:1: the key \"a\" occurs twice in one map: leave one out");
+    assert_eq!(
+        refusal("a: 1\n'a': 2\n"),
+        "resources.yml:2: the key \"a\" occurs twice in one map: leave one out"
+    );
+    assert_eq!(
+        refusal("x: {a: 1, b: 2, a: 3}\n"),
+        "resources.yml:1: the key \"a\" occurs twice in one map: leave one out"
+    );
 }
 
 #[test]
 fn keys_are_texts_as_they_are_written() {
     let written = value("{1: a, 1.10: b, true: c, ~: d, 'x y': e, ? f : g, \"\": h}");
-    assert_eq!(written.to_string(), r#"{"1":"a","1.10":"b","true":"c","~":"d","x y":"e","f":"g","":"h"}"#);
+    assert_eq!(
+        written.to_string(),
+        r#"{"1":"a","1.10":"b","true":"c","~":"d","x y":"e","f":"g","":"h"}"#
+    );
     for wrong in ["? [a, b]\n: c\n", "x:\n  ? {a: b}\n  : c\n", "{[a]: b}\n"] {
         let error = refusal(wrong);
         assert!(error.ends_with(": a key must be a text"), "{error}");
     }
-    assert_eq!(refusal("a: &a [1]\nb:\n  *a : 2\n"), "resources.yml:3: a key must be a text");
-    assert_eq!(value("{&k key: 1, other: {*k : 2}}"), json!({"key": 1, "other": {"key": 2}}));
+    assert_eq!(
+        refusal("a: &a [1]\nb:\n  *a : 2\n"),
+        "resources.yml:3: a key must be a text"
+    );
+    assert_eq!(
+        value("{&k key: 1, other: {*k : 2}}"),
+        json!({"key": 1, "other": {"key": 2}})
+    );
 }
 
 #[test]
@@ -232,20 +282,30 @@ fn syntax_errors_name_the_line() {
         ("resources:\n  static:\n   - a\n  - b\n", 4),
         ("a: b: c\n", 1),
         ("# x\n\na: *unknown\n", 3),
-        ("a: 'open\n\n", 3),
+        ("# x\na: 'open\n\n", 2),
         ("a: \"\\q\"\n", 1),
         ("a: 1\nb\n", 3),
         ("a: @b\n", 1),
         ("%YAML 1.2\n", 2),
     ] {
         let error = refusal(yaml);
-        assert!(error.starts_with(&format!("resources.yml:{line}: this is no valid YAML: ")), "{yaml:?}: {error}");
+        assert!(
+            error.starts_with(&format!("resources.yml:{line}: this is no valid YAML: ")),
+            "{yaml:?}: {error}"
+        );
     }
 }
 
 #[test]
 fn a_scalar_that_is_not_what_its_tag_says_is_refused() {
-    for (written, tag) in [("!!int x", "int"), ("!!float x", "float"), ("!!bool yes", "bool"), ("!!null x", "null"), ("!!binary aGk=", "binary"), ("!!int 1.5", "int")] {
+    for (written, tag) in [
+        ("!!int x", "int"),
+        ("!!float x", "float"),
+        ("!!bool yes", "bool"),
+        ("!!null x", "null"),
+        ("!!binary aGk=", "binary"),
+        ("!!int 1.5", "int"),
+    ] {
         assert_eq!(
             refusal(&format!("a:\n  b: {written}\n")),
             format!("resources.yml:2: this value is none of the type !!{tag}: leave the tag out")
@@ -256,8 +316,14 @@ fn a_scalar_that_is_not_what_its_tag_says_is_refused() {
 #[test]
 fn a_file_holds_one_document() {
     let second = "a second YAML document begins here; a definition file holds one";
-    assert_eq!(refusal("a: 1\n---\nb: 2\n"), format!("resources.yml:2: {second}"));
-    assert_eq!(refusal("---\na: 1\n...\n---\nb: 2\n"), format!("resources.yml:4: {second}"));
+    assert_eq!(
+        refusal("a: 1\n---\nb: 2\n"),
+        format!("resources.yml:2: {second}")
+    );
+    assert_eq!(
+        refusal("---\na: 1\n...\n---\nb: 2\n"),
+        format!("resources.yml:4: {second}")
+    );
     assert_eq!(refusal("---\n---\n"), format!("resources.yml:2: {second}"));
     TestHome::with_resources("%YAML 1.2\n---\nresources: {}\n...\n# remark\n").open_whole();
 }

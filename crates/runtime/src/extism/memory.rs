@@ -118,7 +118,9 @@ impl Memory {
             return Ok(0);
         }
         self.range(handle, 1)?;
-        Ok(self.find(handle).map_or(0, |index| self.blocks[index].length as u64))
+        Ok(self
+            .find(handle)
+            .map_or(0, |index| self.blocks[index].length as u64))
     }
 
     /// The bytes of the block that begins here.
@@ -145,7 +147,11 @@ impl Memory {
     }
 
     /// Writes `N` bytes.
-    pub(crate) fn store<const N: usize>(&mut self, offset: u64, value: [u8; N]) -> Result<(), OutOfRange> {
+    pub(crate) fn store<const N: usize>(
+        &mut self,
+        offset: u64,
+        value: [u8; N],
+    ) -> Result<(), OutOfRange> {
         self.range_mut(offset, N as u64)?.copy_from_slice(&value);
         Ok(())
     }
@@ -202,7 +208,10 @@ mod tests {
         assert_eq!(memory.length(0), Ok(0));
         assert_eq!(memory.free(0), Ok(()));
         assert!(memory.load::<1>(0).is_err());
-        assert!(memory.load::<8>(a + 1).is_err(), "the last byte lies outside");
+        assert!(
+            memory.load::<8>(a + 1).is_err(),
+            "the last byte lies outside"
+        );
         assert!(memory.store(u64::MAX, [0; 8]).is_err(), "no wrap-around");
         assert!(memory.length(a + 4096).is_err());
         assert!(memory.free(u64::MAX).is_err());

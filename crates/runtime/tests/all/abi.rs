@@ -12,12 +12,21 @@ async fn the_input_arrives_and_the_output_goes_out() {
     for input in ["", "x", "hello, world", "żółw 🐢", &"long ".repeat(100_000)] {
         for export in ["echo", "echo_returning_nothing", "echo_bytes"] {
             let output = call(&plugin, export, input).await.unwrap();
-            assert!(output == input.as_bytes(), "{export} of {} bytes", input.len());
+            assert!(
+                output == input.as_bytes(),
+                "{export} of {} bytes",
+                input.len()
+            );
         }
     }
     let words: Vec<u8> = (0..=255).collect();
     assert_eq!(call(&plugin, "echo_words", &words).await.unwrap(), words);
-    assert_eq!(call_numbers(&plugin, "input_length", &[0, 0, 0]).await.unwrap(), [24]);
+    assert_eq!(
+        call_numbers(&plugin, "input_length", &[0, 0, 0])
+            .await
+            .unwrap(),
+        [24]
+    );
 }
 
 #[tokio::test]
@@ -41,7 +50,10 @@ async fn the_output_is_the_stretch_that_was_set_last() {
 #[tokio::test]
 async fn a_stored_byte_is_the_lowest_of_the_value() {
     let plugin = plugin(&runtime(), "store", &abi());
-    assert_eq!(call(&plugin, "store_low_byte", "").await.unwrap(), [0x41, 0]);
+    assert_eq!(
+        call(&plugin, "store_low_byte", "").await.unwrap(),
+        [0x41, 0]
+    );
 }
 
 #[tokio::test]
@@ -51,7 +63,10 @@ async fn the_input_is_read_within_its_length_alone() {
         let input = bytes(&[index, 0x1122_3344_5566_7788]);
         call(&plugin, export, input).await
     };
-    assert_eq!(numbers(&read("input_load_u64", 8).await.unwrap()), [0x1122_3344_5566_7788]);
+    assert_eq!(
+        numbers(&read("input_load_u64", 8).await.unwrap()),
+        [0x1122_3344_5566_7788]
+    );
     assert_eq!(numbers(&read("input_load_u8", 8).await.unwrap()), [0x88]);
     assert_eq!(numbers(&read("input_load_u8", 15).await.unwrap()), [0x11]);
     for (export, index) in [
@@ -95,30 +110,44 @@ async fn a_code_without_a_message_is_told_as_such() {
         }
     }
     for export in ["code", "error_withdrawn"] {
-        assert_eq!(call(&plugin, export, bytes(&[0])).await.unwrap(), b"", "{export}");
+        assert_eq!(
+            call(&plugin, export, bytes(&[0])).await.unwrap(),
+            b"",
+            "{export}"
+        );
     }
     // A message that the plugin freed says nothing.
     let ended = call(&plugin, "error_freed", "").await;
-    assert!(matches!(ended, Err(Error::NonZero { code: 5 })), "{ended:?}");
+    assert!(
+        matches!(ended, Err(Error::NonZero { code: 5 })),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_trap_keeps_the_words_that_the_plugin_left() {
     let plugin = plugin(&runtime(), "words", &abi());
     let reason = trap(call(&plugin, "error_and_trap", "").await);
-    assert!(reason.contains("unreachable") && reason.contains("it broke"), "{reason}");
+    assert!(
+        reason.contains("unreachable") && reason.contains("it broke"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
 async fn error_get_answers_the_handle_that_was_set() {
     let plugin = plugin(&runtime(), "error_get", &abi());
-    assert_eq!(call_numbers(&plugin, "error_get", &[]).await.unwrap(), [0, 0, 0]);
+    assert_eq!(
+        call_numbers(&plugin, "error_get", &[]).await.unwrap(),
+        [0, 0, 0]
+    );
 }
 
 #[tokio::test]
 async fn reset_forgets_all_but_the_variables() {
     let plugin = plugin(&runtime(), "reset", &abi());
-    let [error, input, variable] = call_numbers(&plugin, "reset", &[1, 2]).await.unwrap()[..] else {
+    let [error, input, variable] = call_numbers(&plugin, "reset", &[1, 2]).await.unwrap()[..]
+    else {
         panic!("three numbers");
     };
     assert_eq!((error, input, variable), (0, 0, 5));
@@ -133,8 +162,16 @@ async fn config_get_answers_what_the_definition_says() {
         ("greeting".to_owned(), "Dzień dobry".to_owned()),
         ("empty".to_owned(), String::new()),
     ]);
-    let plugin = runtime.compile(PluginSpec { config, ..spec("config", &wasm) }).unwrap();
-    assert_eq!(call(&plugin, "config", "greeting").await.unwrap(), "Dzień dobry".as_bytes());
+    let plugin = runtime
+        .compile(PluginSpec {
+            config,
+            ..spec("config", &wasm)
+        })
+        .unwrap();
+    assert_eq!(
+        call(&plugin, "config", "greeting").await.unwrap(),
+        "Dzień dobry".as_bytes()
+    );
     // An empty value has no block, in the Extism ABI as here.
     for absent in ["empty", "Greeting", "greeting ", "other"] {
         let handle = call(&plugin, "config_handle", absent).await.unwrap();
@@ -146,9 +183,15 @@ async fn config_get_answers_what_the_definition_says() {
 async fn variables_are_set_replaced_and_removed() {
     let plugin = plugin(&runtime(), "variables", &abi());
     assert_eq!(call_numbers(&plugin, "var_absent", &[]).await.unwrap(), [0]);
-    assert_eq!(call(&plugin, "var_set_and_get", "").await.unwrap(), b"value");
+    assert_eq!(
+        call(&plugin, "var_set_and_get", "").await.unwrap(),
+        b"value"
+    );
     assert_eq!(call(&plugin, "var_replaced", "").await.unwrap(), b"other");
-    assert_eq!(call_numbers(&plugin, "var_removed", &[]).await.unwrap(), [0]);
+    assert_eq!(
+        call_numbers(&plugin, "var_removed", &[]).await.unwrap(),
+        [0]
+    );
     assert_eq!(call(&plugin, "var_is_a_copy", "").await.unwrap(), b"value");
     // Nothing of the calls above is left.
     assert_eq!(call_numbers(&plugin, "var_absent", &[]).await.unwrap(), [0]);
@@ -157,5 +200,8 @@ async fn variables_are_set_replaced_and_removed() {
 #[tokio::test]
 async fn without_a_request_there_is_no_status_and_there_are_no_headers() {
     let plugin = plugin(&runtime(), "http_before", &abi());
-    assert_eq!(call_numbers(&plugin, "http_before", &[]).await.unwrap(), [0, 0]);
+    assert_eq!(
+        call_numbers(&plugin, "http_before", &[]).await.unwrap(),
+        [0, 0]
+    );
 }

@@ -4,8 +4,8 @@ use tokio::task::JoinSet;
 use wasimancer_runtime::{Allocation, EngineOptions, Error, Limits};
 
 use crate::support::{
-    abi, bombs, call, capture_log, in_own_process, limited, messages, module, plugin, runtime, runtime_with,
-    trap, until,
+    abi, bombs, call, capture_log, in_own_process, limited, messages, module, plugin, runtime,
+    runtime_with, trap, until,
 };
 
 #[test]
@@ -17,11 +17,21 @@ fn slots_are_reserved_where_there_is_room() {
 #[tokio::test]
 async fn any_size_of_memory_can_be_reserved() {
     for memory_max_bytes in [131_073, 100_000_000] {
-        let options = EngineOptions { memory_max_bytes, instances_max: 2, ..EngineOptions::default() };
+        let options = EngineOptions {
+            memory_max_bytes,
+            instances_max: 2,
+            ..EngineOptions::default()
+        };
         let runtime = runtime_with(options);
-        assert_eq!(runtime.allocation(), Allocation::Pooling, "{memory_max_bytes}");
+        assert_eq!(
+            runtime.allocation(),
+            Allocation::Pooling,
+            "{memory_max_bytes}"
+        );
         let pages = memory_max_bytes / 65_536 - 1;
-        let wasm = module(&format!(r#"(module (memory {pages}) (func (export "run")))"#));
+        let wasm = module(&format!(
+            r#"(module (memory {pages}) (func (export "run")))"#
+        ));
         let plugin = plugin(&runtime, "odd", &wasm);
         assert_eq!(call(&plugin, "run", "").await.unwrap(), b"");
     }
@@ -34,7 +44,10 @@ fn instances_are_mapped_on_demand_where_there_is_no_room() {
     if !in_own_process(name, "ulimit -v 2097152") {
         return;
     }
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     capture_log();
     tokio.block_on(async {
         let runtime = runtime_with(EngineOptions::default());
@@ -68,11 +81,17 @@ fn instances_are_mapped_on_demand_where_there_is_no_room() {
         assert_eq!(call(&echo, "echo", "here").await.unwrap(), b"here");
         calls.shutdown().await;
 
-        let limits = Limits { memory: 16 * 1024 * 1024, ..echo.limits().clone() };
+        let limits = Limits {
+            memory: 16 * 1024 * 1024,
+            ..echo.limits().clone()
+        };
         let bombs = limited(&runtime, "on_demand_bombs", &bombs(), limits);
         for export in ["grow_memory", "grow_table", "alloc"] {
             let ended = call(&bombs, export, "").await;
-            assert!(matches!(ended, Err(Error::MemoryLimit { .. })), "{export}: {ended:?}");
+            assert!(
+                matches!(ended, Err(Error::MemoryLimit { .. })),
+                "{export}: {ended:?}"
+            );
         }
         for export in ["recurse", "read_behind_memory", "read_far_behind_memory"] {
             trap(call(&bombs, export, "").await);

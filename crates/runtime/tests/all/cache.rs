@@ -33,8 +33,10 @@ fn answering(word: &str) -> Vec<u8> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     files
 }
@@ -78,7 +80,14 @@ async fn a_file_that_is_damaged_is_made_anew() {
     zeros_at_the_end[whole.len() - 4096..].fill(0);
     let cut_short = &whole[..whole.len() - 1];
     let half = &whole[..whole.len() / 2];
-    for damaged in [b"", &b"damaged"[..], half, cut_short, &zeros_at_the_end, &[0; 100_000]] {
+    for damaged in [
+        b"",
+        &b"damaged"[..],
+        half,
+        cut_short,
+        &zeros_at_the_end,
+        &[0; 10_000],
+    ] {
         // A new file: the old one's pages may still be mapped.
         fs::remove_file(&file).unwrap();
         fs::write(&file, damaged).unwrap();
@@ -92,7 +101,10 @@ async fn engines_of_other_settings_do_not_share_files() {
     let (_parent, folder) = folder();
     let wasm = answering("one");
     assert_eq!(run(&folder, &wasm).await, "one");
-    let other = EngineOptions { memory_max_bytes: 32 * 1024 * 1024, ..cached(&folder) };
+    let other = EngineOptions {
+        memory_max_bytes: 32 * 1024 * 1024,
+        ..cached(&folder)
+    };
     let plugin = plugin(&runtime_with(other), "other", &wasm);
     assert_eq!(call(&plugin, "run", "").await.unwrap(), b"one");
     assert_eq!(files(&folder).len(), 2);
@@ -105,11 +117,17 @@ fn a_folder_that_others_can_write_to_is_refused() {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
         let error = refusal(folder.path());
         assert!(error.contains("others can write"), "{mode:o}: {error}");
-        assert!(error.contains(&folder.path().display().to_string()), "{error}");
+        assert!(
+            error.contains(&folder.path().display().to_string()),
+            "{error}"
+        );
     }
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    assert!(Runtime::new(cached(folder.path())).is_ok(), "others may read");
+    assert!(
+        Runtime::new(cached(folder.path())).is_ok(),
+        "others may read"
+    );
 }
 
 #[test]

@@ -10,7 +10,10 @@ use crate::support::{
 };
 
 fn one_at_once() -> Limits {
-    Limits { concurrency: 1, ..Limits::default() }
+    Limits {
+        concurrency: 1,
+        ..Limits::default()
+    }
 }
 
 /// Starts a call that announces itself in the log and never ends.
@@ -31,7 +34,10 @@ async fn sixty_four_calls_at_once_each_get_their_own_answer() {
                 let input = format!("caller {caller} round {round} {}", "x".repeat(caller * 17));
                 for export in ["echo", "echo_bytes"] {
                     let output = call(&plugin, export, &input).await.unwrap();
-                    assert!(output == input.as_bytes(), "{export} of {caller} in {round}");
+                    assert!(
+                        output == input.as_bytes(),
+                        "{export} of {caller} in {round}"
+                    );
                 }
             }
         });
@@ -62,7 +68,10 @@ async fn calls_beyond_the_limit_wait_for_their_turn() {
 async fn no_more_calls_run_than_the_limit_says() {
     capture_log();
     let runtime = runtime();
-    let limits = Limits { concurrency: 2, ..Limits::default() };
+    let limits = Limits {
+        concurrency: 2,
+        ..Limits::default()
+    };
     let spinning = limited(&runtime, "two_at_once", &bombs(), limits);
     let other = plugin(&runtime, "two_at_once_beside", &bombs());
     let mut calls: Vec<_> = (0..3).map(|_| announce_and_spin(&spinning, "")).collect();
@@ -82,9 +91,15 @@ async fn no_more_calls_run_than_the_limit_says() {
 #[tokio::test]
 async fn a_call_that_gets_no_slot_in_time_is_told_so() {
     capture_log();
-    let runtime = runtime_with(EngineOptions { instances_max: 1, ..options() });
+    let runtime = runtime_with(EngineOptions {
+        instances_max: 1,
+        ..options()
+    });
     let holder = plugin(&runtime, "slot_holder", &bombs());
-    let limits = Limits { timeout: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits {
+        timeout: Duration::from_millis(500),
+        ..Limits::default()
+    };
     let waiter = limited(&runtime, "slot_waiter", &bombs(), limits);
     let holding = announce_and_spin(&holder, "");
     until("the slot is held", || !messages("slot_holder").is_empty()).await;
@@ -98,7 +113,10 @@ async fn a_call_that_gets_no_slot_in_time_is_told_so() {
 /// All of these want to run until their time limit, which is the same for all, one after another.
 #[tokio::test]
 async fn a_call_that_gets_no_turn_in_time_is_told_so() {
-    let limits = Limits { timeout: Duration::from_millis(100), ..one_at_once() };
+    let limits = Limits {
+        timeout: Duration::from_millis(500),
+        ..one_at_once()
+    };
     let plugin = limited(&runtime(), "turns", &bombs(), limits);
     let mut calls = JoinSet::new();
     for _ in 0..100 {
@@ -120,7 +138,10 @@ async fn a_call_that_gets_no_turn_in_time_is_told_so() {
 #[tokio::test]
 async fn a_dropped_call_gives_its_instance_back() {
     capture_log();
-    let runtime = runtime_with(EngineOptions { instances_max: 1, ..options() });
+    let runtime = runtime_with(EngineOptions {
+        instances_max: 1,
+        ..options()
+    });
     let plugin = limited(&runtime, "dropped", &bombs(), one_at_once());
     for round in 0..10 {
         let name = format!("round {round}");
@@ -128,7 +149,10 @@ async fn a_dropped_call_gives_its_instance_back() {
         until("the call runs", || messages("dropped").contains(&name)).await;
         spinning.abort();
         assert!(spinning.await.unwrap_err().is_cancelled());
-        assert_eq!(call(&plugin, "answer", &name).await.unwrap(), name.as_bytes());
+        assert_eq!(
+            call(&plugin, "answer", &name).await.unwrap(),
+            name.as_bytes()
+        );
     }
 }
 
@@ -136,7 +160,10 @@ async fn a_dropped_call_gives_its_instance_back() {
 #[tokio::test]
 async fn a_call_that_never_began_holds_nothing() {
     capture_log();
-    let runtime = runtime_with(EngineOptions { instances_max: 1, ..options() });
+    let runtime = runtime_with(EngineOptions {
+        instances_max: 1,
+        ..options()
+    });
     let plugin = limited(&runtime, "never_began", &bombs(), one_at_once());
     let answer = plugin.function("answer").unwrap();
     drop(answer.call(b"never polled"));
@@ -157,7 +184,10 @@ async fn a_call_that_never_began_holds_nothing() {
 /// As many tables and memories as one module may have do not take the slots of other calls.
 #[tokio::test]
 async fn a_slot_has_room_for_every_module_that_compiles() {
-    let runtime = runtime_with(EngineOptions { instances_max: 1, ..options() });
+    let runtime = runtime_with(EngineOptions {
+        instances_max: 1,
+        ..options()
+    });
     let tables = "(table 1 funcref)".repeat(8);
     let memories = "(memory 1)".repeat(2);
     for fields in [&tables, &memories] {

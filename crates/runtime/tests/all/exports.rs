@@ -21,13 +21,22 @@ async fn an_unknown_export_is_answered_with_those_there_are() {
     for absent in ["third", "", "First", "memory", "global"] {
         match plugin.function(absent) {
             Err(Error::UnknownExport { export, available }) => {
-                assert_eq!((export.as_str(), &available[..]), (absent, &["second".to_owned(), "first".to_owned()][..]));
+                assert_eq!(
+                    (export.as_str(), &available[..]),
+                    (absent, &["second".to_owned(), "first".to_owned()][..])
+                );
             }
-            other => panic!("{absent}: {:?}", other.map(|function| function.name().to_owned())),
+            other => panic!(
+                "{absent}: {:?}",
+                other.map(|function| function.name().to_owned())
+            ),
         }
     }
     let text = refusal(&plugin, "third").to_string();
-    assert!(text.contains("`third`") && text.contains("second, first"), "{text}");
+    assert!(
+        text.contains("`third`") && text.contains("second, first"),
+        "{text}"
+    );
     // A command's entry point is not listed, and can be called all the same.
     assert_eq!(call(&plugin, "_start", "").await.unwrap(), b"");
 }
@@ -55,7 +64,10 @@ fn an_export_of_another_type_is_refused() {
                 let text = error.to_string();
                 assert!(text.contains(name) && text.contains(part), "{text}");
             }
-            other => panic!("{name}: {:?}", other.map(|function| function.name().to_owned())),
+            other => panic!(
+                "{name}: {:?}",
+                other.map(|function| function.name().to_owned())
+            ),
         }
     }
 }
@@ -81,7 +93,8 @@ async fn a_reactor_is_set_up_before_its_function() {
         (call $add (i64.const 3)))"#;
     let start = r"(start $begin) (func $begin (call $add (i64.const 4)))";
     let other = r#"(func (export "_initialize") (param i64) (call $add (i64.const 5)))"#;
-    let coded = r#"(func (export "_initialize") (result i32) (call $add (i64.const 6)) (i32.const 0))"#;
+    let coded =
+        r#"(func (export "_initialize") (result i32) (call $add (i64.const 6)) (i32.const 0))"#;
     for (functions, order, what) in [
         (String::new(), 0, "nothing to set up"),
         (initialize.to_owned(), 1, "_initialize"),
@@ -91,13 +104,25 @@ async fn a_reactor_is_set_up_before_its_function() {
         (format!("{initialize} {constructors}"), 1, "one of both"),
         // Haskell's reactor is set up before its run-time system.
         (format!("{haskell} {initialize}"), 13, "both"),
-        (format!("{start} {initialize}"), 41, "the start section first"),
-        (format!("{other} {constructors}"), 2, "one of another type is none"),
+        (
+            format!("{start} {initialize}"),
+            41,
+            "the start section first",
+        ),
+        (
+            format!("{other} {constructors}"),
+            2,
+            "one of another type is none",
+        ),
         (coded.to_owned(), 6, "one that returns a code"),
     ] {
         let plugin = plugin(&runtime(), "reactor", &ordered(&functions));
         for _ in 0..2 {
-            assert_eq!(call_numbers(&plugin, "order", &[]).await.unwrap(), [order], "{what}");
+            assert_eq!(
+                call_numbers(&plugin, "order", &[]).await.unwrap(),
+                [order],
+                "{what}"
+            );
         }
         assert_eq!(plugin.functions(), ["order"], "{what}");
     }

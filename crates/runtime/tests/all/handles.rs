@@ -15,22 +15,43 @@ const READERS: [&str; 9] = [
     "log_error",
 ];
 /// Functions that take an offset anywhere in the memory, and how many bytes they touch.
-const ACCESSES: [(&str, u64); 4] = [("load_u8", 1), ("load_u64", 8), ("store_u8", 1), ("store_u64", 8)];
+const ACCESSES: [(&str, u64); 4] = [
+    ("load_u8", 1),
+    ("load_u64", 8),
+    ("store_u8", 1),
+    ("store_u64", 8),
+];
 /// Offsets outside any memory here, those included that wrap around when something is added.
-const OUTSIDE: [u64; 6] = [1 << 20, 1 << 32, 1 << 62, i64::MAX as u64, u64::MAX - 7, u64::MAX];
+const OUTSIDE: [u64; 6] = [
+    1 << 20,
+    1 << 32,
+    1 << 62,
+    i64::MAX as u64,
+    u64::MAX - 7,
+    u64::MAX,
+];
 
 #[tokio::test]
 async fn what_is_no_handle_traps_and_the_plugin_answers_again() {
     let plugin = plugin(&runtime(), "handles", &abi());
-    let [input] = call_numbers(&plugin, "input_offset", &[0, 0]).await.unwrap()[..] else {
+    let [input] = call_numbers(&plugin, "input_offset", &[0, 0])
+        .await
+        .unwrap()[..]
+    else {
         panic!("one number");
     };
     for export in READERS {
         let inside_a_block = [input + 1, input - 1];
         for handle in [0].into_iter().chain(inside_a_block).chain(OUTSIDE) {
             let reason = trap(call(&plugin, export, bytes(&[handle, 0])).await);
-            assert!(reason.contains(&handle.to_string()), "{export}({handle}): {reason}");
-            assert_eq!(call(&plugin, "echo", "still here").await.unwrap(), b"still here");
+            assert!(
+                reason.contains(&handle.to_string()),
+                "{export}({handle}): {reason}"
+            );
+            assert_eq!(
+                call(&plugin, "echo", "still here").await.unwrap(),
+                b"still here"
+            );
         }
     }
     trap(call(&plugin, "freed_handle", "").await);
@@ -39,7 +60,10 @@ async fn what_is_no_handle_traps_and_the_plugin_answers_again() {
 #[tokio::test]
 async fn an_argument_that_may_be_absent_is_checked_when_it_is_there() {
     let plugin = plugin(&runtime(), "optional", &abi());
-    let [input] = call_numbers(&plugin, "input_offset", &[0, 0]).await.unwrap()[..] else {
+    let [input] = call_numbers(&plugin, "input_offset", &[0, 0])
+        .await
+        .unwrap()[..]
+    else {
         panic!("one number");
     };
     // A variable's value; 0 removes it.
@@ -61,7 +85,10 @@ async fn lengths_and_freeing_bear_with_what_is_inside_the_memory() {
         panic!("one number");
     };
     for inside in [0, input, input + 1] {
-        assert!(call(&plugin, "free", bytes(&[inside])).await.is_ok(), "{inside}");
+        assert!(
+            call(&plugin, "free", bytes(&[inside])).await.is_ok(),
+            "{inside}"
+        );
     }
     for export in ["free", "length", "length_unsafe"] {
         let end = input + 8;
@@ -80,30 +107,54 @@ async fn accesses_stay_inside_the_memory() {
     let end = input + 8;
     for (export, length) in ACCESSES {
         let last = end - length;
-        assert!(call(&plugin, export, bytes(&[last])).await.is_ok(), "{export}({last})");
+        assert!(
+            call(&plugin, export, bytes(&[last])).await.is_ok(),
+            "{export}({last})"
+        );
         for offset in [0, 1, last + 1, end].into_iter().chain(OUTSIDE) {
             trap(call(&plugin, export, bytes(&[offset])).await);
         }
     }
     // The input holds the offset itself, so reading there answers it.
-    assert_eq!(call_numbers(&plugin, "load_u64", &[input]).await.unwrap(), [input]);
+    assert_eq!(
+        call_numbers(&plugin, "load_u64", &[input]).await.unwrap(),
+        [input]
+    );
 }
 
 #[tokio::test]
 async fn the_output_lies_inside_the_memory() {
     let plugin = plugin(&runtime(), "output_range", &abi());
-    let [input] = call_numbers(&plugin, "input_offset", &[0, 0]).await.unwrap()[..] else {
+    let [input] = call_numbers(&plugin, "input_offset", &[0, 0])
+        .await
+        .unwrap()[..]
+    else {
         panic!("one number");
     };
-    let whole = call(&plugin, "output_set", bytes(&[input, 16])).await.unwrap();
+    let whole = call(&plugin, "output_set", bytes(&[input, 16]))
+        .await
+        .unwrap();
     assert_eq!(whole, bytes(&[input, 16]));
-    let part = call(&plugin, "output_set", bytes(&[input + 8, 8])).await.unwrap();
+    let part = call(&plugin, "output_set", bytes(&[input + 8, 8]))
+        .await
+        .unwrap();
     assert_eq!(part, bytes(&[8]));
-    for (offset, length) in [(input, 17), (0, 1), (input + 16, 1), (u64::MAX, 1), (u64::MAX - 3, 8)] {
+    for (offset, length) in [
+        (input, 17),
+        (0, 1),
+        (input + 16, 1),
+        (u64::MAX, 1),
+        (u64::MAX - 3, 8),
+    ] {
         trap(call(&plugin, "output_set", bytes(&[offset, length])).await);
     }
     // Without a byte there is nothing to lie outside.
-    assert_eq!(call(&plugin, "output_set", bytes(&[u64::MAX, 0])).await.unwrap(), b"");
+    assert_eq!(
+        call(&plugin, "output_set", bytes(&[u64::MAX, 0]))
+            .await
+            .unwrap(),
+        b""
+    );
 }
 
 #[tokio::test]
@@ -113,7 +164,10 @@ async fn a_block_freed_twice_is_handed_out_once() {
         panic!("three numbers");
     };
     assert_eq!(second, first, "a freed block is taken again");
-    assert!(third >= second + 64 || third + 64 <= second, "{second} and {third} overlap");
+    assert!(
+        third >= second + 64 || third + 64 <= second,
+        "{second} and {third} overlap"
+    );
 }
 
 #[tokio::test]
@@ -132,5 +186,8 @@ async fn nothing_is_allocated_for_no_bytes() {
 #[tokio::test]
 async fn a_freed_input_is_gone() {
     let plugin = plugin(&runtime(), "free_input", &abi());
-    assert_eq!(call_numbers(&plugin, "free_input", &[1, 2]).await.unwrap(), [0]);
+    assert_eq!(
+        call_numbers(&plugin, "free_input", &[1, 2]).await.unwrap(),
+        [0]
+    );
 }

@@ -14,18 +14,29 @@ use crate::support::{
 
 const MIB: u64 = 1024 * 1024;
 /// Long enough for a call to begin, short enough for a test to wait for.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 fn small() -> Limits {
-    Limits { memory: 8 * MIB, ..Limits::default() }
+    Limits {
+        memory: 8 * MIB,
+        ..Limits::default()
+    }
 }
 
 fn quick() -> Limits {
-    Limits { timeout: SHORT, ..Limits::default() }
+    Limits {
+        timeout: SHORT,
+        ..Limits::default()
+    }
 }
 
 /// Runs a call beside healthy ones of the same plugin and of another one, and answers its ending.
-async fn beside_healthy_calls(plugin: &Plugin, export: &str, input: &[u64], other: &Plugin) -> Result<Vec<u8>> {
+async fn beside_healthy_calls(
+    plugin: &Plugin,
+    export: &str,
+    input: &[u64],
+    other: &Plugin,
+) -> Result<Vec<u8>> {
     let healthy = async {
         for round in 0..10_u8 {
             for healthy in [other, plugin] {
@@ -35,7 +46,11 @@ async fn beside_healthy_calls(plugin: &Plugin, export: &str, input: &[u64], othe
         }
     };
     let (ended, ()) = tokio::join!(call(plugin, export, bytes(input)), healthy);
-    assert_eq!(call(plugin, "answer", "after").await.unwrap(), b"after", "after {export}");
+    assert_eq!(
+        call(plugin, "answer", "after").await.unwrap(),
+        b"after",
+        "after {export}"
+    );
     ended
 }
 
@@ -60,7 +75,10 @@ async fn memory_and_tables_have_a_limit() {
     }
     for export in ["grow_table", "grow_table_at_once"] {
         let ended = beside_healthy_calls(&bomb, export, &[], &other).await;
-        assert!(matches!(ended, Err(Error::MemoryLimit { .. })), "{export}: {ended:?}");
+        assert!(
+            matches!(ended, Err(Error::MemoryLimit { .. })),
+            "{export}: {ended:?}"
+        );
     }
 }
 
@@ -68,11 +86,20 @@ async fn memory_and_tables_have_a_limit() {
 #[tokio::test]
 async fn small_blocks_and_variables_count_with_what_they_cost_the_host() {
     let runtime = runtime();
-    let limits = Limits { memory: 2 * MIB, ..Limits::default() };
+    let limits = Limits {
+        memory: 2 * MIB,
+        ..Limits::default()
+    };
     let bomb = limited(&runtime, "small", &bombs(), limits);
-    for (export, input) in [("alloc_small", vec![60_000]), ("set_variables", vec![30_000, 1])] {
+    for (export, input) in [
+        ("alloc_small", vec![60_000]),
+        ("set_variables", vec![30_000, 1]),
+    ] {
         let ended = call(&bomb, export, bytes(&input)).await;
-        assert!(matches!(ended, Err(Error::MemoryLimit { .. })), "{export}: {ended:?}");
+        assert!(
+            matches!(ended, Err(Error::MemoryLimit { .. })),
+            "{export}: {ended:?}"
+        );
         let few: Vec<u64> = input.iter().map(|number| number.div_ceil(100)).collect();
         let ended = call(&bomb, export, bytes(&few)).await;
         assert!(ended.is_ok(), "{export}: {ended:?}");
@@ -83,6 +110,13 @@ async fn small_blocks_and_variables_count_with_what_they_cost_the_host() {
 async fn freed_blocks_do_not_count_twice() {
     let bomb = limited(&runtime(), "freeing", &bombs(), small());
     let ended = call(&bomb, "alloc_and_free", bytes(&[10_000])).await;
+    assert!(ended.is_ok(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn replaced_variables_do_not_count_twice() {
+    let bomb = limited(&runtime(), "replacing", &bombs(), small());
+    let ended = call(&bomb, "replace_variable", bytes(&[10_000, 65_536])).await;
     assert!(ended.is_ok(), "{ended:?}");
 }
 
@@ -97,17 +131,26 @@ async fn the_kinds_of_memory_share_one_limit() {
     let both = limited(&runtime(), "both", &wasm, small());
     assert!(call(&both, "both", bytes(&[3 * MIB])).await.is_ok());
     let ended = call(&both, "both", bytes(&[4 * MIB])).await;
-    assert!(matches!(ended, Err(Error::MemoryLimit { limit }) if limit == 8 * MIB), "{ended:?}");
+    assert!(
+        matches!(ended, Err(Error::MemoryLimit { limit }) if limit == 8 * MIB),
+        "{ended:?}"
+    );
 }
 
 /// A limit above what the engine's slots hold is that of the slots, and told as such.
 #[tokio::test]
 async fn memory_ends_at_the_slot() {
-    let runtime = runtime_with(EngineOptions { memory_max_bytes: 4 * MIB, ..options() });
+    let runtime = runtime_with(EngineOptions {
+        memory_max_bytes: 4 * MIB,
+        ..options()
+    });
     let bomb = plugin(&runtime, "slot", &bombs());
     assert_eq!(bomb.limits().memory, 4 * MIB);
     let ended = call(&bomb, "grow_memory", "").await;
-    assert!(matches!(ended, Err(Error::MemoryLimit { limit }) if limit == 4 * MIB), "{ended:?}");
+    assert!(
+        matches!(ended, Err(Error::MemoryLimit { limit }) if limit == 4 * MIB),
+        "{ended:?}"
+    );
 }
 
 /// A module's own maximum is no limit of the call: growing beyond it fails, and the module goes on.
@@ -117,11 +160,16 @@ async fn a_modules_own_maximum_is_its_own_affair() {
         r#"(module
             (memory 1 2) (table 1 2 funcref)
             (func (export "grow") (result i32)
-              (i32.sub
-                (i32.add
-                  (memory.grow (i32.const 5))
-                  (table.grow (ref.null func) (i32.const 5)))
-                (i32.const -2))))"#,
+              (local $left i32)
+              (local.set $left (i32.const 100))
+              (loop $next
+                (if (i32.ne (memory.grow (i32.const 65535)) (i32.const -1)) (then (unreachable)))
+                (if (i32.ne (memory.grow (i32.const 100)) (i32.const -1)) (then (unreachable)))
+                (if (i32.ne (table.grow (ref.null func) (i32.const 5)) (i32.const -1))
+                  (then (unreachable)))
+                (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                (br_if $next (local.get $left)))
+              (i32.sub (memory.grow (i32.const 1)) (i32.const 1))))"#,
     );
     let plugin = plugin(&runtime(), "maximum", &wasm);
     assert_eq!(call(&plugin, "grow", "").await.unwrap(), b"");
@@ -168,7 +216,10 @@ async fn a_loop_does_not_hold_its_thread() {
         assert_eq!(call(&other, "answer", "here").await.unwrap(), b"here");
         tokio::task::yield_now().await;
     }
-    assert!(!spinning.is_finished(), "it spins until its time limit, far away");
+    assert!(
+        !spinning.is_finished(),
+        "it spins until its time limit, far away"
+    );
     spinning.abort();
 }
 
@@ -194,7 +245,10 @@ async fn a_loop_lets_timers_and_sockets_be_served() {
     let before = turns.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(1)).await;
     let passed = turns.load(Ordering::Relaxed) - before;
-    assert!(passed < 10, "the timer was served after {passed} turns of the guest");
+    assert!(
+        passed < 10,
+        "the timer was served after {passed} turns of the guest"
+    );
     spinning.abort();
 }
 
@@ -226,26 +280,57 @@ async fn traps_are_told_by_their_name() {
 
 #[tokio::test]
 async fn input_and_output_have_a_size() {
-    let limits = Limits { input: 1000, output: 2000, ..Limits::default() };
+    let limits = Limits {
+        input: 1000,
+        output: 2000,
+        ..Limits::default()
+    };
     let sized = limited(&runtime(), "sized", &bombs(), limits);
     assert_eq!(call(&sized, "answer", [7; 1000]).await.unwrap(), [7; 1000]);
     let ended = call(&sized, "answer", [7; 1001]).await;
-    assert!(matches!(ended, Err(Error::InputTooLarge { size: 1001, limit: 1000 })), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Err(Error::InputTooLarge {
+                size: 1001,
+                limit: 1000
+            })
+        ),
+        "{ended:?}"
+    );
     let output = call(&sized, "output", bytes(&[2000])).await.unwrap();
     assert_eq!(output, [0; 2000]);
     let ended = call(&sized, "output", bytes(&[2001])).await;
-    assert!(matches!(ended, Err(Error::OutputTooLarge { size: 2001, limit: 2000 })), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Err(Error::OutputTooLarge {
+                size: 2001,
+                limit: 2000
+            })
+        ),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_input_that_fills_the_memory_is_too_large() {
-    let limits = Limits { memory: MIB, ..Limits::default() };
+    let limits = Limits {
+        memory: MIB,
+        ..Limits::default()
+    };
     let plugin = limited(&runtime(), "filled", &bombs(), limits);
     let ended = call(&plugin, "answer", vec![0; MIB as usize + 1]).await;
-    assert!(matches!(ended, Err(Error::InputTooLarge { limit, .. }) if limit == MIB), "{ended:?}");
+    assert!(
+        matches!(ended, Err(Error::InputTooLarge { limit, .. }) if limit == MIB),
+        "{ended:?}"
+    );
     // It fits alone, and not together with the module's own memory.
     let ended = call(&plugin, "answer", vec![0; MIB as usize]).await;
-    assert!(matches!(ended, Err(Error::MemoryLimit { limit }) if limit == MIB), "{ended:?}");
+    assert!(
+        matches!(ended, Err(Error::MemoryLimit { limit }) if limit == MIB),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]

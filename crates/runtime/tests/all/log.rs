@@ -20,11 +20,18 @@ async fn every_level_reaches_the_log_as_itself() {
         ("say_error", Level::ERROR),
     ];
     for (export, _) in levels {
-        call(&plugin, export, format!("{export} {{}} żółw")).await.unwrap();
+        call(&plugin, export, format!("{export} {{}} żółw"))
+            .await
+            .unwrap();
     }
     call(&plugin, "say_info", b"not \xff text").await.unwrap();
-    let found: Vec<_> = lines("levels").into_iter().map(|line| (line.level, line.message)).collect();
-    let mut wanted = levels.map(|(export, level)| (level, format!("{export} {{}} żółw"))).to_vec();
+    let found: Vec<_> = lines("levels")
+        .into_iter()
+        .map(|line| (line.level, line.message))
+        .collect();
+    let mut wanted = levels
+        .map(|(export, level)| (level, format!("{export} {{}} żółw")))
+        .to_vec();
     wanted.push((Level::INFO, "not \u{fffd} text".to_owned()));
     assert_eq!(found, wanted);
 }
@@ -34,7 +41,9 @@ async fn a_long_message_is_cut_between_characters() {
     capture_log();
     let plugin = plugin(&runtime(), "long_message", &abi());
     // The 4096th byte lies inside a character.
-    call(&plugin, "say_info", format!("x{}", "é".repeat(5000))).await.unwrap();
+    call(&plugin, "say_info", format!("x{}", "é".repeat(5000)))
+        .await
+        .unwrap();
     assert_eq!(messages("long_message"), [format!("x{}", "é".repeat(2047))]);
 }
 
@@ -45,8 +54,15 @@ fn the_guest_is_told_the_level_of_the_log() {
         return;
     }
     let plugin = plugin(&runtime(), "level", &abi());
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let told = || tokio.block_on(call_numbers(&plugin, "get_log_level", &[])).unwrap();
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let told = || {
+        tokio
+            .block_on(call_numbers(&plugin, "get_log_level", &[]))
+            .unwrap()
+    };
     assert_eq!(told(), [i32::MAX as u64], "nothing is logged");
     for (filter, number) in [
         (LevelFilter::TRACE, 0),
@@ -76,7 +92,10 @@ async fn a_trap_is_logged_with_where_it_happened() {
 
     // A bad handle is a trap like any other, whichever function it was given to.
     let abi = plugin(&runtime, "bad_handles", &abi());
-    for (count, export) in ["load_u8", "config_get", "var_get", "log_info", "alloc"].iter().enumerate() {
+    for (count, export) in ["load_u8", "config_get", "var_get", "log_info", "alloc"]
+        .iter()
+        .enumerate()
+    {
         let ended = call(&abi, export, bytes(&[u64::MAX])).await;
         assert!(ended.is_err(), "{export}");
         if *export == "alloc" {
@@ -84,7 +103,10 @@ async fn a_trap_is_logged_with_where_it_happened() {
         } else {
             let lines = lines("bad_handles");
             assert_eq!(lines.len(), count + 1, "{export}");
-            assert!(lines[count].backtrace.contains("wasm backtrace"), "{export}: {lines:?}");
+            assert!(
+                lines[count].backtrace.contains("wasm backtrace"),
+                "{export}: {lines:?}"
+            );
         }
     }
 }

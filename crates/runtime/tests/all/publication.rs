@@ -24,7 +24,10 @@ fn what_is_no_module_is_refused() {
     let runtime = runtime();
     let whole = abi();
     let component = wat::parse_str("(component)").unwrap();
-    let broken = module("(module)").into_iter().chain([0xff; 4]).collect::<Vec<u8>>();
+    let broken = module("(module)")
+        .into_iter()
+        .chain([0xff; 4])
+        .collect::<Vec<u8>>();
     for (wasm, what) in [
         (&b""[..], "nothing"),
         (b"hello, world", "text"),
@@ -35,9 +38,15 @@ fn what_is_no_module_is_refused() {
         (&component, "a component"),
     ] {
         let error = refusal(&runtime, wasm);
-        assert!(matches!(error, Error::InvalidModule { .. }), "{what}: {error:?}");
+        assert!(
+            matches!(error, Error::InvalidModule { .. }),
+            "{what}: {error:?}"
+        );
         let error = self::error(runtime.inspect(wasm));
-        assert!(matches!(error, Error::InvalidModule { .. }), "{what}: {error:?}");
+        assert!(
+            matches!(error, Error::InvalidModule { .. }),
+            "{what}: {error:?}"
+        );
     }
     let error = refusal(&runtime, &component).to_string();
     assert!(error.contains("component"), "{error}");
@@ -74,7 +83,11 @@ fn unknown_imports_are_refused_all_by_name() {
         assert!(text.contains(name), "{text}");
     }
     let inspection = runtime.inspect(&wasm).unwrap();
-    let offered: Vec<_> = inspection.imports.iter().filter(|import| import.offered).collect();
+    let offered: Vec<_> = inspection
+        .imports
+        .iter()
+        .filter(|import| import.offered)
+        .collect();
     let names: Vec<_> = offered.iter().map(|import| import.name.as_str()).collect();
     assert_eq!(names, ["alloc", "random_get"]);
 }
@@ -97,24 +110,39 @@ fn a_module_that_starts_above_its_memory_limit_is_refused() {
     let runtime = runtime();
     let wasm = module(r#"(module (memory 32) (func (export "run")))"#);
     let compile = |memory: u64| {
-        let limits = Limits { memory, ..Limits::default() };
-        runtime.compile(PluginSpec { limits, ..spec("large", &wasm) })
+        let limits = Limits {
+            memory,
+            ..Limits::default()
+        };
+        runtime.compile(PluginSpec {
+            limits,
+            ..spec("large", &wasm)
+        })
     };
     assert!(compile(2 * MIB).is_ok());
     match error(compile(2 * MIB - 1)) {
-        Error::InitialMemory { needed, limit } => assert_eq!((needed, limit), (2 * MIB, 2 * MIB - 1)),
+        Error::InitialMemory { needed, limit } => {
+            assert_eq!((needed, limit), (2 * MIB, 2 * MIB - 1));
+        }
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn a_module_that_starts_above_the_engines_slots_is_refused() {
-    let runtime = runtime_with(EngineOptions { memory_max_bytes: MIB, ..options() });
+    let runtime = runtime_with(EngineOptions {
+        memory_max_bytes: MIB,
+        ..options()
+    });
     let error = refusal(&runtime, &module("(module (memory 17))"));
     assert!(error.to_string().contains("memory"), "{error}");
     let error = refusal(&runtime, &module("(module (table 200000 funcref))"));
     assert!(error.to_string().contains("table"), "{error}");
-    plugin(&runtime, "fits", &module("(module (memory 16) (table 100000 funcref))"));
+    plugin(
+        &runtime,
+        "fits",
+        &module("(module (memory 16) (table 100000 funcref))"),
+    );
 }
 
 #[test]
@@ -149,5 +177,8 @@ fn a_digest_is_the_sha256_of_the_bytes() {
     let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(Digest::of(b"abc").to_string(), known);
     let wasm = module("(module)");
-    assert_eq!(plugin(&runtime(), "digest", &wasm).digest(), Digest::of(&wasm));
+    assert_eq!(
+        plugin(&runtime(), "digest", &wasm).digest(),
+        Digest::of(&wasm)
+    );
 }

@@ -11,7 +11,7 @@ use wasimancer_runtime::{
 };
 
 /// How long a test waits for what must come; far longer than any of it takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An engine with a small pool.
 pub(crate) fn runtime() -> Runtime {
@@ -75,7 +75,11 @@ pub(crate) fn limited(runtime: &Runtime, name: &str, wasm: &[u8], limits: Limits
 }
 
 /// Calls an export, with a bound on how long the test waits.
-pub(crate) async fn call(plugin: &Plugin, export: &str, input: impl AsRef<[u8]>) -> Result<Vec<u8>> {
+pub(crate) async fn call(
+    plugin: &Plugin,
+    export: &str,
+    input: impl AsRef<[u8]>,
+) -> Result<Vec<u8>> {
     let function = plugin.function(export).expect(export);
     tokio::time::timeout(PATIENCE, function.call(input.as_ref()))
         .await
@@ -84,7 +88,10 @@ pub(crate) async fn call(plugin: &Plugin, export: &str, input: impl AsRef<[u8]>)
 
 /// Numbers as the test modules read and write them.
 pub(crate) fn bytes(numbers: &[u64]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
 }
 
 pub(crate) fn numbers(bytes: &[u8]) -> Vec<u64> {
@@ -139,7 +146,11 @@ pub(crate) fn capture_log() {
 /// What a plugin has written to the log, and what was written about it.
 pub(crate) fn lines(plugin: &str) -> Vec<Line> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|line| line.plugin == plugin).cloned().collect()
+    lines
+        .iter()
+        .filter(|line| line.plugin == plugin)
+        .cloned()
+        .collect()
 }
 
 pub(crate) fn messages(plugin: &str) -> Vec<String> {
@@ -199,12 +210,15 @@ pub(crate) fn in_own_process(test: &str, setup: &str) -> bool {
         .env(MARK, test)
         .output()
         .expect("the shell starts");
-    let text = format!(
+    let printed = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(output.status.success(), "{}: {text}", output.status);
-    assert!(text.contains("1 passed"), "`{test}` names no test: {text}");
+    assert!(output.status.success(), "{}: {printed}", output.status);
+    assert!(
+        printed.contains("1 passed"),
+        "`{test}` names no test: {printed}"
+    );
     false
 }

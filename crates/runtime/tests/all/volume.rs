@@ -45,8 +45,14 @@ fn memory_is_flat_over_many_calls() {
             let before = resident_bytes();
             calls(CALLS - CALLS / 10).await;
             let after = resident_bytes();
-            assert!(after < before + SLACK_BYTES, "from {before} bytes to {after}");
-            assert_eq!(call(&plugin, "echo", "still here").await.unwrap(), b"still here");
+            assert!(
+                after < before + SLACK_BYTES,
+                "from {before} bytes to {after}"
+            );
+            assert_eq!(
+                call(&plugin, "echo", "still here").await.unwrap(),
+                b"still here"
+            );
         });
 }
 

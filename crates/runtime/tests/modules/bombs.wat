@@ -53,7 +53,7 @@
     (br_if $next (i64.ne (local.get $left) (i64.const 0)))))
 
 ;; As many variables as the first number says, the value of each of as many bytes as the second.
-(func $set_variables
+(func $set_variables (param $step i64)
   (local $key i64)
   (local $value i64)
   (local $left i64)
@@ -61,11 +61,13 @@
   (local.set $left (call $argument (i64.const 0)))
   (local.set $value (call $alloc (call $argument (i64.const 1))))
   (loop $next
-    (call $store_u64 (local.get $key) (local.get $left))
+    (call $store_u64 (local.get $key) (i64.mul (local.get $left) (local.get $step)))
     (call $var_set (local.get $key) (local.get $value))
     (local.set $left (i64.sub (local.get $left) (i64.const 1)))
     (br_if $next (i64.ne (local.get $left) (i64.const 0)))))
-(func (export "set_variables") (call $set_variables))
+(func (export "set_variables") (call $set_variables (i64.const 1)))
+;; The same number of times, one variable.
+(func (export "replace_variable") (call $set_variables (i64.const 0)))
 
 ;; As many bytes of output as the input says.
 (func (export "output")

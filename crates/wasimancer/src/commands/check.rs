@@ -1,6 +1,9 @@
 //! `check`: validates a home.
 
+use std::io::Write;
 use std::process::ExitCode;
+
+use wasimancer_catalog::{Problem, Snapshot};
 
 use crate::commands::serve::open_catalog;
 use crate::config::resolve::resolve;
@@ -16,17 +19,19 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     let snapshot = open_catalog(&config)?.snapshot();
-    let problems: Vec<String> = snapshot
-        .quarantined()
-        .iter()
-        .flat_map(|entry| &entry.problems)
-        .map(ToString::to_string)
-        .collect();
+    Ok(print(&snapshot, &mut std::io::stdout().lock())?)
+}
+
+/// Prints every problem; the exit status says whether there is one.
+fn print(snapshot: &Snapshot, out: &mut impl Write) -> std::io::Result<ExitCode> {
+    let quarantined = snapshot.quarantined().iter();
+    let problems: Vec<&Problem> = quarantined.flat_map(|entry| &entry.problems).collect();
     for problem in &problems {
-        println!("{problem}");
+        writeln!(out, "{problem}")?;
     }
     let counts = snapshot.counts();
-    println!(
+    writeln!(
+        out,
         "{} plugins with {} tools, {} resources, {} resource templates, {} prompts; {} problems",
         counts.plugins,
         counts.tools,
@@ -34,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         counts.resource_templates,
         counts.prompts,
         problems.len()
-    );
+    )?;
     Ok(if problems.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -1,5 +1,6 @@
 //! `inspect`: what a plugin is made of.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,58 +19,58 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
     let runtime = Runtime::new(EngineOptions::default())?;
     let inspection = runtime.inspect(&wasm)?;
-    print(&inspection);
-    let refused: Vec<&Import> = inspection
-        .imports
-        .iter()
-        .filter(|import| !import.offered)
-        .collect();
-    if refused.is_empty() && !inspection.functions.is_empty() {
-        println!("refused    nothing");
-        return Ok(ExitCode::SUCCESS);
-    }
-    for import in refused {
-        println!(
-            "refused    the import {}::{}, which this server does not offer",
-            import.module, import.name
-        );
-    }
-    if inspection.functions.is_empty() {
-        println!(
-            "refused    no export can be a tool: it must take nothing and return an i32 or nothing"
-        );
-    }
-    Ok(ExitCode::FAILURE)
+    Ok(print(&inspection, &mut std::io::stdout().lock())?)
 }
 
-fn print(inspection: &Inspection) {
-    println!("digest     sha256:{}", inspection.digest);
-    println!("size       {} bytes", inspection.size_bytes);
-    println!(
+/// Prints everything; the exit status says whether a server would take the module.
+fn print(inspection: &Inspection, out: &mut impl Write) -> std::io::Result<ExitCode> {
+    let abi = if inspection.is_extism() {
+        "Extism"
+    } else {
+        "none"
+    };
+    let wasi = if inspection.is_wasi() {
+        "preview 1"
+    } else {
+        "none"
+    };
+    writeln!(out, "digest     sha256:{}", inspection.digest)?;
+    writeln!(out, "size       {} bytes", inspection.size_bytes)?;
+    writeln!(
+        out,
         "memory     {} bytes at start",
         inspection.initial_memory_bytes
-    );
-    println!(
-        "abi        {}",
-        if inspection.is_extism() {
-            "Extism"
-        } else {
-            "none"
-        }
-    );
-    println!(
-        "wasi       {}",
-        if inspection.is_wasi() {
-            "preview 1"
-        } else {
-            "none"
-        }
-    );
-    println!("set up by  {}", listed(&inspection.initializers));
-    println!("functions  {}", listed(&inspection.functions));
-    for import in &inspection.imports {
-        println!("import     {}::{}", import.module, import.name);
+    )?;
+    writeln!(out, "abi        {abi}")?;
+    writeln!(out, "wasi       {wasi}")?;
+    writeln!(out, "set up by  {}", listed(&inspection.initializers))?;
+    writeln!(out, "functions  {}", listed(&inspection.functions))?;
+    for Import { module, name, .. } in &inspection.imports {
+        writeln!(out, "import     {module}::{name}")?;
     }
+    let mut taken = true;
+    for Import { module, name, .. } in inspection.imports.iter().filter(|import| !import.offered) {
+        writeln!(
+            out,
+            "refused    the import {module}::{name}, which this server does not offer"
+        )?;
+        taken = false;
+    }
+    if inspection.functions.is_empty() {
+        writeln!(
+            out,
+            "refused    no export can be a tool: it must take nothing and return an i32 or nothing"
+        )?;
+        taken = false;
+    }
+    if taken {
+        writeln!(out, "refused    nothing")?;
+    }
+    Ok(if taken {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn listed<T: AsRef<str>>(names: &[T]) -> String {

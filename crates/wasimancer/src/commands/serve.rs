@@ -1,20 +1,20 @@
 //! `serve`: wires the parts together and runs until it is told to stop.
 
-use std::net::SocketAddr;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use tokio::net::TcpListener;
-use wasimancer_catalog::{Catalog, Settings, Snapshot};
+use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot};
 use wasimancer_mcp::Options;
 use wasimancer_runtime::{EngineOptions, Runtime};
 
 use crate::auth::{Token, require_admin_token, require_client_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
-use crate::{health, listeners, telemetry};
+use crate::{health, listeners, signals, telemetry};
 
 /// The arguments of `serve`.
 #[derive(clap::Args)]
@@ -47,9 +47,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     .context("loading the home ended before its time")?;
     let catalog = Arc::new(catalog?);
     let tokens = Tokens::resolve(&config)?;
-    let router = routes(&config, &tokens, &catalog);
-    announce(&config, &tokens, &catalog.snapshot(), address);
-    run_until_stopped(listener, router, &config).await
+    let router = routes(&config, &tokens, &catalog, address);
+    let stop = signals::listen()?;
+    // A server whose output nobody reads serves all the same.
+    let told = show_generated(&tokens, &mut io::stderr())
+        .and_then(|()| announce(&config, &catalog.snapshot(), address, &mut io::stdout()));
+    if let Err(error) = told {
+        tracing::warn!(%error, "what is served could not be announced");
+    }
+    listeners::serve(listener, router, stop, config.shutdown_grace).await;
+    Ok(())
 }
 
 /// Starts the engine and loads the home. Blocks.
@@ -110,7 +117,8 @@ impl Tokens {
 }
 
 /// All routes with their layers, in the one place where their order shows.
-fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>) -> Router {
+fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>, address: SocketAddr) -> Router {
+    let names = config.public_hosts.clone().and_address(address.ip());
     let options = Options {
         instructions: config.instructions.clone(),
         body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
@@ -121,103 +129,71 @@ fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>) -> Router {
     if let Some(token) = &tokens.client {
         mcp = require_client_token(mcp, token.clone());
     }
-    let mcp = wasimancer_mcp::guard(mcp, config.public_hosts.clone());
+    let mcp = wasimancer_mcp::guard(mcp, names.clone());
     let admin = require_admin_token(
         wasimancer_admin::router(catalog.clone()),
         tokens.admin.clone(),
     );
-    health::router(catalog.clone()).merge(mcp).merge(admin)
+    // Probes name the server by its address, which no rebound name can stand for.
+    let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
+    let health = wasimancer_mcp::guard(health::router(catalog.clone()), names);
+    health.merge(mcp).merge(admin)
 }
 
-/// Says what is served and where on standard output, and generated tokens once on standard error.
-fn announce(config: &Config, tokens: &Tokens, snapshot: &Snapshot, address: SocketAddr) {
+/// Says on standard output what is served and where.
+fn announce(
+    config: &Config,
+    snapshot: &Snapshot,
+    address: SocketAddr,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let counts = snapshot.counts();
-    let of = |kind: &Option<wasimancer_catalog::Kind>, what: String| match kind {
-        Some(kind) => format!(
-            "{what}, from {}",
-            kind.folder.join(&kind.definition_file).display()
-        ),
+    let of = |kind: &Option<Kind>, what: String| match kind {
+        Some(kind) => {
+            let file = kind.folder.join(&kind.definition_file);
+            format!("{what}, from {}", file.display())
+        }
         None => "off".to_owned(),
     };
-    println!("WASImancer {}", env!("CARGO_PKG_VERSION"));
-    println!(
-        "  tools      {}",
-        of(
-            &config.home.plugins,
-            format!("{} of {} plugins", counts.tools, counts.plugins)
-        )
-    );
-    println!(
+    let tools = format!("{} of {} plugins", counts.tools, counts.plugins);
+    let (fixed, templates) = (counts.resources, counts.resource_templates);
+    let resources = format!("{fixed} static, {templates} templates");
+    let prompts = counts.prompts.to_string();
+    writeln!(out, "WASImancer {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  tools      {}", of(&config.home.plugins, tools))?;
+    writeln!(
+        out,
         "  resources  {}",
-        of(
-            &config.home.resources,
-            format!(
-                "{} static, {} templates",
-                counts.resources, counts.resource_templates
-            )
-        )
-    );
-    println!(
-        "  prompts    {}",
-        of(&config.home.prompts, counts.prompts.to_string())
-    );
-    for entry in snapshot.quarantined() {
-        println!(
-            "  quarantined: {} {:?}; the log and /readyz say why",
-            entry.kind, entry.name
-        );
+        of(&config.home.resources, resources)
+    )?;
+    writeln!(out, "  prompts    {}", of(&config.home.prompts, prompts))?;
+    for Quarantined { kind, name, .. } in snapshot.quarantined() {
+        writeln!(
+            out,
+            "  quarantined: {kind} {name:?}; the log and /readyz say why"
+        )?;
     }
+    writeln!(out, "listening on http://{address}/mcp")?;
+    out.flush()
+}
+
+/// Shows generated tokens, once, on standard error.
+fn show_generated(tokens: &Tokens, out: &mut impl Write) -> io::Result<()> {
+    let since = |variable: &str| format!("since {variable} is not set");
     match &tokens.client {
-        None => eprintln!(
+        None => writeln!(
+            out,
             "clients need no token (WASIMANCER_AUTHENTICATION_TOKEN is NO_AUTHENTICATION)"
-        ),
+        )?,
         Some(token) if tokens.client_is_generated => {
-            eprintln!(
-                "client token, since WASIMANCER_AUTHENTICATION_TOKEN is not set: {}",
-                token.reveal()
-            );
+            let since = since("WASIMANCER_AUTHENTICATION_TOKEN");
+            writeln!(out, "client token, {since}: {}", token.reveal())?;
         }
         Some(_) => {}
     }
     if tokens.admin_is_generated {
-        eprintln!(
-            "admin token, since WASIMANCER_ADMIN_TOKEN is not set: {}",
-            tokens.admin.reveal()
-        );
+        let since = since("WASIMANCER_ADMIN_TOKEN");
+        writeln!(out, "admin token, {since}: {}", tokens.admin.reveal())?;
     }
-    println!("listening on http://{address}/mcp");
-}
-
-async fn run_until_stopped(
-    listener: TcpListener,
-    router: Router,
-    config: &Config,
-) -> anyhow::Result<()> {
-    let shutdown = stop_signal()?;
-    listeners::serve(listener, router, shutdown, config.shutdown_grace).await;
     Ok(())
-}
-
-/// Ends at an interrupt or a request to terminate.
-#[cfg(unix)]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // A failure to listen means that the process is ended from outside.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }

@@ -136,11 +136,10 @@ fn read_file(
         }
     };
     toml::from_str(&text).unwrap_or_else(|error| {
-        errors.push(format!(
-            "{}: {}",
-            path.display(),
-            error.to_string().trim_end()
-        ));
+        // The error's own display quotes the line, which may hold a secret under a wrong name.
+        let before = error.span().map_or("", |span| &text[..span.start]);
+        let line = before.matches('\n').count() + 1;
+        errors.push(format!("{}:{line}: {}", path.display(), error.message()));
         ConfigFile::default()
     })
 }

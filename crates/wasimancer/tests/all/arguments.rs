@@ -9,13 +9,26 @@ async fn arguments_arrive_in_the_order_of_the_definition() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        let answer = client.call("ordered", r#"{"color":"red","delta":"d","mike":5,"alpha":null,"zulu":1}"#).await;
-        assert_eq!(answer.output(), r#"{"zulu":1,"alpha":null,"mike":5,"delta":"d","color":"red"}"#);
+        let answer = client
+            .call(
+                "ordered",
+                r#"{"color":"red","delta":"d","mike":5,"alpha":null,"zulu":1}"#,
+            )
+            .await;
+        assert_eq!(
+            answer.output(),
+            r#"{"zulu":1,"alpha":null,"mike":5,"delta":"d","color":"red"}"#
+        );
         // A default takes its place; what is optional and left out is left out.
         let answer = client.call("ordered", r#"{"alpha":[],"zulu":2}"#).await;
-        assert_eq!(answer.output(), r#"{"zulu":2,"alpha":[],"delta":"as usual"}"#);
+        assert_eq!(
+            answer.output(),
+            r#"{"zulu":2,"alpha":[],"delta":"as usual"}"#
+        );
         // Beyond a whole schema's properties, alphabetically.
-        let answer = client.call("everything", r#"{"z":1,"first":2,"a":3,"second":4}"#).await;
+        let answer = client
+            .call("everything", r#"{"z":1,"first":2,"a":3,"second":4}"#)
+            .await;
         assert_eq!(answer.output(), r#"{"second":4,"first":2,"a":3,"z":1}"#);
     }
 }
@@ -44,10 +57,14 @@ async fn values_arrive_as_they_were_written() {
             "{}",
             r#"{"b":[1,{"c":"x"}],"a":1.0}"#,
         ] {
-            let answer = client.call("json", format!(r#"{{"output":{value}}}"#).as_str()).await;
+            let answer = client
+                .call("json", format!(r#"{{"output":{value}}}"#).as_str())
+                .await;
             assert_eq!(answer.output(), value, "{revision}");
         }
-        let answer = client.call("everything", r#" { "a" : 1 , "b" : [ 1, 2 ] } "#).await;
+        let answer = client
+            .call("everything", r#" { "a" : 1 , "b" : [ 1, 2 ] } "#)
+            .await;
         assert_eq!(answer.output(), r#"{"a":1,"b":[ 1, 2 ]}"#);
         // The last of two keys counts, as in most readers of JSON, and the schema sees the same.
         let answer = client.call("text", r#"{"output":5,"output":"last"}"#).await;
@@ -66,7 +83,13 @@ async fn a_tool_without_arguments_gets_an_empty_object() {
         assert_eq!(client.call("echo", "{}").await.output(), "{}");
         assert_eq!(client.call("echo", "null").await.output(), "{}");
         assert_eq!(client.call("echo", " { } ").await.output(), "{}");
-        assert_eq!(client.ask("tools/call", json!({"name": "echo"})).await.output(), "{}");
+        assert_eq!(
+            client
+                .ask("tools/call", json!({"name": "echo"}))
+                .await
+                .output(),
+            "{}"
+        );
     }
 }
 
@@ -78,16 +101,60 @@ async fn arguments_that_break_the_schema_are_refused() {
     for revision in REVISIONS {
         let client = server.client(revision);
         for (tool, arguments, wanted) in [
-            ("ordered", json!({"alpha": 1}), vec!["\"ordered\"", "zulu", "zulu (number), alpha (any type), mike (integer, optional)"]),
-            ("ordered", json!({"zulu": "one", "alpha": 1}), vec!["zulu", "\"one\"", "number"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "mike": 1.5}), vec!["mike", "1.5", "integer"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "mike": 101}), vec!["mike", "101", "100"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "color": "blue"}), vec!["color", "blue"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "list": [1, "x"]}), vec!["list.1", "x"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "nested": {"deep": 1}}), vec!["nested.deep"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "delta": null}), vec!["delta", "null"]),
-            ("ordered", json!({"zulu": 1, "alpha": 1, "other": 1}), vec!["other"]),
-            ("echo", json!({"unexpected": 1}), vec!["unexpected", "no arguments"]),
+            (
+                "ordered",
+                json!({"alpha": 1}),
+                vec![
+                    "\"ordered\"",
+                    "zulu",
+                    "zulu (number), alpha (any type), mike (integer, optional)",
+                ],
+            ),
+            (
+                "ordered",
+                json!({"zulu": "one", "alpha": 1}),
+                vec!["zulu", "\"one\"", "number"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "mike": 1.5}),
+                vec!["mike", "1.5", "integer"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "mike": 101}),
+                vec!["mike", "101", "100"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "color": "blue"}),
+                vec!["color", "blue"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "list": [1, "x"]}),
+                vec!["list.1", "x"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "nested": {"deep": 1}}),
+                vec!["nested.deep"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "delta": null}),
+                vec!["delta", "null"],
+            ),
+            (
+                "ordered",
+                json!({"zulu": 1, "alpha": 1, "other": 1}),
+                vec!["other"],
+            ),
+            (
+                "echo",
+                json!({"unexpected": 1}),
+                vec!["unexpected", "no arguments"],
+            ),
         ] {
             let answer = client.call(tool, arguments.clone()).await;
             let message = match revision {
@@ -108,7 +175,10 @@ async fn arguments_that_are_no_object_are_a_malformed_request() {
     for revision in REVISIONS {
         let client = server.client(revision);
         for arguments in ["[]", "5", "\"{}\"", "true"] {
-            client.call("everything", arguments).await.refused(200, -32602);
+            client
+                .call("everything", arguments)
+                .await
+                .refused(200, -32602);
         }
     }
 }
@@ -118,9 +188,17 @@ async fn a_long_value_is_not_repeated_in_the_message() {
     let server = guest();
     let client = server.client(MODERN);
     let long = "x".repeat(100_000);
-    let answer = client.call("ordered", json!({"zulu": long, "alpha": 1})).await;
+    let answer = client
+        .call("ordered", json!({"zulu": long, "alpha": 1}))
+        .await;
     assert!(answer.failure().len() < 1000, "{}", answer.failure().len());
-    let keys: serde_json::Map<String, Value> = (0..1000).map(|index| (format!("key{index}"), json!(1))).collect();
+    let keys: serde_json::Map<String, Value> = (0..1000)
+        .map(|index| (format!("key{index}"), json!(1)))
+        .collect();
     let answer = client.call("echo", Value::Object(keys)).await;
-    assert!(answer.failure().len() < 20_000, "{}", answer.failure().len());
+    assert!(
+        answer.failure().len() < 20_000,
+        "{}",
+        answer.failure().len()
+    );
 }

@@ -12,62 +12,138 @@ fn example(path: &str, arguments: &[&str]) -> Ended {
 }
 
 fn guest(home: &Home, arguments: &[&str]) -> Command {
-    let mut command = command(["call".as_ref(), home.path().join("plugins/guest.wasm").as_os_str()]);
+    let mut command = command([
+        "call".as_ref(),
+        home.path().join("plugins/guest.wasm").as_os_str(),
+    ]);
     command.args(arguments);
     command
 }
 
 #[test]
 fn the_output_is_all_of_standard_output() {
-    let ended = example("hello/hello.wasm", &["hello", "--input", r#"{"name":"Bob"}"#]);
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "Hello, Bob!", ""));
-    let ended = example("hello/hello.wasm", &["hello", "--input", r#"{"name":"Bob"}"#, "--config", "greeting=Salut=!"]);
+    let ended = example(
+        "hello/hello.wasm",
+        &["hello", "--input", r#"{"name":"Bob"}"#],
+    );
+    assert_eq!(
+        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+        (Some(0), "Hello, Bob!", "")
+    );
+    let ended = example(
+        "hello/hello.wasm",
+        &[
+            "hello",
+            "--input",
+            r#"{"name":"Bob"}"#,
+            "--config",
+            "greeting=Salut=!",
+        ],
+    );
     assert_eq!(ended.stdout, "Salut=!, Bob!");
-    let ended = example("calculator/calculator.wasm", &["add", "--input", r#"{"a":9007199254740993,"b":1}"#]);
+    let ended = example(
+        "calculator/calculator.wasm",
+        &["add", "--input", r#"{"a":9007199254740993,"b":1}"#],
+    );
     assert_eq!(ended.stdout, "9007199254740994");
     let ended = finish(&mut guest(&Home::new(), &["echo"]));
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "no input is an empty one");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), ""),
+        "no input is an empty one"
+    );
 }
 
 #[test]
 fn the_input_can_come_from_standard_input() {
     let home = Home::new();
-    let mut child = guest(&home, &["echo", "--input", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all("größe\n".as_bytes()).unwrap();
+    let mut child = guest(&home, &["echo", "--input", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all("größe\n".as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), "größe\n".as_bytes()));
+    assert_eq!(
+        (output.status.code(), output.stdout.as_slice()),
+        (Some(0), "größe\n".as_bytes())
+    );
 }
 
 #[test]
 fn a_failure_is_told_on_standard_error() {
     let home = Home::new();
     for (arguments, wanted) in [
-        (vec!["fail"], "error: the plugin reported an error: it broke\n"),
-        (vec!["code"], "error: the plugin failed with code 7 and left no message\n"),
+        (
+            vec!["fail"],
+            "error: the plugin reported an error: it broke\n",
+        ),
+        (
+            vec!["code"],
+            "error: the plugin failed with code 7 and left no message\n",
+        ),
         (vec!["trap"], "the plugin trapped: "),
-        (vec!["nowhere"], "the module does not export a function `nowhere`; it exports echo, value,"),
-        (vec!["spin", "--timeout", "100ms"], "error: the call was stopped at its time limit of 100ms\n"),
-        (vec!["grow_memory", "--memory", "1MiB"], "memory limit of 1048576 bytes"),
-        (vec!["get", "--input", r#"{"url":"http://127.0.0.1:1/"}"#], "the plugin may not reach 127.0.0.1"),
+        (
+            vec!["nowhere"],
+            "the module does not export a function `nowhere`; it exports echo, value,",
+        ),
+        (
+            vec!["spin", "--timeout", "100ms"],
+            "error: the call was stopped at its time limit of 100ms\n",
+        ),
+        (
+            vec!["grow_memory", "--memory", "1MiB"],
+            "memory limit of 1048576 bytes",
+        ),
+        (
+            vec!["get", "--input", r#"{"url":"http://127.0.0.1:1/"}"#],
+            "the plugin may not reach 127.0.0.1",
+        ),
     ] {
         let ended = finish(&mut guest(&home, &arguments));
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");
-        assert!(ended.stderr.contains(wanted), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(1), ""),
+            "{arguments:?}"
+        );
+        assert!(
+            ended.stderr.contains(wanted),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     }
-    let ended = example("calculator/calculator.wasm", &["divide", "--input", r#"{"a":1,"b":0}"#]);
+    let ended = example(
+        "calculator/calculator.wasm",
+        &["divide", "--input", r#"{"a":1,"b":0}"#],
+    );
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("the plugin reported an error: "), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the plugin reported an error: "),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn files_that_are_no_plugins_are_refused() {
     let home = Home::new();
     home.file("text.wasm", "this is no module");
-    for (file, wanted) in [("nowhere.wasm", "cannot be read"), ("text.wasm", "not a valid WebAssembly module")] {
+    for (file, wanted) in [
+        ("nowhere.wasm", "cannot be read"),
+        ("text.wasm", "not a valid WebAssembly module"),
+    ] {
         let ended = finish(command(["call"]).arg(home.path().join(file)).arg("run"));
         assert_eq!(ended.code, Some(1));
-        assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains(wanted), "{}", ended.stderr);
+        assert!(
+            ended.stderr.starts_with("error: ") && ended.stderr.contains(wanted),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -75,18 +151,29 @@ fn files_that_are_no_plugins_are_refused() {
 #[test]
 fn the_log_of_the_plugin_is_shown() {
     let home = Home::new();
-    let ended = finish(&mut guest(&home, &["log", "--input", r#"{"output":"a line"}"#]));
+    let ended = finish(&mut guest(
+        &home,
+        &["log", "--input", r#"{"output":"a line"}"#],
+    ));
     assert_eq!(ended.stdout, "a line");
     assert!(ended.stderr.contains("a line"), "{}", ended.stderr);
-    let ended = finish(&mut guest(&home, &["log", "--input", r#"{"output":"a line"}"#, "--log", "off"]));
-    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("a line", ""));
+    let ended = finish(&mut guest(
+        &home,
+        &["log", "--input", r#"{"output":"a line"}"#, "--log", "off"],
+    ));
+    assert_eq!(
+        (ended.stdout.as_str(), ended.stderr.as_str()),
+        ("a line", "")
+    );
 }
 
 /// The environment is not the plugin's: what it is to know is said.
 #[test]
 fn nothing_is_configured_but_what_is_said() {
     let home = Home::new();
-    let ended = finish(guest(&home, &["config", "--input", r#"{"output":"WASM_SECRET"}"#]).env("WASM_SECRET", "x"));
+    let ended = finish(
+        guest(&home, &["config", "--input", r#"{"output":"WASM_SECRET"}"#]).env("WASM_SECRET", "x"),
+    );
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
 }
 
@@ -95,16 +182,38 @@ async fn hosts_are_allowed_one_by_one() {
     let home = Home::new();
     let upstream = Upstream::start();
     let input = format!(r#"{{"url":"http://{}/"}}"#, upstream.address);
-    let arguments = ["get", "--input", &input, "--allow-host", "127.0.0.1", "--timeout", "2m"];
+    let arguments = [
+        "get",
+        "--input",
+        &input,
+        "--allow-host",
+        "127.0.0.1",
+        "--timeout",
+        "2m",
+    ];
     let child = guest(&home, &arguments).spawn().unwrap();
     upstream.holds(1).await;
     upstream.release("fetched");
     let output = tokio::task::spawn_blocking(|| child.wait_with_output());
-    let output = tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap().unwrap();
-    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"fetched"[..]));
-    let ended = finish(&mut guest(&home, &["get", "--input", &input, "--allow-host", "example.com"]));
+    let output = tokio::time::timeout(PATIENCE, output)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), output.stdout.as_slice()),
+        (Some(0), &b"fetched"[..])
+    );
+    let ended = finish(&mut guest(
+        &home,
+        &["get", "--input", &input, "--allow-host", "example.com"],
+    ));
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("may not reach 127.0.0.1"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("may not reach 127.0.0.1"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

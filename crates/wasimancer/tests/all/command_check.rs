@@ -10,7 +10,10 @@ fn check(home: &Home) -> Ended {
 fn the_examples_are_without_fault() {
     let ended = finish(command(["check", "--home"]).arg(examples_folder()));
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    assert_eq!(ended.stdout, "6 plugins with 13 tools, 2 resources, 2 resource templates, 3 prompts; 0 problems\n");
+    assert_eq!(
+        ended.stdout,
+        "6 plugins with 13 tools, 2 resources, 2 resource templates, 3 prompts; 0 problems\n"
+    );
 }
 
 #[test]
@@ -20,23 +23,35 @@ fn every_problem_is_listed() {
          - name: bad\n    path: guest.wasm\n    limits: {timeout: x, memory: y}\n    functions: [{function: nowhere, returns: z}]\n  \
          - name: missing\n    path: nowhere.wasm\n    functions: [{function: a}]\n",
     );
-    home.file("resources/resources.yml", "resources:\n  static:\n    - name: r\n");
-    home.file("prompts/prompts.yml", "prompts:\n  predefined:\n    - name: p\n      messages: [{role: x}]\n");
+    home.file(
+        "resources/resources.yml",
+        "resources:\n  static:\n    - name: r\n",
+    );
+    home.file(
+        "prompts/prompts.yml",
+        "prompts:\n  predefined:\n    - name: p\n      messages: [{role: x}]\n",
+    );
     let ended = check(&home);
     assert_eq!(ended.code, Some(1));
     for wanted in [
         "plugins.yml:7: plugin \"bad\": limits.timeout: `x`",
         "plugins.yml:7: plugin \"bad\": limits.memory: `y`",
-        "plugin \"bad\": functions[0].returns: \"z\"",
-        "plugins.yml:9: plugin \"missing\": path: ",
+        "plugins.yml:8: plugin \"bad\": functions[0].returns: \"z\"",
+        "plugins.yml:8: plugin \"bad\": functions[0].function: the module does not export a function `nowhere`",
+        "plugins.yml:10: plugin \"missing\": path: ",
         "resources.yml:3: resource \"r\": uri: is missing",
         "resources.yml:3: resource \"r\": contents: is missing or empty",
         "messages[0].role: \"x\" is no role",
         "messages[0].text: is missing",
     ] {
-        assert!(ended.stdout.lines().any(|line| line.contains(wanted)), "{wanted}: {}", ended.stdout);
+        assert!(
+            ended.stdout.lines().any(|line| line.contains(wanted)),
+            "{wanted}: {}",
+            ended.stdout
+        );
     }
-    let summary = "1 plugins with 1 tools, 0 resources, 0 resource templates, 0 prompts; 8 problems";
+    let summary =
+        "1 plugins with 1 tools, 0 resources, 0 resource templates, 0 prompts; 9 problems";
     assert_eq!(ended.stdout.lines().last(), Some(summary));
 }
 
@@ -45,7 +60,11 @@ fn what_stops_a_start_fails_the_check() {
     let home = Home::with_plugins("plugins: [\n");
     let ended = check(&home);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.starts_with("error: plugins.yml:"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("error: plugins.yml:"),
+        "{}",
+        ended.stderr
+    );
     home.file("plugins/plugins.yml", "");
     home.file("wasimancer.toml", "unknown = 1\n");
     let ended = check(&home);

@@ -25,16 +25,28 @@ fn a_plugin_is_shown_with_all_that_matters() {
         assert!(lines.contains(&wanted), "{wanted}: {}", ended.stdout);
     }
     let digest = lines[0].strip_prefix("digest     sha256:").unwrap();
-    assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+    assert!(
+        digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{digest}"
+    );
 }
 
 #[test]
 fn a_reactor_shows_what_sets_it_up() {
     let home = Home::new();
-    home.file("reactor.wasm", assemble(r#"(module (memory 3) (func (export "_initialize")) (func (export "run")))"#));
+    home.file(
+        "reactor.wasm",
+        assemble(r#"(module (memory 3) (func (export "_initialize")) (func (export "run")))"#),
+    );
     let ended = inspect(&home.path().join("reactor.wasm"));
     assert_eq!(ended.code, Some(0));
-    for wanted in ["memory     196608 bytes at start", "abi        none", "wasi       none", "set up by  _initialize", "functions  run\n"] {
+    for wanted in [
+        "memory     196608 bytes at start",
+        "abi        none",
+        "wasi       none",
+        "set up by  _initialize",
+        "functions  run\n",
+    ] {
         assert!(ended.stdout.contains(wanted), "{wanted}: {}", ended.stdout);
     }
 }
@@ -46,12 +58,25 @@ fn what_would_be_refused_is_named() {
     let ended = inspect(&home.path().join("import.wasm"));
     assert_eq!(ended.code, Some(1));
     for import in ["env::a", "b::c"] {
-        assert!(ended.stdout.contains(&format!("refused    the import {import}")), "{}", ended.stdout);
+        assert!(
+            ended
+                .stdout
+                .contains(&format!("refused    the import {import}")),
+            "{}",
+            ended.stdout
+        );
     }
-    home.file("nothing.wasm", assemble(r#"(module (func (export "run") (param i32)))"#));
+    home.file(
+        "nothing.wasm",
+        assemble(r#"(module (func (export "run") (param i32)))"#),
+    );
     let ended = inspect(&home.path().join("nothing.wasm"));
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stdout.contains("refused    no export can be a tool"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("refused    no export can be a tool"),
+        "{}",
+        ended.stdout
+    );
     home.file("text.wasm", "text");
     for file in ["text.wasm", "nowhere.wasm"] {
         let ended = inspect(&home.path().join(file));
@@ -64,7 +89,19 @@ fn what_would_be_refused_is_named() {
 #[test]
 fn a_start_section_that_loops_is_only_looked_at() {
     let home = Home::new();
-    home.file("start.wasm", assemble(r#"(module (start $s) (func $s (loop $l (br $l))) (func (export "run")))"#));
+    home.file(
+        "start.wasm",
+        assemble(r#"(module (start $s) (func $s (loop $l (br $l))) (func (export "run")))"#),
+    );
     let ended = inspect(&home.path().join("start.wasm"));
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let file = examples_folder().join("plugins/hello/hello.wasm");
+    let ended = finish(command(["inspect"]).arg(file).stdout(writer));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }

@@ -18,11 +18,20 @@ async fn on_many_connections(id: impl Fn(usize, usize) -> String + Copy + Send +
             for call in 0..CALLS {
                 let output = format!("connection {connection}, call {call}");
                 // Every fourth one fails, and fails alone.
-                let tool = if call % 4 == 3 { "fail with text" } else { "text" };
-                let request = client.request_call(tool, json!({"output": output})).id(&id(connection, call));
+                let tool = if call % 4 == 3 {
+                    "fail with text"
+                } else {
+                    "text"
+                };
+                let request = client
+                    .request_call(tool, json!({"output": output}))
+                    .id(&id(connection, call));
                 let answer = request.send().await;
                 if call % 4 == 3 {
-                    assert_eq!(answer.failure(), format!("the plugin reported an error: {output}"));
+                    assert_eq!(
+                        answer.failure(),
+                        format!("the plugin reported an error: {output}")
+                    );
                 } else {
                     assert_eq!(answer.output(), output);
                 }
@@ -57,12 +66,25 @@ async fn a_plugin_lives_longer_than_16384_calls() {
         connections.spawn(async move {
             for call in 0..2100 {
                 let output = format!("{connection}-{call}");
-                assert_eq!(client.call("text", json!({"output": output})).await.output(), output);
+                assert_eq!(
+                    client
+                        .call("text", json!({"output": output}))
+                        .await
+                        .output(),
+                    output
+                );
             }
         });
     }
     while let Some(connection) = connections.join_next().await {
         connection.unwrap();
     }
-    assert_eq!(server.client(MODERN).call("text", r#"{"output":"still"}"#).await.output(), "still");
+    assert_eq!(
+        server
+            .client(MODERN)
+            .call("text", r#"{"output":"still"}"#)
+            .await
+            .output(),
+        "still"
+    );
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::support::{Home, Launch, MODERN, Server, command, examples_folder, finish};
+use crate::support::{Client, Home, Launch, MODERN, Server, command, examples_folder, finish};
 
 /// `serve` for a home without a flag for its port.
 fn serve(home: &Home) -> Launch {
@@ -26,7 +26,8 @@ async fn the_port_is_the_flags_then_the_variables_then_the_files() {
     let taken = port.to_string();
     let home = Home::new();
     let with_file = |text: &str| home.file("wasimancer.toml", format!("http_port = {text}\n"));
-    let variables = |http_port: &str, port: &str| serve(&home).env("HTTP_PORT", http_port).env("PORT", port);
+    let variables =
+        |http_port: &str, port: &str| serve(&home).env("HTTP_PORT", http_port).env("PORT", port);
 
     with_file(&taken);
     variables(&taken, &taken).args(["--http-port", "0"]).start();
@@ -41,12 +42,28 @@ async fn the_port_is_the_flags_then_the_variables_then_the_files() {
         variables("", &taken),
     ] {
         let ended = launch.refused();
-        assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{taken}")), "{}", ended.stderr);
+        assert!(
+            ended
+                .stderr
+                .contains(&format!("port {taken} of 127.0.0.1 is taken")),
+            "{}",
+            ended.stderr
+        );
     }
     with_file(&taken);
     let ended = serve(&home).refused();
-    assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{taken}")), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--http-port") && ended.stderr.contains("HTTP_PORT"), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("port {taken} of 127.0.0.1 is taken")),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("--http-port") && ended.stderr.contains("HTTP_PORT"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// Values that cannot be used name their source.
@@ -56,17 +73,37 @@ async fn other_settings_have_the_same_order() {
     home.file("wasimancer.toml", "address = \"of the file\"\npublic_hosts = [\"of the file\"]\nallowed_hosts = [\"of the file\"]\n");
     let variables = || {
         let launch = serve(&home).env("WASIMANCER_ADDRESS", "of the variable");
-        launch.env("WASIMANCER_PUBLIC_HOSTS", "of the variable").env("WASIMANCER_ALLOWED_HOSTS", "of the variable")
+        launch
+            .env("WASIMANCER_PUBLIC_HOSTS", "of the variable")
+            .env("WASIMANCER_ALLOWED_HOSTS", "of the variable")
     };
-    let flags = ["--address", "of the flag", "--public-host", "of the flag", "--allow-host", "of the flag"];
+    let flags = [
+        "--address",
+        "of the flag",
+        "--public-host",
+        "of the flag",
+        "--allow-host",
+        "of the flag",
+    ];
     for (launch, source) in [
         (serve(&home), "of the file"),
         (variables(), "of the variable"),
         (variables().args(flags), "of the flag"),
-        (serve(&home).env("WASIMANCER_ADDRESS", "").env("WASIMANCER_PUBLIC_HOSTS", "").env("WASIMANCER_ALLOWED_HOSTS", ""), "of the file"),
+        (
+            serve(&home)
+                .env("WASIMANCER_ADDRESS", "")
+                .env("WASIMANCER_PUBLIC_HOSTS", "")
+                .env("WASIMANCER_ALLOWED_HOSTS", ""),
+            "of the file",
+        ),
     ] {
         let ended = launch.refused();
-        assert_eq!(ended.stderr.matches(source).count(), 3, "{source}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.matches(source).count(),
+            3,
+            "{source}: {}",
+            ended.stderr
+        );
     }
 }
 
@@ -74,7 +111,11 @@ async fn other_settings_have_the_same_order() {
 async fn writes_json(server: &Server) -> bool {
     server.logs("no definition file").await;
     let log = server.stderr();
-    let line = log.lines().find(|line| line.contains("no definition file")).unwrap().to_owned();
+    let line = log
+        .lines()
+        .find(|line| line.contains("no definition file"))
+        .unwrap()
+        .to_owned();
     serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|line| line["level"] == "WARN")
 }
 
@@ -86,9 +127,15 @@ async fn logs_are_for_people_or_programs() {
     home.file("wasimancer.toml", "log_format = \"json\"\n");
     assert!(writes_json(&launch().start()).await);
     assert!(!writes_json(&launch().env("WASIMANCER_LOG_FORMAT", "human").start()).await);
-    let server = launch().env("WASIMANCER_LOG_FORMAT", "human").args(["--log-format", "json"]).start();
+    let server = launch()
+        .env("WASIMANCER_LOG_FORMAT", "human")
+        .args(["--log-format", "json"])
+        .start();
     assert!(writes_json(&server).await);
-    assert!(!server.stderr().contains('\u{1b}'), "no colours where there is no terminal");
+    assert!(
+        !server.stderr().contains('\u{1b}'),
+        "no colours where there is no terminal"
+    );
     // What is logged is chosen alike.
     home.file("wasimancer.toml", "log = \"error\"\n");
     assert_eq!(launch().start().stderr(), "");
@@ -128,35 +175,69 @@ async fn every_error_is_told_at_once() {
         "public hosts: `a b`",
         "allowed hosts: `https://x`",
     ] {
-        assert!(ended.stderr.contains(wanted), "{wanted} in: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(wanted),
+            "{wanted} in: {}",
+            ended.stderr
+        );
     }
-    assert!(ended.stderr.contains("wrong in 15 places"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("wrong in 15 places"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_known_or_not_there_is_an_error() {
     let home = Home::new();
     for (text, wanted) in [
-        ("http_prot = 1", "http_prot"),
+        (
+            "http_prot = 1",
+            "wasimancer.toml:2: unknown field `http_prot`",
+        ),
         ("[limits]\nhttp_response = \"1MiB\"", "http_response"),
         ("[server]\nport = 1", "server"),
-        ("http_port = \"x\"", "http_port"),
+        (
+            "http_port = \"x\"",
+            "wasimancer.toml:2: invalid type: string \"x\"",
+        ),
         ("http_port = 70000", "70000"),
-        ("http_port = ", "wasimancer.toml"),
+        ("http_port = ", "wasimancer.toml:2: "),
         ("log_format = \"xml\"", "xml"),
     ] {
         home.file("wasimancer.toml", format!("# a comment\n{text}\n"));
         let ended = serve(&home).refused();
-        assert!(ended.stderr.contains(wanted) && ended.stderr.contains("wasimancer.toml"), "{wanted}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(wanted) && ended.stderr.contains("wasimancer.toml"),
+            "{wanted}: {}",
+            ended.stderr
+        );
     }
     let nowhere = home.path().join("nowhere");
     let ended = Launch::in_folder(&nowhere).refused();
-    assert!(ended.stderr.contains("nowhere is no folder"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("nowhere is no folder"),
+        "{}",
+        ended.stderr
+    );
     home.file("wasimancer.toml", "");
-    let ended = serve(&home).args(["--config-file", nowhere.to_str().unwrap()]).refused();
-    assert!(ended.stderr.contains("nowhere: cannot be read"), "{}", ended.stderr);
-    let ended = serve(&home).env("WASIMANCER_CONFIG_FILE", &nowhere).refused();
-    assert!(ended.stderr.contains("nowhere: cannot be read"), "{}", ended.stderr);
+    let ended = serve(&home)
+        .args(["--config-file", nowhere.to_str().unwrap()])
+        .refused();
+    assert!(
+        ended.stderr.contains("nowhere: cannot be read"),
+        "{}",
+        ended.stderr
+    );
+    let ended = serve(&home)
+        .env("WASIMANCER_CONFIG_FILE", &nowhere)
+        .refused();
+    assert!(
+        ended.stderr.contains("nowhere: cannot be read"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
@@ -170,7 +251,10 @@ async fn the_file_can_lie_elsewhere() {
     for (launch, wanted) in [
         (serve(&home), "of the home"),
         (variable(), "of the variable"),
-        (variable().args(["--config-file", flag.to_str().unwrap()]), "of the flag"),
+        (
+            variable().args(["--config-file", flag.to_str().unwrap()]),
+            "of the flag",
+        ),
     ] {
         let ended = launch.refused();
         assert!(ended.stderr.contains(wanted), "{wanted}: {}", ended.stderr);
@@ -180,7 +264,15 @@ async fn the_file_can_lie_elsewhere() {
 #[tokio::test]
 async fn an_empty_path_switches_a_kind_off() {
     let kinds = [
-        ("PLUGINS_PATH", "plugins_path", "tools", vec![("tools/list", json!({})), ("tools/call", json!({"name": "echo"}))]),
+        (
+            "PLUGINS_PATH",
+            "plugins_path",
+            "tools",
+            vec![
+                ("tools/list", json!({})),
+                ("tools/call", json!({"name": "echo"})),
+            ],
+        ),
         (
             "RESOURCES_PATH",
             "resources_path",
@@ -191,29 +283,58 @@ async fn an_empty_path_switches_a_kind_off() {
                 ("resources/read", json!({"uri": "test://plain"})),
             ],
         ),
-        ("PROMPTS_PATH", "prompts_path", "prompts", vec![("prompts/list", json!({})), ("prompts/get", json!({"name": "fixed"}))]),
+        (
+            "PROMPTS_PATH",
+            "prompts_path",
+            "prompts",
+            vec![
+                ("prompts/list", json!({})),
+                ("prompts/get", json!({"name": "fixed"})),
+            ],
+        ),
     ];
     for (variable, key, capability, methods) in kinds {
         let by_file = Home::guest();
         by_file.file("wasimancer.toml", format!("{key} = \"\"\n"));
-        for server in [Launch::of(Home::guest()).env(variable, "").start(), Launch::of(by_file).start()] {
+        for server in [
+            Launch::of(Home::guest()).env(variable, "").start(),
+            Launch::of(by_file).start(),
+        ] {
             let client = server.client(MODERN);
-            let capabilities = client.ask("server/discover", json!({})).await.result()["capabilities"].clone();
+            let capabilities =
+                client.ask("server/discover", json!({})).await.result()["capabilities"].clone();
             assert!(capabilities.get(capability).is_none(), "{capabilities}");
             assert_eq!(capabilities.as_object().unwrap().len(), 3, "{capabilities}");
             for (method, params) in &methods {
-                client.ask(method, params.clone()).await.refused(404, -32601);
-                server.client("2025-11-25").ask(method, params.clone()).await.refused(200, -32601);
+                client
+                    .ask(method, params.clone())
+                    .await
+                    .refused(404, -32601);
+                server
+                    .client("2025-11-25")
+                    .ask(method, params.clone())
+                    .await
+                    .refused(200, -32601);
             }
-            assert!(server.stdout().contains(&format!("{capability:9}  off")), "{}", server.stdout());
+            assert!(
+                server.stdout().contains(&format!("{capability:9}  off")),
+                "{}",
+                server.stdout()
+            );
         }
     }
     // Completion is of prompts and of resources.
-    let server = Launch::of(Home::guest()).env("PROMPTS_PATH", "").env("RESOURCES_PATH", "").start();
+    let server = Launch::of(Home::guest())
+        .env("PROMPTS_PATH", "")
+        .env("RESOURCES_PATH", "")
+        .start();
     let client = server.client(MODERN);
     let discovered = client.ask("server/discover", json!({})).await;
     assert_eq!(discovered.result()["capabilities"], json!({"tools": {}}));
-    client.ask("completion/complete", json!({})).await.refused(404, -32601);
+    client
+        .ask("completion/complete", json!({}))
+        .await
+        .refused(404, -32601);
 }
 
 #[tokio::test]
@@ -221,19 +342,37 @@ async fn definitions_can_lie_elsewhere() {
     let elsewhere = Home::new();
     elsewhere.file("defs/tools.yml", "plugins: [{name: guest, path: guest.wasm, functions: [{displayName: moved, function: echo}]}]");
     elsewhere.file("defs/guest.wasm", crate::support::guest_module());
-    elsewhere.file("defs/texts.yml", "resources: {static: [{name: moved, uri: \"m://x\", contents: [{text: moved}]}]}");
-    elsewhere.file("defs/questions.yml", "prompts: {predefined: [{name: moved, messages: [{role: user, text: moved}]}]}");
+    elsewhere.file(
+        "defs/texts.yml",
+        "resources: {static: [{name: moved, uri: \"m://x\", contents: [{text: moved}]}]}",
+    );
+    elsewhere.file(
+        "defs/questions.yml",
+        "prompts: {predefined: [{name: moved, messages: [{role: user, text: moved}]}]}",
+    );
     let check = async |server: Server| {
         let client = server.client(MODERN);
         assert_eq!(client.call("moved", "{}").await.output(), "{}");
-        client.ask("resources/read", json!({"uri": "m://x"})).await.result();
-        client.ask("prompts/get", json!({"name": "moved"})).await.result();
+        client
+            .ask("resources/read", json!({"uri": "m://x"}))
+            .await
+            .result();
+        client
+            .ask("prompts/get", json!({"name": "moved"}))
+            .await
+            .result();
         assert!(server.stdout().contains("tools.yml"), "{}", server.stdout());
     };
     let folder = elsewhere.path().join("defs");
     let mut launch = Launch::of(Home::guest());
-    for (kind, file) in [("PLUGINS", "tools.yml"), ("RESOURCES", "texts.yml"), ("PROMPTS", "questions.yml")] {
-        launch = launch.env(&format!("{kind}_PATH"), &folder).env(&format!("{kind}_DEFINITION_FILE"), file);
+    for (kind, file) in [
+        ("PLUGINS", "tools.yml"),
+        ("RESOURCES", "texts.yml"),
+        ("PROMPTS", "questions.yml"),
+    ] {
+        launch = launch
+            .env(&format!("{kind}_PATH"), &folder)
+            .env(&format!("{kind}_DEFINITION_FILE"), file);
     }
     check(launch.start()).await;
     // In the file, a path is relative to the home.
@@ -254,19 +393,32 @@ async fn the_start_is_announced() {
     assert_eq!(lines[0], concat!("WASImancer ", env!("CARGO_PKG_VERSION")));
     for (line, begin, file) in [
         (lines[1], "  tools      ", "plugins.yml"),
-        (lines[2], "  resources  4 static, 2 templates, from ", "resources.yml"),
+        (
+            lines[2],
+            "  resources  4 static, 2 templates, from ",
+            "resources.yml",
+        ),
         (lines[3], "  prompts    4, from ", "prompts.yml"),
     ] {
         assert!(line.starts_with(begin) && line.ends_with(file), "{line}");
     }
-    assert_eq!(lines.last(), Some(&format!("listening on {}", server.url("/mcp")).as_str()));
+    assert_eq!(
+        lines.last(),
+        Some(&format!("listening on {}", server.url("/mcp")).as_str())
+    );
 }
 
 #[tokio::test]
 async fn other_addresses_can_be_listened_on() {
-    let server = Launch::of(Home::new()).args(["--address", "0.0.0.0"]).start();
+    let server = Launch::of(Home::new())
+        .args(["--address", "0.0.0.0"])
+        .start();
     assert_eq!(server.address.ip().to_string(), "0.0.0.0");
-    server.client(MODERN).ask("tools/list", json!({})).await.result();
+    let url = format!("http://127.0.0.1:{}/mcp", server.address.port());
+    Client::new(url, MODERN)
+        .ask("tools/list", json!({}))
+        .await
+        .result();
 }
 
 #[tokio::test]
@@ -275,22 +427,44 @@ async fn compiled_modules_are_kept_where_it_is_said() {
     let cache = folder.path().join("new");
     let home = Home::guest();
     let launch = || Launch::in_folder(home.path()).args(["--http-port", "0"]);
-    launch().args(["--cache-folder", cache.to_str().unwrap()]).start();
+    launch()
+        .args(["--cache-folder", cache.to_str().unwrap()])
+        .start();
     assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
     let other = folder.path().join("other");
     launch().env("WASIMANCER_CACHE_FOLDER", &other).start();
     assert_eq!(std::fs::read_dir(&other).unwrap().count(), 1);
     // One that cannot be used is an error where it was asked for.
     home.file("a file", "");
-    let ended = launch().env("WASIMANCER_CACHE_FOLDER", home.path().join("a file")).refused();
-    assert!(ended.stderr.contains("the folder of compiled modules"), "{}", ended.stderr);
+    let ended = launch()
+        .env("WASIMANCER_CACHE_FOLDER", home.path().join("a file"))
+        .refused();
+    assert!(
+        ended.stderr.contains("the folder of compiled modules"),
+        "{}",
+        ended.stderr
+    );
     // An empty one keeps nothing, and the user's own one is the default.
-    launch().env("WASIMANCER_CACHE_FOLDER", "").env("XDG_CACHE_HOME", folder.path()).start();
+    launch()
+        .env("WASIMANCER_CACHE_FOLDER", "")
+        .env("XDG_CACHE_HOME", folder.path())
+        .start();
     assert!(!folder.path().join("wasimancer").exists());
-    launch().without_env("WASIMANCER_CACHE_FOLDER").env("XDG_CACHE_HOME", folder.path()).start();
-    assert_eq!(std::fs::read_dir(folder.path().join("wasimancer")).unwrap().count(), 1);
+    launch()
+        .without_env("WASIMANCER_CACHE_FOLDER")
+        .env("XDG_CACHE_HOME", folder.path())
+        .start();
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("wasimancer"))
+            .unwrap()
+            .count(),
+        1
+    );
     // There it is no error that it cannot be used.
-    let server = launch().without_env("WASIMANCER_CACHE_FOLDER").env("XDG_CACHE_HOME", home.path().join("a file")).start();
+    let server = launch()
+        .without_env("WASIMANCER_CACHE_FOLDER")
+        .env("XDG_CACHE_HOME", home.path().join("a file"))
+        .start();
     server.logs("modules are compiled at every start").await;
 }
 
@@ -329,16 +503,41 @@ fn the_commented_file_is_valid_without_its_comments() {
         let key = line.split('=').next().unwrap_or_default().trim();
         line.starts_with('[') && line.ends_with(']') || line.contains('=') && KEYS.contains(&key)
     };
-    let settings: Vec<&str> = file.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| is_setting(line)).collect();
+    let settings: Vec<&str> = file
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| is_setting(line))
+        .collect();
     let text = settings.join("\n");
     for key in KEYS {
-        assert!(settings.iter().any(|line| line.split('=').next().unwrap().trim() == key), "{key} is not explained");
+        assert!(
+            settings
+                .iter()
+                .any(|line| line.split('=').next().unwrap().trim() == key),
+            "{key} is not explained"
+        );
     }
     let home = Home::guest();
-    home.file("wasimancer.toml", text.replace("/var/cache/wasimancer", &home.path().join("cache").display().to_string()));
-    let check = |path: &Path| finish(command(["check", "--home"]).arg(path).env_remove("WASIMANCER_CACHE_FOLDER"));
+    home.file(
+        "wasimancer.toml",
+        text.replace(
+            "/var/cache/wasimancer",
+            &home.path().join("cache").display().to_string(),
+        ),
+    );
+    let check = |path: &Path| {
+        finish(
+            command(["check", "--home"])
+                .arg(path)
+                .env_remove("WASIMANCER_CACHE_FOLDER"),
+        )
+    };
     let ended = check(home.path());
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     // It is all comments as it is.
-    assert!(file.lines().all(|line| line.is_empty() || line.starts_with('#')), "{file}");
+    assert!(
+        file.lines()
+            .all(|line| line.is_empty() || line.starts_with('#')),
+        "{file}"
+    );
 }

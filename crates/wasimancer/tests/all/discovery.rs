@@ -7,7 +7,10 @@ use crate::support::{Home, LEGACY, Launch, MODERN, guest};
 #[tokio::test]
 async fn discover_tells_versions_and_capabilities() {
     let server = guest();
-    let answer = server.client(MODERN).ask("server/discover", json!({})).await;
+    let answer = server
+        .client(MODERN)
+        .ask("server/discover", json!({}))
+        .await;
     let mut result = answer.result().clone();
     result.as_object_mut().unwrap().remove("_meta");
     assert_eq!(
@@ -25,9 +28,15 @@ async fn discover_tells_versions_and_capabilities() {
 #[tokio::test]
 async fn instructions_and_the_time_to_live_are_configured() {
     let home = Home::new();
-    home.file("wasimancer.toml", "instructions = \"Ask \\\"nicely\\\".\"\ncache_ttl = \"5m\"\n");
+    home.file(
+        "wasimancer.toml",
+        "instructions = \"Ask \\\"nicely\\\".\"\ncache_ttl = \"5m\"\n",
+    );
     let server = Launch::of(home).start();
-    let answer = server.client(MODERN).ask("server/discover", json!({})).await;
+    let answer = server
+        .client(MODERN)
+        .ask("server/discover", json!({}))
+        .await;
     assert_eq!(answer.result()["instructions"], "Ask \"nicely\".");
     assert_eq!(answer.result()["ttlMs"], 300_000);
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
@@ -58,7 +67,12 @@ async fn methods_belong_to_their_era() {
     }
     for revision in LEGACY {
         let legacy = server.client(revision);
-        for method in ["server/discover", "resources/subscribe", "unknown/method", "notifications/initialized"] {
+        for method in [
+            "server/discover",
+            "resources/subscribe",
+            "unknown/method",
+            "notifications/initialized",
+        ] {
             legacy.ask(method, json!({})).await.refused(200, -32601);
         }
     }
@@ -70,12 +84,38 @@ async fn ping_and_log_levels_of_the_older_era() {
     for revision in LEGACY {
         let client = server.client(revision);
         assert_eq!(client.ask("ping", json!({})).await.result(), &json!({}));
-        assert_eq!(client.request("ping", json!({})).without_params().send().await.result(), &json!({}));
-        for level in ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"] {
-            assert_eq!(client.ask("logging/setLevel", json!({"level": level})).await.result(), &json!({}));
+        assert_eq!(
+            client
+                .request("ping", json!({}))
+                .without_params()
+                .send()
+                .await
+                .result(),
+            &json!({})
+        );
+        for level in [
+            "debug",
+            "info",
+            "notice",
+            "warning",
+            "error",
+            "critical",
+            "alert",
+            "emergency",
+        ] {
+            assert_eq!(
+                client
+                    .ask("logging/setLevel", json!({"level": level}))
+                    .await
+                    .result(),
+                &json!({})
+            );
         }
         for params in [json!({"level": "loud"}), json!({"level": 3}), json!({})] {
-            client.ask("logging/setLevel", params).await.refused(200, -32602);
+            client
+                .ask("logging/setLevel", params)
+                .await
+                .refused(200, -32602);
         }
     }
 }

@@ -36,18 +36,33 @@ async fn what_is_no_request_is_an_invalid_one() {
             (r#"{"id":1,"method":"ping"}"#, json!(1)),
             (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, json!(1)),
             (r#"{"jsonrpc":2.0,"id":"x","method":"ping"}"#, json!("x")),
-            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, json!(null)),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                json!(null),
+            ),
             (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, json!(null)),
             (r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, json!(null)),
-            (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, json!(null)),
+            (
+                r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+                json!(null),
+            ),
             (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, json!(null)),
             (r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#, json!(null)),
-            (r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":[]}"#, json!(2)),
-            (r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":"x"}"#, json!(2)),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":[]}"#,
+                json!(2),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":"x"}"#,
+                json!(2),
+            ),
             (r#"{"jsonrpc":"2.0","id":3,"method":7}"#, json!(3)),
             (r#"{"jsonrpc":"2.0","id":3,"method":null}"#, json!(3)),
             (r#"{"jsonrpc":"2.0","id":3}"#, json!(3)),
-            (r#"{"jsonrpc":"2.0","id":3,"id":4,"method":"ping"}"#, json!(null)),
+            (
+                r#"{"jsonrpc":"2.0","id":3,"id":4,"method":"ping"}"#,
+                json!(null),
+            ),
             ("{}", json!(null)),
             ("7", json!(null)),
             ("null", json!(null)),
@@ -56,7 +71,11 @@ async fn what_is_no_request_is_an_invalid_one() {
             let answer = server.client(revision).post(body).await;
             answer.refused(400, -32600);
             assert_eq!(answer.json["id"], id, "{body}: {}", answer.text);
-            assert_eq!(answer.json.get("id").is_none(), id.is_null(), "an id that was not read is left out: {body}");
+            assert_eq!(
+                answer.json.get("id").is_none(),
+                id.is_null(),
+                "an id that was not read is left out: {body}"
+            );
         }
     }
 }
@@ -82,7 +101,11 @@ async fn ids_come_back_as_they_were() {
             assert!(answer.result()["tools"].is_array());
             let answer = client.request("unknown", json!({})).id(id).send().await;
             assert_eq!(answer.json["error"]["code"], -32601);
-            let answer = client.request("tools/list", json!({"cursor": "x"})).id(id).send().await;
+            let answer = client
+                .request("tools/list", json!({"cursor": "x"}))
+                .id(id)
+                .send()
+                .await;
             assert_eq!(answer.json["error"]["code"], -32602);
         }
     }
@@ -96,9 +119,17 @@ async fn unknown_fields_and_absent_params_are_no_fault() {
     for revision in LEGACY {
         let answer = server.client(revision).post(body).await;
         assert_eq!(answer.text, r#"{"jsonrpc":"2.0","id":5,"result":{}}"#);
-        let answer = server.client(revision).request("tools/list", json!({})).without_params().send().await;
+        let answer = server
+            .client(revision)
+            .request("tools/list", json!({}))
+            .without_params()
+            .send()
+            .await;
         assert!(answer.result()["tools"].is_array());
-        let answer = server.client(revision).post(r#"{"jsonrpc":"2.0","id":6,"method":"ping","params":null}"#).await;
+        let answer = server
+            .client(revision)
+            .post(r#"{"jsonrpc":"2.0","id":6,"method":"ping","params":null}"#)
+            .await;
         assert_eq!(answer.status, 200, "no params at all: {}", answer.text);
     }
 }
@@ -110,13 +141,23 @@ async fn deep_nesting_is_survived() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     for revision in REVISIONS {
         let client = server.client(revision);
-        let answer = client.call("text", format!(r#"{{"output":{deep}}}"#).as_str()).await;
+        let answer = client
+            .call("text", format!(r#"{{"output":{deep}}}"#).as_str())
+            .await;
         assert_eq!(answer.status, 200);
-        let answer = client.request("tools/list", format!(r#"{{"x":{deep}}}"#).as_str()).send().await;
+        let answer = client
+            .request("tools/list", format!(r#"{{"x":{deep}}}"#).as_str())
+            .send()
+            .await;
         assert!(answer.status < 500);
-        let answer = client.post(format!(r#"{{"jsonrpc":{deep},"id":1,"method":"ping"}}"#)).await;
+        let answer = client
+            .post(format!(r#"{{"jsonrpc":{deep},"id":1,"method":"ping"}}"#))
+            .await;
         answer.refused(400, -32600);
-        assert_eq!(client.call("text", r#"{"output":"on"}"#).await.output(), "on");
+        assert_eq!(
+            client.call("text", r#"{"output":"on"}"#).await.output(),
+            "on"
+        );
     }
     server.client(MODERN).post(deep).await.refused(400, -32600);
 }

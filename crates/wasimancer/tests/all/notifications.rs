@@ -9,14 +9,33 @@ async fn notifications_are_accepted_without_a_body() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        for method in ["notifications/initialized", "notifications/cancelled", "notifications/unknown", "tools/list"] {
-            let answer = client.request(method, json!({})).as_notification().send().await;
-            assert_eq!((answer.status, answer.text.as_str()), (202, ""), "{revision} {method}");
+        for method in [
+            "notifications/initialized",
+            "notifications/cancelled",
+            "notifications/unknown",
+            "tools/list",
+        ] {
+            let answer = client
+                .request(method, json!({}))
+                .into_notification()
+                .send()
+                .await;
+            assert_eq!(
+                (answer.status, answer.text.as_str()),
+                (202, ""),
+                "{revision} {method}"
+            );
         }
     }
     // Header requirements of notifications are not defined, so none are made.
     let client = server.client(MODERN);
-    let answer = client.request("notifications/x", json!({})).as_notification().bare().without_header("mcp-method").send().await;
+    let answer = client
+        .request("notifications/x", json!({}))
+        .into_notification()
+        .bare()
+        .without_header("mcp-method")
+        .send()
+        .await;
     assert_eq!((answer.status, answer.text.as_str()), (202, ""));
 }
 
@@ -24,8 +43,13 @@ async fn notifications_are_accepted_without_a_body() {
 async fn a_notification_of_an_unknown_revision_is_refused() {
     let server = guest();
     let client = server.client(LEGACY[0]);
-    let request = client.request("notifications/initialized", json!({})).as_notification();
-    let answer = request.header("mcp-protocol-version", "2099-01-01").send().await;
+    let request = client
+        .request("notifications/initialized", json!({}))
+        .into_notification();
+    let answer = request
+        .header("mcp-protocol-version", "2099-01-01")
+        .send()
+        .await;
     answer.refused(400, -32022);
     assert!(answer.json.get("id").is_none());
 }
@@ -42,8 +66,16 @@ async fn responses_are_accepted_in_the_older_era_alone() {
     for response in responses {
         for revision in LEGACY {
             let answer = server.client(revision).post(response.to_string()).await;
-            assert_eq!((answer.status, answer.text.as_str()), (202, ""), "{revision}");
+            assert_eq!(
+                (answer.status, answer.text.as_str()),
+                (202, ""),
+                "{revision}"
+            );
         }
-        server.client(MODERN).post(response.to_string()).await.refused(400, -32600);
+        server
+            .client(MODERN)
+            .post(response.to_string())
+            .await
+            .refused(400, -32600);
     }
 }

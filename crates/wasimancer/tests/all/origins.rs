@@ -3,10 +3,14 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Client, Home, Launch, MODERN, REVISIONS, Server, guest};
+use crate::support::{Answer, Client, Home, Launch, MODERN, REVISIONS, Server, exchange, guest};
 
 async fn with(client: &Client, name: &str, value: &str) -> Answer {
-    client.request("tools/list", json!({})).header(name, value).send().await
+    client
+        .request("tools/list", json!({}))
+        .header(name, value)
+        .send()
+        .await
 }
 
 async fn statuses(server: &Server, name: &str, values: &[&str]) -> Vec<u16> {
@@ -23,12 +27,25 @@ async fn other_hosts_and_origins_are_forbidden() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        for host in ["evil.example.com", "evil.example.com:80", "localhost.evil.com", "127.0.0.1.evil.com", "10.0.0.1", ""] {
+        for host in [
+            "evil.example.com",
+            "evil.example.com:80",
+            "localhost.evil.com",
+            "127.0.0.1.evil.com",
+            "10.0.0.1",
+            "",
+        ] {
             let answer = with(&client, "host", host).await;
             answer.refused(403, -32600);
             assert!(answer.json.get("id").is_none());
         }
-        for origin in ["https://evil.example.com", "http://localhost.evil.com", "http://localhost@evil.com", "null", "localhost", ""] {
+        for origin in [
+            "https://evil.example.com",
+            "http://localhost.evil.com",
+            "http://localhost@evil.com",
+            "null",
+            "",
+        ] {
             let answer = with(&client, "origin", origin).await;
             answer.refused(403, -32600);
             assert!(answer.headers.get("access-control-allow-origin").is_none());
@@ -37,8 +54,13 @@ async fn other_hosts_and_origins_are_forbidden() {
     // What is refused learns nothing of tokens, and preflights are refused as well.
     let mut client = server.client(MODERN);
     client.headers.remove("authorization");
-    client.headers.insert("origin", "https://evil.example.com".parse().unwrap());
-    client.ask("tools/list", json!({})).await.refused(403, -32600);
+    client
+        .headers
+        .insert("origin", "https://evil.example.com".parse().unwrap());
+    client
+        .ask("tools/list", json!({}))
+        .await
+        .refused(403, -32600);
     let answer = client.send(Method::OPTIONS, &client.headers, "").await;
     assert_eq!(answer.status, 403);
 }
@@ -47,25 +69,104 @@ async fn other_hosts_and_origins_are_forbidden() {
 async fn loopback_names_are_allowed() {
     let server = guest();
     let port = server.address.port();
-    let hosts = [&format!("127.0.0.1:{port}"), "localhost", &format!("LOCALHOST:{port}"), "[::1]:1", "127.0.0.1"];
+    let hosts = [
+        &format!("127.0.0.1:{port}"),
+        "localhost",
+        &format!("LOCALHOST:{port}"),
+        "[::1]:1",
+        "127.0.0.1",
+    ];
     assert_eq!(statuses(&server, "host", &hosts).await, [200; 5]);
-    let origins = [&format!("http://127.0.0.1:{port}"), "http://localhost:6274", "https://localhost", "http://[::1]:8080"];
+    let origins = [
+        &format!("http://127.0.0.1:{port}"),
+        "http://localhost:6274",
+        "https://localhost",
+        "http://[::1]:8080",
+    ];
     assert_eq!(statuses(&server, "origin", &origins).await, [200; 4]);
 }
 
 #[tokio::test]
 async fn allowed_hosts_are_configured() {
-    let flags = Launch::of(Home::guest()).args(["--public-host", "tools.example.com", "--public-host", "https://app.example.com"]);
-    let variable = Launch::of(Home::guest()).env("WASIMANCER_PUBLIC_HOSTS", "tools.example.com, https://app.example.com");
+    let flags = Launch::of(Home::guest()).args([
+        "--public-host",
+        "tools.example.com",
+        "--public-host",
+        "https://app.example.com",
+    ]);
+    let variable = Launch::of(Home::guest()).env(
+        "WASIMANCER_PUBLIC_HOSTS",
+        "tools.example.com, https://app.example.com",
+    );
     for server in [flags.start(), variable.start()] {
-        let hosts = ["tools.example.com", "tools.example.com:3001", "localhost", "app.example.com", "example.com"];
-        assert_eq!(statuses(&server, "host", &hosts).await, [200, 200, 200, 403, 403]);
-        let origins = ["https://app.example.com", "http://app.example.com", "https://tools.example.com", "https://example.com"];
-        assert_eq!(statuses(&server, "origin", &origins).await, [200, 403, 200, 403]);
+        let hosts = [
+            "tools.example.com",
+            "tools.example.com:3001",
+            "localhost",
+            "app.example.com",
+            "example.com",
+        ];
+        assert_eq!(
+            statuses(&server, "host", &hosts).await,
+            [200, 200, 200, 403, 403]
+        );
+        let origins = [
+            "https://app.example.com",
+            "http://app.example.com",
+            "https://tools.example.com",
+            "https://example.com",
+        ];
+        assert_eq!(
+            statuses(&server, "origin", &origins).await,
+            [200, 403, 200, 403]
+        );
     }
-    let server = Launch::of(Home::guest()).args(["--public-host", "*"]).start();
-    assert_eq!(statuses(&server, "host", &["anything.example.com"]).await, [200]);
-    assert_eq!(statuses(&server, "origin", &["https://anything.example.com"]).await, [200]);
+    let server = Launch::of(Home::guest())
+        .args(["--public-host", "*"])
+        .start();
+    assert_eq!(
+        statuses(&server, "host", &["anything.example.com"]).await,
+        [200]
+    );
+    assert_eq!(
+        statuses(&server, "origin", &["https://anything.example.com"]).await,
+        [200]
+    );
+}
+
+#[tokio::test]
+async fn the_address_that_is_listened_on_is_a_host() {
+    let hosts = ["0.0.0.0", "10.0.0.5:80", "[fe80::1]:80", "evil.example.com"];
+    let everywhere = Launch::of(Home::guest())
+        .args(["--address", "0.0.0.0"])
+        .start();
+    assert_eq!(
+        statuses(&everywhere, "host", &hosts).await,
+        [200, 200, 200, 403]
+    );
+    let origins = ["http://10.0.0.5", "http://evil.example.com"];
+    assert_eq!(statuses(&everywhere, "origin", &origins).await, [403; 2]);
+    assert_eq!(statuses(&guest(), "host", &hosts).await, [403; 4]);
+}
+
+#[tokio::test]
+async fn probes_name_the_server_by_any_address_but_by_no_other_name() {
+    let server = guest();
+    for path in ["/healthz", "/readyz"] {
+        for (host, wanted) in [
+            ("10.0.0.5:3001", "200"),
+            ("localhost", "200"),
+            ("evil.example.com", "403"),
+        ] {
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            let answer = exchange(server.address, request.as_bytes());
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {wanted}")),
+                "{host}: {answer}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -77,7 +178,10 @@ async fn allowed_pages_can_read_every_answer() {
         assert_eq!(answer.header("access-control-allow-origin"), origin);
         assert_eq!(answer.header("vary"), "origin");
         let exposed = answer.header("access-control-expose-headers");
-        assert!(exposed.contains("mcp-session-id") && exposed.contains("www-authenticate"), "{exposed}");
+        assert!(
+            exposed.contains("mcp-session-id") && exposed.contains("www-authenticate"),
+            "{exposed}"
+        );
     };
     for revision in REVISIONS {
         let mut client = server.client(revision);
@@ -100,19 +204,45 @@ async fn preflights_are_answered_without_a_token() {
     let server = guest();
     let mut client = server.client(MODERN);
     client.headers.clear();
-    client.headers.insert("origin", "http://localhost:6274".parse().unwrap());
-    client.headers.insert("access-control-request-method", "POST".parse().unwrap());
+    client
+        .headers
+        .insert("origin", "http://localhost:6274".parse().unwrap());
+    client
+        .headers
+        .insert("access-control-request-method", "POST".parse().unwrap());
     let answer = client.send(Method::OPTIONS, &client.headers, "").await;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
-    assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:6274");
-    assert_eq!(answer.header("access-control-allow-methods"), "POST, DELETE, OPTIONS");
-    for name in ["authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"] {
-        assert!(answer.header("access-control-allow-headers").contains(name), "{name}");
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        "http://localhost:6274"
+    );
+    assert_eq!(
+        answer.header("access-control-allow-methods"),
+        "POST, DELETE, OPTIONS"
+    );
+    for name in [
+        "authorization",
+        "content-type",
+        "mcp-protocol-version",
+        "mcp-method",
+        "mcp-name",
+        "mcp-session-id",
+    ] {
+        assert!(
+            answer.header("access-control-allow-headers").contains(name),
+            "{name}"
+        );
     }
     // Headers of a tool's own parameters too.
-    client.headers.insert("access-control-request-headers", "authorization,mcp-param-region".parse().unwrap());
+    client.headers.insert(
+        "access-control-request-headers",
+        "authorization,mcp-param-region".parse().unwrap(),
+    );
     let answer = client.send(Method::OPTIONS, &client.headers, "").await;
-    assert_eq!(answer.header("access-control-allow-headers"), "authorization,mcp-param-region");
+    assert_eq!(
+        answer.header("access-control-allow-headers"),
+        "authorization,mcp-param-region"
+    );
     client.headers.remove("origin");
     let answer = client.send(Method::OPTIONS, &client.headers, "").await;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));

@@ -5,9 +5,17 @@ use serde_json::{Value, json};
 use crate::support::{Client, REVISIONS, guest};
 
 async fn texts(client: &Client, arguments: Value) -> Vec<Value> {
-    let answer = client.ask("prompts/get", json!({"name": "typed", "arguments": arguments})).await;
+    let answer = client
+        .ask(
+            "prompts/get",
+            json!({"name": "typed", "arguments": arguments}),
+        )
+        .await;
     let messages = answer.result()["messages"].as_array().unwrap().clone();
-    messages.into_iter().map(|message| message["content"].clone()).collect()
+    messages
+        .into_iter()
+        .map(|message| message["content"].clone())
+        .collect()
 }
 
 #[tokio::test]
@@ -44,8 +52,16 @@ async fn messages_are_filled() {
     for revision in REVISIONS {
         let client = server.client(revision);
         let arguments = json!({"word": "größe", "number": "-1.5", "flag": "true", "color": "red", "mood": "wild"});
-        let answer = client.ask("prompts/get", json!({"name": "typed", "arguments": arguments})).await;
-        assert_eq!(answer.result()["description"], "takes arguments of all types");
+        let answer = client
+            .ask(
+                "prompts/get",
+                json!({"name": "typed", "arguments": arguments}),
+            )
+            .await;
+        assert_eq!(
+            answer.result()["description"],
+            "takes arguments of all types"
+        );
         assert_eq!(
             answer.result()["messages"],
             json!([
@@ -58,7 +74,11 @@ async fn messages_are_filled() {
             ])
         );
         // What is optional is empty or as it is by default, and values are not looked at again.
-        let filled = texts(&client, json!({"word": "${mood} $& $1", "number": "1e3", "flag": "false"})).await;
+        let filled = texts(
+            &client,
+            json!({"word": "${mood} $& $1", "number": "1e3", "flag": "false"}),
+        )
+        .await;
         assert_eq!(filled[0]["text"], "${mood} $& $1 1e3 false  calm ${nobody}");
         assert_eq!(filled[2]["resource"]["text"], "about ${mood} $& $1");
     }
@@ -69,13 +89,21 @@ async fn a_prompt_without_arguments_needs_none() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        for params in [json!({"name": "fixed"}), json!({"name": "fixed", "arguments": {}}), json!({"name": "fixed", "arguments": null})] {
+        for params in [
+            json!({"name": "fixed"}),
+            json!({"name": "fixed", "arguments": {}}),
+            json!({"name": "fixed", "arguments": null}),
+        ] {
             let answer = client.ask("prompts/get", params).await;
-            let wanted = json!([{"role": "user", "content": {"type": "text", "text": "always the same"}}]);
+            let wanted =
+                json!([{"role": "user", "content": {"type": "text", "text": "always the same"}}]);
             assert_eq!(answer.result()["messages"], wanted);
             assert!(answer.result().get("description").is_none());
         }
-        client.ask("prompts/get", json!({"name": "a name with spaces"})).await.result();
+        client
+            .ask("prompts/get", json!({"name": "a name with spaces"}))
+            .await
+            .result();
     }
 }
 
@@ -86,15 +114,26 @@ async fn wrong_names_and_arguments_are_refused() {
         let client = server.client(revision);
         for name in ["unknown", "FIXED", ""] {
             let answer = client.ask("prompts/get", json!({"name": name})).await;
-            assert_eq!(answer.refused(200, -32602)["message"], format!("Unknown prompt: {name}"));
+            assert_eq!(
+                answer.refused(200, -32602)["message"],
+                format!("Unknown prompt: {name}")
+            );
         }
         let good = json!({"word": "w", "number": "1", "flag": "true"});
         for (key, value, wanted) in [
             ("word", Value::Null, "word"),
-            ("number", json!("one"), "\"number\" must be a number and is \"one\""),
+            (
+                "number",
+                json!("one"),
+                "\"number\" must be a number and is \"one\"",
+            ),
             ("number", json!(""), "number"),
             ("number", json!("NaN"), "number"),
-            ("flag", json!("yes"), "\"flag\" must be a boolean and is \"yes\""),
+            (
+                "flag",
+                json!("yes"),
+                "\"flag\" must be a boolean and is \"yes\"",
+            ),
             ("color", json!("blue"), "red, rose, green"),
             ("other", json!("x"), "\"other\""),
             // Arguments of prompts are texts.
@@ -106,11 +145,20 @@ async fn wrong_names_and_arguments_are_refused() {
                 Value::Null => drop(arguments.as_object_mut().unwrap().remove(key)),
                 value => arguments[key] = value.clone(),
             }
-            let answer = client.ask("prompts/get", json!({"name": "typed", "arguments": arguments})).await;
+            let answer = client
+                .ask(
+                    "prompts/get",
+                    json!({"name": "typed", "arguments": arguments}),
+                )
+                .await;
             let message = answer.refused(200, -32602)["message"].as_str().unwrap();
             assert!(message.contains(wanted), "{message}");
         }
-        for params in [json!({}), json!({"name": 1}), json!({"name": "fixed", "arguments": []})] {
+        for params in [
+            json!({}),
+            json!({"name": 1}),
+            json!({"name": "fixed", "arguments": []}),
+        ] {
             client.ask("prompts/get", params).await.refused(200, -32602);
         }
     }

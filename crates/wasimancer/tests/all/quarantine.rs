@@ -6,7 +6,9 @@ use crate::support::{Home, Launch, MODERN, Server, assemble};
 
 /// A plugin entry with one tool, and these lines more.
 fn plugin(name: &str, more: &str) -> String {
-    format!("  - name: {name}\n    path: guest.wasm\n    functions: [{{displayName: {name}, function: echo}}]\n{more}")
+    format!(
+        "  - name: {name}\n    path: guest.wasm\n    functions: [{{displayName: {name}, function: echo}}]\n{more}"
+    )
 }
 
 /// Everything that `/readyz` says of a quarantined entry.
@@ -15,19 +17,39 @@ async fn problems(server: &Server, kind: &str, name: &str) -> Vec<String> {
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json["status"], "degraded");
     let entries = ready.json["quarantined"].as_array().unwrap();
-    let entry = entries.iter().find(|entry| entry["kind"] == kind && entry["name"] == name);
+    let entry = entries
+        .iter()
+        .find(|entry| entry["kind"] == kind && entry["name"] == name);
     let entry = entry.unwrap_or_else(|| panic!("{kind} {name}: {}", ready.text));
-    entry["problems"].as_array().unwrap().iter().map(|problem| problem.as_str().unwrap().to_owned()).collect()
+    entry["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem.as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Starts a server with two good plugins around a broken one, and answers what is said of it:
 /// the same by `/readyz` and by the log.
 async fn broken(home: &Home, entry: &str) -> Vec<String> {
-    home.file("plugins/plugins.yml", format!("plugins:\n{}{entry}{}", plugin("first", ""), plugin("last", "")));
-    let server = Launch::in_folder(home.path()).args(["--http-port", "0"]).start();
+    home.file(
+        "plugins/plugins.yml",
+        format!(
+            "plugins:\n{}{entry}{}",
+            plugin("first", ""),
+            plugin("last", "")
+        ),
+    );
+    let server = Launch::in_folder(home.path())
+        .args(["--http-port", "0"])
+        .start();
     let client = server.client(MODERN);
     for tool in ["first", "last"] {
-        assert_eq!(client.call(tool, "{}").await.output(), "{}", "the rest serves");
+        assert_eq!(
+            client.call(tool, "{}").await.output(),
+            "{}",
+            "the rest serves"
+        );
     }
     client.call("broken", "{}").await.refused(200, -32602);
     let problems = problems(&server, "plugin", "broken").await;
@@ -35,9 +57,104 @@ async fn broken(home: &Home, entry: &str) -> Vec<String> {
         assert!(problem.starts_with("plugins.yml:"), "{problem}");
         server.logs(problem).await;
     }
-    assert!(server.stdout().contains("quarantined: plugin \"broken\""), "{}", server.stdout());
+    assert!(
+        server.stdout().contains("quarantined: plugin \"broken\""),
+        "{}",
+        server.stdout()
+    );
     problems
 }
+
+/// Fields of a plugin beside its name and functions, and what is said of them.
+const BROKEN_PLUGINS: &[(&str, &[&str])] = &[
+    (
+        "    path: nowhere.wasm\n",
+        &[
+            "plugins.yml:6: plugin \"broken\": path: ",
+            "nowhere.wasm cannot be read",
+        ],
+    ),
+    (
+        "    path: text.wasm\n",
+        &["path: text.wasm: not a valid WebAssembly module"],
+    ),
+    (
+        "    path: empty.wasm\n",
+        &["not a valid WebAssembly module"],
+    ),
+    ("    path: cut.wasm\n", &["not a valid WebAssembly module"]),
+    ("    path: component.wasm\n", &["component"]),
+    (
+        "    path: import.wasm\n",
+        &["imports env::secret, which this server does not offer"],
+    ),
+    (
+        "    path: type.wasm\n",
+        &["functions[0].function: the export `run` has the type"],
+    ),
+    ("    path: huge.wasm\n", &["huge.wasm: ", "memory"]),
+    (
+        "    path: guest.wasm\n",
+        &[
+            "functions[0].function: the module does not export a function `run`",
+            "echo",
+        ],
+    ),
+    (
+        "    path: ../outside.wasm\n",
+        &["plugins.yml:6: plugin \"broken\": path: \"../outside.wasm\" leaves the plugins folder"],
+    ),
+    (
+        "    path: a/../../outside.wasm\n",
+        &["leaves the plugins folder"],
+    ),
+    ("    path: \"\"\n", &["path: is empty"]),
+    ("    version: 1.0.0\n", &["path: is missing"]),
+    (
+        "    path: 5\n",
+        &["path: must be a text and is the number 5"],
+    ),
+    ("    path: .\n", &["path"]),
+    (
+        "    path: guest.wasm\n    limits: {memory: 1KiB}\n",
+        &[
+            "starts with 65536 bytes of memory and its limit is 1024",
+            "limits.memory",
+        ],
+    ),
+    (
+        "    path: guest.wasm\n    limits: {timeout: 30 parsecs}\n",
+        &["plugins.yml:7: plugin \"broken\": limits.timeout: `30 parsecs`"],
+    ),
+    (
+        "    path: guest.wasm\n    limits: {memory: lots}\n",
+        &["limits.memory: `lots`"],
+    ),
+    (
+        "    path: guest.wasm\n    limits: {concurrency: 0}\n",
+        &["limits.concurrency: the number 0"],
+    ),
+    (
+        "    path: guest.wasm\n    limits: {time: 30s}\n",
+        &["limits.time: is no limit"],
+    ),
+    (
+        "    path: guest.wasm\n    limits: 30s\n",
+        &["limits: must be a map and is \"30s\""],
+    ),
+    (
+        "    path: guest.wasm\n    permissions: {network: [\"https://x\"]}\n",
+        &["permissions.network: `https://x`"],
+    ),
+    (
+        "    path: guest.wasm\n    permissions: {files: [x]}\n",
+        &["permissions.files: is no permission"],
+    ),
+    (
+        "    path: guest.wasm\n    config: [x]\n",
+        &["config: must be a map"],
+    ),
+];
 
 #[tokio::test]
 async fn broken_plugins_are_left_out() {
@@ -45,39 +162,28 @@ async fn broken_plugins_are_left_out() {
     home.file("plugins/text.wasm", "this is no module");
     home.file("plugins/empty.wasm", "");
     home.file("plugins/cut.wasm", &crate::support::guest_module()[..200]);
-    home.file("plugins/import.wasm", assemble(r#"(module (import "env" "secret" (func)) (func (export "run")))"#));
-    home.file("plugins/type.wasm", assemble(r#"(module (func (export "run") (param i32)))"#));
-    home.file("plugins/huge.wasm", assemble(r#"(module (memory 65536) (func (export "run")))"#));
+    home.file(
+        "plugins/import.wasm",
+        assemble(r#"(module (import "env" "secret" (func)) (func (export "run")))"#),
+    );
+    home.file(
+        "plugins/type.wasm",
+        assemble(r#"(module (func (export "run") (param i32)))"#),
+    );
+    home.file(
+        "plugins/huge.wasm",
+        assemble(r#"(module (memory 65536) (func (export "run")))"#),
+    );
     home.file("plugins/component.wasm", b"\0asm\x0d\0\x01\0");
     home.file("outside.wasm", crate::support::guest_module());
-    let entry = |fields: &str| format!("  - name: broken\n{fields}    functions: [{{displayName: broken, function: run}}]\n");
-    for (fields, wanted) in [
-        ("    path: nowhere.wasm\n", vec!["plugins.yml:5: plugin \"broken\": path: ", "nowhere.wasm cannot be read"]),
-        ("    path: text.wasm\n", vec!["path: text.wasm: not a valid WebAssembly module"]),
-        ("    path: empty.wasm\n", vec!["not a valid WebAssembly module"]),
-        ("    path: cut.wasm\n", vec!["not a valid WebAssembly module"]),
-        ("    path: component.wasm\n", vec!["component"]),
-        ("    path: import.wasm\n", vec!["imports env::secret, which this server does not offer"]),
-        ("    path: type.wasm\n", vec!["functions[0].function: the export `run` has the type"]),
-        ("    path: huge.wasm\n", vec!["starts with 4294967296 bytes", "limits.memory"]),
-        ("    path: guest.wasm\n", vec!["functions[0].function: the module does not export a function `run`", "echo"]),
-        ("    path: ../outside.wasm\n", vec!["plugins.yml:6: plugin \"broken\": path: \"../outside.wasm\" leaves the plugins folder"]),
-        ("    path: a/../../outside.wasm\n", vec!["leaves the plugins folder"]),
-        ("    path: \"\"\n", vec!["path: is empty"]),
-        ("    version: 1.0.0\n", vec!["path: is missing"]),
-        ("    path: 5\n", vec!["path: must be a text and is the number 5"]),
-        ("    path: .\n", vec!["path"]),
-        ("    path: guest.wasm\n    limits: {timeout: 30 parsecs}\n", vec!["plugins.yml:7: plugin \"broken\": limits.timeout: `30 parsecs`"]),
-        ("    path: guest.wasm\n    limits: {memory: lots}\n", vec!["limits.memory: `lots`"]),
-        ("    path: guest.wasm\n    limits: {concurrency: 0}\n", vec!["limits.concurrency: the number 0"]),
-        ("    path: guest.wasm\n    limits: {time: 30s}\n", vec!["limits.time: is no limit"]),
-        ("    path: guest.wasm\n    limits: 30s\n", vec!["limits: must be a map and is \"30s\""]),
-        ("    path: guest.wasm\n    permissions: {network: [\"https://x\"]}\n", vec!["permissions.network: `https://x`"]),
-        ("    path: guest.wasm\n    permissions: {files: [x]}\n", vec!["permissions.files: is no permission"]),
-        ("    path: guest.wasm\n    config: [x]\n", vec!["config: must be a map and is a list"]),
-    ] {
+    let entry = |fields: &str| {
+        format!(
+            "  - name: broken\n{fields}    functions: [{{displayName: broken, function: run}}]\n"
+        )
+    };
+    for (fields, wanted) in BROKEN_PLUGINS {
         let problems = broken(&home, &entry(fields)).await;
-        for part in wanted {
+        for part in *wanted {
             assert!(problems[0].contains(part), "{part} in {problems:?}");
         }
     }
@@ -116,30 +222,62 @@ async fn broken_functions_are_told_all_at_once() {
         "functions[9].icons: must be a list",
         "functions[9].title: must be a text and is the number 5",
     ] {
-        assert!(problems.iter().any(|problem| problem.contains(wanted)), "{wanted} in {problems:#?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(wanted)),
+            "{wanted} in {problems:#?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn broken_schemas_are_told() {
     for (schema, wanted) in [
-        ("inputSchema: {type: string}", "inputSchema: must have `type: object`"),
-        ("inputSchema: {type: object, properties: 5}", "inputSchema: is no valid JSON Schema"),
-        ("inputSchema: {type: object, properties: {a: {$ref: \"https://example.com/schema.json\"}}}", "inputSchema"),
+        (
+            "inputSchema: {type: string}",
+            "inputSchema: must have `type: object`",
+        ),
+        (
+            "inputSchema: {type: object, properties: 5}",
+            "inputSchema: is no valid JSON Schema",
+        ),
+        (
+            "inputSchema: {type: object, properties: {a: {$ref: \"https://example.com/schema.json\"}}}",
+            "inputSchema",
+        ),
         ("inputSchema: text", "inputSchema: must be a map"),
-        ("inputSchema: {type: object, properties: {a: {type: number, x-mcp-header: A}}}", "x-mcp-header"),
-        ("inputSchema: {type: object, properties: {a: {type: string, x-mcp-header: \"a b\"}}}", "x-mcp-header"),
-        ("inputSchema: {type: object, items: {type: string, x-mcp-header: A}}", "x-mcp-header"),
+        (
+            "inputSchema: {type: object, properties: {a: {type: number, x-mcp-header: A}}}",
+            "x-mcp-header",
+        ),
+        (
+            "inputSchema: {type: object, properties: {a: {type: string, x-mcp-header: \"a b\"}}}",
+            "x-mcp-header",
+        ),
+        (
+            "inputSchema: {type: object, items: {type: string, x-mcp-header: A}}",
+            "x-mcp-header",
+        ),
         (
             "inputSchema: {type: object, properties: {a: {type: string, x-mcp-header: A}, b: {type: string, x-mcp-header: a}}}",
             "x-mcp-header",
         ),
-        ("returns: json, outputSchema: {type: 5}", "outputSchema: is no valid JSON Schema"),
-        ("arguments: [{name: a, type: string, pattern: \"(\"}]", "arguments"),
+        (
+            "returns: json, outputSchema: {type: 5}",
+            "outputSchema: is no valid JSON Schema",
+        ),
+        (
+            "arguments: [{name: a, type: string, pattern: \"(\"}]",
+            "arguments",
+        ),
     ] {
-        let entry = format!("  - name: broken\n    path: guest.wasm\n    functions: [{{displayName: broken, function: echo, {schema}}}]\n");
+        let entry = format!(
+            "  - name: broken\n    path: guest.wasm\n    functions: [{{displayName: broken, function: echo, {schema}}}]\n"
+        );
         let problems = broken(&Home::new(), &entry).await;
-        assert!(problems[0].starts_with("plugins.yml:7: plugin \"broken\": functions[0]."), "{problems:?}");
+        assert!(
+            problems[0].starts_with("plugins.yml:7: plugin \"broken\": functions[0]."),
+            "{problems:?}"
+        );
         assert!(problems[0].contains(wanted), "{wanted} in {problems:?}");
     }
 }
@@ -148,8 +286,13 @@ async fn broken_schemas_are_told() {
 async fn the_first_of_two_names_stays() {
     // A tool's name, and the other tools of its plugin go with it.
     let entry = "  - name: broken\n    path: guest.wasm\n    functions: [{displayName: other, function: echo}, {displayName: first, function: trap}]\n";
-    let problems = broken(&Home::new(), entry).await;
-    assert!(problems[0].contains("functions[1].displayName: the tool name \"first\" is taken by plugin \"first\""), "{problems:?}");
+    let told = broken(&Home::new(), entry).await;
+    assert!(
+        told[0].contains(
+            "functions[1].displayName: the tool name \"first\" is taken by plugin \"first\""
+        ),
+        "{told:?}"
+    );
     // A plugin's name.
     let home = Home::with_plugins(&format!(
         "plugins:\n{}  - name: same\n    path: guest.wasm\n    functions: [{{displayName: second, function: echo}}]\n",
@@ -159,23 +302,31 @@ async fn the_first_of_two_names_stays() {
     let client = server.client(MODERN);
     client.call("same", "{}").await.output();
     client.call("second", "{}").await.refused(200, -32602);
-    let told = problems_of(&server, "plugin", "same").await;
-    assert!(told[0].contains("\"same\" is taken by an earlier plugin"), "{told:?}");
+    let told = problems(&server, "plugin", "same").await;
+    assert!(
+        told[0].contains("\"same\" is taken by an earlier plugin"),
+        "{told:?}"
+    );
     // A tool of the plugin itself.
     let entry = "  - name: broken\n    path: guest.wasm\n    functions: [{displayName: twice, function: echo}, {displayName: twice, function: echo}]\n";
-    let problems = broken(&Home::new(), entry).await;
-    assert!(problems[0].contains("\"twice\" is taken by plugin \"broken\""), "{problems:?}");
-}
-
-async fn problems_of(server: &Server, kind: &str, name: &str) -> Vec<String> {
-    problems(server, kind, name).await
+    let told = broken(&Home::new(), entry).await;
+    assert!(
+        told[0].contains("\"twice\" is taken by plugin \"broken\""),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_entry_without_a_name_is_told_by_its_place() {
-    let home = Home::with_plugins("plugins:\n  - path: guest.wasm\n    functions: []\n  - text\n  - name: [x]\n");
+    let home = Home::with_plugins(
+        "plugins:\n  - path: guest.wasm\n    functions: []\n  - text\n  - name: [x]\n",
+    );
     let server = Launch::of(home).start();
-    for (name, wanted) in [("line 2", "name: is missing"), ("line 4", "must be a map"), ("line 5", "name: must be a text")] {
+    for (name, wanted) in [
+        ("line 2", "name: is missing"),
+        ("line 4", "must be a map"),
+        ("line 5", "name: must be a text"),
+    ] {
         let told = problems(&server, "plugin", name).await;
         assert!(told[0].contains(wanted), "{told:?}");
     }
@@ -243,33 +394,97 @@ async fn broken_resources_and_prompts_are_left_out() {
     home.file("prompts/prompts.yml", PROMPTS);
     let server = Launch::of(home).start();
     let client = server.client(MODERN);
-    assert_eq!(client.ask("resources/list", json!({})).await.result()["resources"].as_array().unwrap().len(), 1);
-    assert_eq!(client.ask("resources/read", json!({"uri": "b://1"})).await.result()["contents"][0]["text"], "1");
+    assert_eq!(
+        client.ask("resources/list", json!({})).await.result()["resources"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        client
+            .ask("resources/read", json!({"uri": "b://1"}))
+            .await
+            .result()["contents"][0]["text"],
+        "1"
+    );
     let prompts = client.ask("prompts/list", json!({})).await;
-    let names: Vec<&Value> = prompts.result()["prompts"].as_array().unwrap().iter().map(|prompt| &prompt["name"]).collect();
+    let names: Vec<&Value> = prompts.result()["prompts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|prompt| &prompt["name"])
+        .collect();
     assert_eq!(names, ["first", "last"]);
     let answer = client.ask("prompts/get", json!({"name": "first"})).await;
     assert_eq!(answer.result()["messages"][0]["content"]["text"], "first");
     assert_eq!(client.call("echo", "{}").await.output(), "{}");
 
     for (kind, name, wanted) in [
-        ("resource", "without contents", "resources.yml:6: resource \"without contents\": contents: is missing or empty"),
-        ("resource", "without uri", "resources.yml:8: resource \"without uri\": uri: is missing"),
-        ("resource", "first", "resources.yml:10: resource \"first\": name: \"first\" is taken"),
-        ("resource", "taken uri", "resources.yml:13: resource \"taken uri\": uri: \"a://first\" is taken"),
-        ("resource", "number", "resources.yml:18: resource \"number\": contents[0].text: must be a text and is the number 5"),
-        ("resource", "nothing in it", "resource \"nothing in it\": contents[0]"),
+        (
+            "resource",
+            "without contents",
+            "resources.yml:6: resource \"without contents\": contents: is missing or empty",
+        ),
+        (
+            "resource",
+            "without uri",
+            "resources.yml:8: resource \"without uri\": uri: is missing",
+        ),
+        (
+            "resource",
+            "first",
+            "resources.yml:10: resource \"first\": name: \"first\" is taken",
+        ),
+        (
+            "resource",
+            "taken uri",
+            "resources.yml:14: resource \"taken uri\": uri: \"a://first\" is taken",
+        ),
+        (
+            "resource",
+            "number",
+            "resources.yml:18: resource \"number\": contents[0].text: must be a text and is the number 5",
+        ),
+        (
+            "resource",
+            "nothing in it",
+            "resource \"nothing in it\": contents[0]",
+        ),
         ("resource", "line 22", "must be a map"),
-        ("resource", "open brace", "resources.yml:29: resource \"open brace\": uri: \"c://{x}{\" is no URI template"),
+        (
+            "resource",
+            "open brace",
+            "resources.yml:29: resource \"open brace\": uri: \"c://{x}{\" is no URI template",
+        ),
         ("resource", "other argument", "\"y\" is no variable"),
-        ("prompt", "without messages", "prompts.yml:5: prompt \"without messages\": messages: is missing or empty"),
-        ("prompt", "bad role", "messages[0].role: \"system\" is no role: write user or assistant"),
+        (
+            "prompt",
+            "without messages",
+            "prompts.yml:5: prompt \"without messages\": messages: is missing or empty",
+        ),
+        (
+            "prompt",
+            "bad role",
+            "messages[0].role: \"system\" is no role: write user or assistant",
+        ),
         ("prompt", "without text", "messages[0].text: is missing"),
-        ("prompt", "both", "messages[0].content: stands beside `text`"),
-        ("prompt", "first", "prompts.yml:13: prompt \"first\": name: \"first\" is taken"),
+        (
+            "prompt",
+            "both",
+            "messages[0].content: stands beside `text`",
+        ),
+        (
+            "prompt",
+            "first",
+            "prompts.yml:13: prompt \"first\": name: \"first\" is taken",
+        ),
     ] {
         let told = problems(&server, kind, name).await;
-        assert!(told.iter().any(|problem| problem.contains(wanted)), "{wanted} in {told:?}");
+        assert!(
+            told.iter().any(|problem| problem.contains(wanted)),
+            "{wanted} in {told:?}"
+        );
         server.logs(&told[0]).await;
     }
     let ready = client.get("/readyz").await;
@@ -279,40 +494,96 @@ async fn broken_resources_and_prompts_are_left_out() {
 /// Operators see the same.
 #[tokio::test]
 async fn operators_see_what_is_quarantined() {
-    let home = Home::with_plugins("plugins:\n  - {name: broken, path: nowhere.wasm, functions: [{function: x}]}\n");
+    let home = Home::with_plugins(
+        "plugins:\n  - {name: broken, path: nowhere.wasm, functions: [{function: x}]}\n",
+    );
     let server = Launch::of(home).start();
     let mut client = crate::support::Client::new(server.url("/plugins"), MODERN);
-    client.headers.insert("authorization", format!("Bearer {}", crate::support::ADMIN_TOKEN).parse().unwrap());
+    client.headers.insert(
+        "authorization",
+        format!("Bearer {}", crate::support::ADMIN_TOKEN)
+            .parse()
+            .unwrap(),
+    );
     let answer = client.send(reqwest::Method::GET, &client.headers, "").await;
     assert_eq!(answer.json["quarantined"][0]["name"], "broken");
-    assert!(answer.json["quarantined"][0]["problems"][0].as_str().unwrap().contains("nowhere.wasm"), "{}", answer.text);
+    assert!(
+        answer.json["quarantined"][0]["problems"][0]
+            .as_str()
+            .unwrap()
+            .contains("nowhere.wasm"),
+        "{}",
+        answer.text
+    );
 }
 
 /// What is wrong with a file as a whole stops the start: nothing of it can be trusted.
 #[tokio::test]
 async fn a_malformed_file_stops_the_start() {
     for (file, text, wanted) in [
-        ("plugins/plugins.yml", "plugins:\n  - name: [x\n", "plugins.yml:"),
-        ("plugins/plugins.yml", "plugins:\n  - a: b\n   c: d\n", "plugins.yml:3"),
-        ("plugins/plugins.yml", "plugins: text\n", "plugins.yml:1: plugins: a list is wanted"),
+        (
+            "plugins/plugins.yml",
+            "plugins:\n  - name: [x\n",
+            "plugins.yml:",
+        ),
+        (
+            "plugins/plugins.yml",
+            "plugins:\n  - a: b\n   c: d\n",
+            "plugins.yml:3",
+        ),
+        (
+            "plugins/plugins.yml",
+            "plugins: text\n",
+            "plugins.yml:1: plugins: a list is wanted",
+        ),
         ("plugins/plugins.yml", "- text\n", "plugins.yml:1"),
-        ("plugins/plugins.yml", "plugins: []\n---\nplugins: []\n", "plugins.yml:2"),
-        ("plugins/plugins.yml", "plugins: [{a: 1, a: 2}]\n", "plugins.yml:1"),
-        ("resources/resources.yml", "resources:\n  static:\n    a: b\n", "resources.yml:3: resources.static: a list is wanted"),
-        ("resources/resources.yml", "\n\nresources: [x]\n", "resources.yml:3"),
-        ("prompts/prompts.yml", "prompts:\n  predefined: 5\n", "prompts.yml:2: prompts.predefined: a list is wanted"),
+        (
+            "plugins/plugins.yml",
+            "plugins: []\n---\nplugins: []\n",
+            "plugins.yml:2",
+        ),
+        (
+            "plugins/plugins.yml",
+            "plugins: [{a: 1, a: 2}]\n",
+            "plugins.yml:1",
+        ),
+        (
+            "resources/resources.yml",
+            "resources:\n  static:\n    a: b\n",
+            "resources.yml:2: resources.static: a list is wanted",
+        ),
+        (
+            "resources/resources.yml",
+            "\n\nresources: [x]\n",
+            "resources.yml:3",
+        ),
+        (
+            "prompts/prompts.yml",
+            "prompts:\n  predefined: 5\n",
+            "prompts.yml:2: prompts.predefined: a list is wanted",
+        ),
         ("prompts/prompts.yml", "prompts: \"open\n", "prompts.yml:"),
     ] {
         let home = Home::guest();
         home.file(file, text);
         let ended = Launch::of(home).refused();
-        assert!(ended.stderr.contains(wanted), "{wanted} in: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(wanted),
+            "{wanted} in: {}",
+            ended.stderr
+        );
     }
     let home = Home::guest();
     home.file("plugins/plugins.yml", b"plugins: \xff\n");
     let ended = Launch::of(home).refused();
-    assert!(ended.stderr.contains("plugins.yml: cannot be read"), "{}", ended.stderr);
-    let ended = Launch::of(Home::guest()).env("PLUGINS_PATH", "/nowhere/at/all").refused();
+    assert!(
+        ended.stderr.contains("plugins.yml: cannot be read"),
+        "{}",
+        ended.stderr
+    );
+    let ended = Launch::of(Home::guest())
+        .env("PLUGINS_PATH", "/nowhere/at/all")
+        .refused();
     assert!(ended.stderr.contains("/nowhere/at/all"), "{}", ended.stderr);
 }
 
@@ -331,7 +602,10 @@ async fn an_empty_home_is_served() {
         ("resources/templates/list", "resourceTemplates"),
         ("prompts/list", "prompts"),
     ] {
-        assert_eq!(client.ask(method, json!({})).await.result()[field], json!([]));
+        assert_eq!(
+            client.ask(method, json!({})).await.result()[field],
+            json!([])
+        );
     }
     server.logs("there is no definition file yet").await;
 }

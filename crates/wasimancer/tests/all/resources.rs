@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use crate::support::{Client, MODERN, REVISIONS, guest};
 
 async fn contents(client: &Client, uri: &str) -> Value {
-    client.ask("resources/read", json!({"uri": uri})).await.result()["contents"].clone()
+    client
+        .ask("resources/read", json!({"uri": uri}))
+        .await
+        .result()["contents"]
+        .clone()
 }
 
 #[tokio::test]
@@ -55,7 +59,10 @@ async fn static_contents_travel_as_they_are() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        assert_eq!(contents(&client, "test://plain").await, json!([{"uri": "test://plain", "text": "plain text"}]));
+        assert_eq!(
+            contents(&client, "test://plain").await,
+            json!([{"uri": "test://plain", "text": "plain text"}])
+        );
         assert_eq!(
             contents(&client, "test://rich").await,
             json!([
@@ -72,7 +79,10 @@ async fn static_contents_travel_as_they_are() {
                 {"uri": "test://rich/part", "text": "says its own address"},
             ])
         );
-        assert_eq!(contents(&client, "test://braces/{x}").await[0]["text"], "${x} stays");
+        assert_eq!(
+            contents(&client, "test://braces/{x}").await[0]["text"],
+            "${x} stays"
+        );
         assert_eq!(contents(&client, "test://größe").await[0]["text"], "📏");
     }
 }
@@ -105,8 +115,14 @@ async fn templates_are_filled_once_and_literally() {
             assert_eq!(contents(&client, uri).await[0]["text"], wanted, "{uri}");
             assert_eq!(contents(&client, uri).await[0]["uri"], uri);
         }
-        assert_eq!(contents(&client, "search://items?q=a%20b&color=red").await[0]["text"], "q=a b color=red");
-        assert_eq!(contents(&client, "search://items").await[0]["text"], "q= color=");
+        assert_eq!(
+            contents(&client, "search://items?q=a%20b&color=red").await[0]["text"],
+            "q=a b color=red"
+        );
+        assert_eq!(
+            contents(&client, "search://items").await[0]["text"],
+            "q= color="
+        );
     }
 }
 
@@ -130,10 +146,16 @@ async fn what_is_not_there_is_not_found() {
         ] {
             let answer = client.ask("resources/read", json!({"uri": uri})).await;
             let error = answer.refused(200, code);
-            assert_eq!(error, &json!({"code": code, "message": "Resource not found", "data": {"uri": uri}}));
+            assert_eq!(
+                error,
+                &json!({"code": code, "message": "Resource not found", "data": {"uri": uri}})
+            );
         }
         for params in [json!({}), json!({"uri": 5}), json!({"uri": null})] {
-            client.ask("resources/read", params).await.refused(200, -32602);
+            client
+                .ask("resources/read", params)
+                .await
+                .refused(200, -32602);
         }
     }
 }

@@ -11,7 +11,10 @@ use crate::support::{Answer, Client, LEGACY, MODERN, Server, guest};
 async fn in_session(server: &Server, version: &str) -> Client {
     let mut client = newcomer(server);
     let answer = client.ask("initialize", params(version)).await;
-    client.headers.insert("mcp-session-id", answer.header("mcp-session-id").parse().unwrap());
+    client.headers.insert(
+        "mcp-session-id",
+        answer.header("mcp-session-id").parse().unwrap(),
+    );
     client
 }
 
@@ -24,17 +27,27 @@ async fn a_session_lives_until_it_is_deleted() {
     let server = guest();
     for version in LEGACY {
         let mut client = in_session(&server, version).await;
-        let answer = client.request("notifications/initialized", json!({})).as_notification().send().await;
+        let answer = client
+            .request("notifications/initialized", json!({}))
+            .into_notification()
+            .send()
+            .await;
         assert_eq!((answer.status, answer.text.as_str()), (202, ""));
         assert_eq!(client.ask("ping", json!({})).await.result(), &json!({}));
         if version != "2025-03-26" {
-            client.headers.insert("mcp-protocol-version", version.parse().unwrap());
+            client
+                .headers
+                .insert("mcp-protocol-version", version.parse().unwrap());
             assert_eq!(client.ask("ping", json!({})).await.result(), &json!({}));
         }
         let answer = delete(&client, &client.headers).await;
         assert_eq!((answer.status, answer.text.as_str()), (204, ""));
         client.ask("ping", json!({})).await.refused(404, -32600);
-        let answer = client.request("notifications/cancelled", json!({})).as_notification().send().await;
+        let answer = client
+            .request("notifications/cancelled", json!({}))
+            .into_notification()
+            .send()
+            .await;
         assert_eq!(answer.status, 404);
         delete(&client, &client.headers).await.refused(404, -32600);
     }
@@ -43,8 +56,14 @@ async fn a_session_lives_until_it_is_deleted() {
 #[tokio::test]
 async fn each_session_has_an_id_of_its_own() {
     let server = guest();
-    let (one, other) = (in_session(&server, "2025-11-25").await, in_session(&server, "2025-11-25").await);
-    assert_ne!(one.headers["mcp-session-id"], other.headers["mcp-session-id"]);
+    let (one, other) = (
+        in_session(&server, "2025-11-25").await,
+        in_session(&server, "2025-11-25").await,
+    );
+    assert_ne!(
+        one.headers["mcp-session-id"],
+        other.headers["mcp-session-id"]
+    );
     assert_eq!(delete(&one, &one.headers).await.status, 204);
     assert_eq!(other.ask("ping", json!({})).await.result(), &json!({}));
 }
@@ -54,9 +73,17 @@ async fn sessions_that_never_were_are_unknown() {
     let server = guest();
     let client = newcomer(&server);
     for id in ["gone", "", "0123456789abcdef0123456789abcdef", "größe"] {
-        client.request("ping", json!({})).header("mcp-session-id", id).send().await.refused(404, -32600);
+        client
+            .request("ping", json!({}))
+            .header("mcp-session-id", id)
+            .send()
+            .await
+            .refused(404, -32600);
         let mut headers = client.headers.clone();
-        headers.insert("mcp-session-id", reqwest::header::HeaderValue::from_bytes(id.as_bytes()).unwrap());
+        headers.insert(
+            "mcp-session-id",
+            reqwest::header::HeaderValue::from_bytes(id.as_bytes()).unwrap(),
+        );
         delete(&client, &headers).await.refused(404, -32600);
     }
     delete(&client, &client.headers).await.refused(400, -32600);
@@ -68,10 +95,19 @@ async fn requests_without_a_session_are_served() {
     let server = guest();
     let client = newcomer(&server);
     assert_eq!(client.ask("ping", json!({})).await.result(), &json!({}));
-    assert_eq!(client.call("text", r#"{"output":"hello"}"#).await.output(), "hello");
+    assert_eq!(
+        client.call("text", r#"{"output":"hello"}"#).await.output(),
+        "hello"
+    );
     for version in LEGACY {
-        let answer = server.client(version).call("text", r#"{"output":"hello"}"#).await;
-        assert_eq!(answer.result(), &json!({"content": [{"type": "text", "text": "hello"}]}));
+        let answer = server
+            .client(version)
+            .call("text", r#"{"output":"hello"}"#)
+            .await;
+        assert_eq!(
+            answer.result(),
+            &json!({"content": [{"type": "text", "text": "hello"}]})
+        );
         assert!(answer.headers.get("mcp-session-id").is_none());
     }
 }
@@ -80,7 +116,11 @@ async fn requests_without_a_session_are_served() {
 #[tokio::test]
 async fn a_session_remembers_its_version() {
     let server = guest();
-    for (version, is_result) in [("2025-11-25", true), ("2025-06-18", false), ("2025-03-26", false)] {
+    for (version, is_result) in [
+        ("2025-11-25", true),
+        ("2025-06-18", false),
+        ("2025-03-26", false),
+    ] {
         let client = in_session(&server, version).await;
         let answer = client.call("text", "{}").await;
         if is_result {
@@ -95,7 +135,11 @@ async fn a_session_remembers_its_version() {
 async fn the_stateless_revision_has_no_sessions() {
     let server = guest();
     let client = server.client(MODERN);
-    let answer = client.request("tools/list", json!({})).header("mcp-session-id", "gone").send().await;
+    let answer = client
+        .request("tools/list", json!({}))
+        .header("mcp-session-id", "gone")
+        .send()
+        .await;
     assert!(answer.result()["tools"].is_array());
     assert!(answer.headers.get("mcp-session-id").is_none());
 }

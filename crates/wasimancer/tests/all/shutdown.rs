@@ -17,7 +17,10 @@ fn home(grace: &str) -> Home {
 }
 
 async fn refuses_connections(server: &Server) {
-    until("no connection is accepted any more", || TcpStream::connect(server.address).is_err()).await;
+    until("no connection is accepted any more", || {
+        TcpStream::connect(server.address).is_err()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -45,10 +48,10 @@ async fn a_running_call_is_answered_before_the_end() {
     }
 }
 
-#[tokio::test]
-async fn an_endless_call_ends_with_the_grace() {
-    let server = Launch::of(home("300ms")).start();
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"spin","arguments":{}}}"#;
+/// Sends a call that never ends.
+fn begin_spinning(server: &Server) -> TcpStream {
+    let body =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"spin","arguments":{}}}"#;
     let mut stream = TcpStream::connect(server.address).unwrap();
     let request = format!(
         "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
@@ -56,6 +59,13 @@ async fn an_endless_call_ends_with_the_grace() {
         body.len()
     );
     stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn an_endless_call_ends_with_the_grace() {
+    let server = Launch::of(home("300ms")).start();
+    let mut stream = begin_spinning(&server);
     server.logs("running").await;
     server.signal("TERM");
     assert_eq!(server.ended().await.code(), Some(0));
@@ -63,7 +73,11 @@ async fn an_endless_call_ends_with_the_grace() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer);
-    assert!(ended.is_err() || answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        ended.is_err() || answer.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     let output = server.whole_output().await;
     assert!(output.contains("still under way"), "{output}");
 }
@@ -78,4 +92,18 @@ async fn with_nothing_to_do_it_ends_at_once() {
     server.signal("TERM");
     assert_eq!(server.ended().await.code(), Some(0));
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_calls() {
+    let server = Launch::of(home("1h")).start();
+    let stream = begin_spinning(&server);
+    server.logs("running").await;
+    server.signal("TERM");
+    refuses_connections(&server).await;
+    server.signal("INT");
+    assert_eq!(server.ended().await.code(), Some(1));
+    let output = server.whole_output().await;
+    assert!(output.contains("told to stop again"), "{output}");
+    drop(stream);
 }

@@ -13,7 +13,7 @@ pub(crate) use server::{Ended, Launch, Server, command, examples, finish, guest}
 pub(crate) use upstream::Upstream;
 
 /// How long a test waits for what must come; far longer than any of it takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The clients' token of every server that is not told otherwise.
 pub(crate) const TOKEN: &str = "client-token-7f3a";

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use crate::support::{LEGACY, MODERN, REVISIONS, guest};
 
 fn tool<'l>(list: &'l Value, name: &str) -> &'l Value {
-    list["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap()
+    list["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|tool| tool["name"] == name)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -15,10 +20,24 @@ async fn tools_are_listed_as_they_are_defined() {
         let answer = server.client(revision).ask("tools/list", json!({})).await;
         let list = answer.result();
         assert!(list.get("nextCursor").is_none());
-        let names: Vec<&str> = list["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = list["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap())
+            .collect();
         assert_eq!(
             names[..8],
-            ["echo", "ordered", "everything", "a name with spaces", "größe 📏", "nothing", "mirrored", "text"],
+            [
+                "echo",
+                "ordered",
+                "everything",
+                "a name with spaces",
+                "größe 📏",
+                "nothing",
+                "mirrored",
+                "text"
+            ],
             "in the order of the file"
         );
         assert_eq!(
@@ -56,7 +75,10 @@ async fn tools_are_listed_as_they_are_defined() {
             })
         );
         let schema = &tool(list, "mirrored")["inputSchema"];
-        assert_eq!(schema["properties"]["region"], json!({"type": "string", "x-mcp-header": "Region"}));
+        assert_eq!(
+            schema["properties"]["region"],
+            json!({"type": "string", "x-mcp-header": "Region"})
+        );
     }
 }
 
@@ -67,10 +89,17 @@ async fn output_schemas_are_listed_where_the_revision_knows_them() {
     for revision in REVISIONS {
         let answer = server.client(revision).ask("tools/list", json!({})).await;
         let list = answer.result();
-        assert_eq!(tool(list, "object")["outputSchema"]["required"], json!(["count"]));
+        assert_eq!(
+            tool(list, "object")["outputSchema"]["required"],
+            json!(["count"])
+        );
         let of_array = tool(list, "array").get("outputSchema");
         let wanted = json!({"type": "array", "items": {"type": "number"}});
-        assert_eq!(of_array, (revision == MODERN).then_some(&wanted), "{revision}");
+        assert_eq!(
+            of_array,
+            (revision == MODERN).then_some(&wanted),
+            "{revision}"
+        );
     }
 }
 
@@ -79,19 +108,35 @@ async fn tools_are_called_by_name() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        assert_eq!(client.call("text", r#"{"output":"hello"}"#).await.output(), "hello");
+        assert_eq!(
+            client.call("text", r#"{"output":"hello"}"#).await.output(),
+            "hello"
+        );
         for name in ["echo", "a name with spaces", "größe 📏"] {
             assert_eq!(client.call(name, "{}").await.output(), "{}");
         }
         for name in ["unknown", "ECHO", "echo ", "", "not a function"] {
             let answer = client.call(name, "{}").await;
             let error = answer.refused(200, -32602);
-            assert_eq!(error, &json!({"code": -32602, "message": format!("Unknown tool: {name}")}));
+            assert_eq!(
+                error,
+                &json!({"code": -32602, "message": format!("Unknown tool: {name}")})
+            );
         }
-        for params in [json!({"name": 5}), json!({"arguments": {}}), json!({}), json!({"name": null})] {
+        for params in [
+            json!({"name": 5}),
+            json!({"arguments": {}}),
+            json!({}),
+            json!({"name": null}),
+        ] {
             client.ask("tools/call", params).await.refused(200, -32602);
         }
-        client.request("tools/call", json!({})).without_params().send().await.refused(200, -32602);
+        client
+            .request("tools/call", json!({}))
+            .without_params()
+            .send()
+            .await
+            .refused(200, -32602);
     }
 }
 
@@ -101,14 +146,30 @@ async fn failures_say_which_they_are() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        assert_eq!(client.call("fail", "{}").await.failure(), "the plugin reported an error: it broke");
-        let answer = client.call("fail with text", r#"{"output":"größe 😡"}"#).await;
+        assert_eq!(
+            client.call("fail", "{}").await.failure(),
+            "the plugin reported an error: it broke"
+        );
+        let answer = client
+            .call("fail with text", r#"{"output":"größe 😡"}"#)
+            .await;
         assert_eq!(answer.failure(), "the plugin reported an error: größe 😡");
-        assert_eq!(client.call("code", "{}").await.failure(), "the plugin failed with code 7 and left no message");
+        assert_eq!(
+            client.call("code", "{}").await.failure(),
+            "the plugin failed with code 7 and left no message"
+        );
         let answer = client.call("trap", "{}").await;
-        assert!(answer.failure().starts_with("the plugin trapped: "), "{}", answer.text);
+        assert!(
+            answer.failure().starts_with("the plugin trapped: "),
+            "{}",
+            answer.text
+        );
         assert!(answer.failure().contains("unreachable"), "{}", answer.text);
-        assert_eq!(client.call("echo", "{}").await.output(), "{}", "the plugin lives on");
+        assert_eq!(
+            client.call("echo", "{}").await.output(),
+            "{}",
+            "the plugin lives on"
+        );
     }
     server.logs("the plugin trapped").await;
 }
@@ -133,12 +194,21 @@ async fn plugins_find_their_configuration() {
 #[tokio::test]
 async fn what_plugins_log_is_logged() {
     let server = guest();
-    let answer = server.client(LEGACY[0]).call("log", r#"{"output":"a line of the guest"}"#).await;
+    let answer = server
+        .client(LEGACY[0])
+        .call("log", r#"{"output":"a line of the guest"}"#)
+        .await;
     assert_eq!(answer.output(), "a line of the guest");
     server.logs("a line of the guest").await;
     let log = server.stderr();
-    let line = log.lines().find(|line| line.contains("a line of the guest")).unwrap();
-    assert!(line.contains("INFO") && line.contains("plugin=guest"), "{line}");
+    let line = log
+        .lines()
+        .find(|line| line.contains("a line of the guest"))
+        .unwrap();
+    assert!(
+        line.contains("INFO") && line.contains("plugin=\"guest\""),
+        "{line}"
+    );
 }
 
 /// A name of the old days is served, and warned of.
@@ -147,8 +217,13 @@ async fn unusual_names_are_warned_of() {
     let server = guest();
     let log = server.stderr();
     for name in ["a name with spaces", "größe 📏"] {
-        let line = log.lines().find(|line| line.contains("WARN") && line.contains(name));
-        assert!(line.is_some_and(|line| line.contains("some clients refuse")), "{log}");
+        let line = log
+            .lines()
+            .find(|line| line.contains("WARN") && line.contains(name));
+        assert!(
+            line.is_some_and(|line| line.contains("some clients refuse")),
+            "{log}"
+        );
     }
     assert!(!log.contains("tool=\"echo\""), "{log}");
 }

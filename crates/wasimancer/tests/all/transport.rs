@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Home, LEGACY, Launch, MODERN, REVISIONS, TOKEN, exchange, guest};
+use crate::support::{
+    ADMIN_TOKEN, Home, LEGACY, Launch, MODERN, REVISIONS, TOKEN, exchange, guest,
+};
 
 #[tokio::test]
 async fn other_methods_are_not_allowed() {
@@ -24,12 +26,34 @@ async fn messages_are_json() {
     for revision in [MODERN, LEGACY[0]] {
         let client = server.client(revision);
         let request = || client.request("tools/list", json!({}));
-        for wrong in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded", "", "json"] {
-            request().header("content-type", wrong).send().await.refused(415, -32600);
+        for wrong in [
+            "text/plain",
+            "application/jsonp",
+            "application/x-www-form-urlencoded",
+            "",
+            "json",
+        ] {
+            request()
+                .header("content-type", wrong)
+                .send()
+                .await
+                .refused(415, -32600);
         }
-        request().without_header("content-type").send().await.refused(415, -32600);
-        for right in ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"] {
-            request().header("content-type", right).send().await.result();
+        request()
+            .without_header("content-type")
+            .send()
+            .await
+            .refused(415, -32600);
+        for right in [
+            "application/json; charset=utf-8",
+            "Application/JSON",
+            "application/json;charset=UTF-8",
+        ] {
+            request()
+                .header("content-type", right)
+                .send()
+                .await
+                .result();
         }
     }
 }
@@ -40,8 +64,16 @@ async fn answers_are_json_to_whoever_accepts_it() {
     for revision in [MODERN, LEGACY[0]] {
         let client = server.client(revision);
         let request = || client.request("tools/list", json!({}));
-        for wrong in ["text/event-stream", "text/html, image/*", "application/jsonp"] {
-            request().header("accept", wrong).send().await.refused(406, -32600);
+        for wrong in [
+            "text/event-stream",
+            "text/html, image/*",
+            "application/jsonp",
+        ] {
+            request()
+                .header("accept", wrong)
+                .send()
+                .await
+                .refused(406, -32600);
         }
         for right in [
             "application/json, text/event-stream",
@@ -55,7 +87,9 @@ async fn answers_are_json_to_whoever_accepts_it() {
         }
         request().without_header("accept").send().await.result();
         // A list may be spread over several headers (RFC 9110, section 5.3).
-        let request = request().header("accept", "text/event-stream").second_header("accept", "application/json");
+        let request = request()
+            .header("accept", "text/event-stream")
+            .second_header("accept", "application/json");
         request.send().await.result();
     }
 }
@@ -68,7 +102,11 @@ async fn bodies_have_a_size() {
     for revision in REVISIONS {
         let client = server.client(revision);
         let fill = |length: usize| {
-            let empty = client.request("tools/list", r#"{"x":""}"#).id("1").body().len();
+            let empty = client
+                .request("tools/list", r#"{"x":""}"#)
+                .id("1")
+                .body()
+                .len();
             let params = format!(r#"{{"x":"{}"}}"#, "x".repeat(length - empty));
             client.request("tools/list", params.as_str()).id("1")
         };
@@ -95,9 +133,17 @@ async fn a_body_far_too_large_is_answered_too() {
     for revision in [MODERN, LEGACY[0]] {
         let client = server.client(revision);
         let params = format!(r#"{{"x":"{}"}}"#, "x".repeat(8 * 1024 * 1024));
-        client.request("tools/list", params.as_str()).send().await.refused(413, -32600);
+        client
+            .request("tools/list", params.as_str())
+            .send()
+            .await
+            .refused(413, -32600);
         let params = format!(r#"{{"x":"{}"}}"#, "x".repeat(4 * 1024 * 1024 - 1024));
-        client.request("tools/list", params.as_str()).send().await.result();
+        client
+            .request("tools/list", params.as_str())
+            .send()
+            .await
+            .result();
     }
 }
 
@@ -105,7 +151,14 @@ async fn a_body_far_too_large_is_answered_too() {
 async fn other_paths_are_not_found() {
     let server = guest();
     let client = server.client(MODERN);
-    for path in ["/", "/nothing", "/mcp/", "/mcp/x", "/sse", "/.well-known/oauth-protected-resource"] {
+    for path in [
+        "/",
+        "/nothing",
+        "/mcp/",
+        "/mcp/x",
+        "/sse",
+        "/.well-known/oauth-protected-resource",
+    ] {
         let answer = client.get(path).await;
         assert_eq!((answer.status, answer.text.as_str()), (404, ""), "{path}");
     }
@@ -139,10 +192,30 @@ async fn a_connection_is_kept() {
             body.len()
         )
     };
-    let answers = exchange(server.address, format!("{}{}", request(""), request("connection: close\r\n")).as_bytes());
-    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
-    assert_eq!(answers.matches(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).count(), 2, "{answers}");
-    assert_eq!(answers.to_lowercase().matches("content-length: 36\r\n").count(), 2, "{answers}");
+    let answers = exchange(
+        server.address,
+        format!("{}{}", request(""), request("connection: close\r\n")).as_bytes(),
+    );
+    assert_eq!(
+        answers.matches("HTTP/1.1 200 OK\r\n").count(),
+        2,
+        "{answers}"
+    );
+    assert_eq!(
+        answers
+            .matches(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#)
+            .count(),
+        2,
+        "{answers}"
+    );
+    assert_eq!(
+        answers
+            .to_lowercase()
+            .matches("content-length: 36\r\n")
+            .count(),
+        2,
+        "{answers}"
+    );
     assert!(!answers.contains(ADMIN_TOKEN));
 }
 
@@ -150,9 +223,20 @@ async fn a_connection_is_kept() {
 #[tokio::test]
 async fn what_is_no_http_is_survived() {
     let server = guest();
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..], b"GET\r\n\r\n", b"POST /mcp HTTP/9.9\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"POST /mcp HTTP/9.9\r\n\r\n",
+    ] {
         let answer = exchange(server.address, bytes);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
     }
-    server.client(MODERN).ask("tools/list", json!({})).await.result();
+    server
+        .client(MODERN)
+        .ask("tools/list", json!({}))
+        .await
+        .result();
 }

@@ -1,5 +1,6 @@
 //! A client of each revision. It checks what every answer must have.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{ADMIN_TOKEN, PATIENCE, TOKEN};
@@ -60,11 +62,21 @@ impl Client {
     pub(crate) fn new(url: String, revision: &'static str) -> Self {
         // Another test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client");
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(AUTHORIZATION, format!("Bearer {TOKEN}").parse().expect("a header value"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        headers.insert(
+            AUTHORIZATION,
+            format!("Bearer {TOKEN}").parse().expect("a header value"),
+        );
         if revision != "2025-03-26" {
             headers.insert("mcp-protocol-version", HeaderValue::from_static(revision));
         }
@@ -90,10 +102,8 @@ impl Client {
             meta.insert(VERSION_KEY.to_owned(), json!(MODERN));
             meta.insert(CAPABILITIES_KEY.to_owned(), json!({}));
             headers.insert("mcp-method", method.parse().expect("a header value"));
-            let values: Value = serde_json::from_str(&params).unwrap_or_default();
-            let field = if method == "resources/read" { "uri" } else { "name" };
-            if let (Some(value), "tools/call" | "prompts/get" | "resources/read") = (values[field].as_str(), method) {
-                headers.insert("mcp-name", header_text(value));
+            if let Some(name) = name_of(method, &params) {
+                headers.insert("mcp-name", header_text(&name));
             }
         }
         Request {
@@ -116,7 +126,11 @@ impl Client {
     }
 
     pub(crate) fn request_call(&self, tool: &str, arguments: impl Into<Params>) -> Request<'_> {
-        let params = format!(r#"{{"name":{},"arguments":{}}}"#, json!(tool), arguments.into().0);
+        let params = format!(
+            r#"{{"name":{},"arguments":{}}}"#,
+            json!(tool),
+            arguments.into().0
+        );
         self.request("tools/call", params.as_str())
     }
 
@@ -125,13 +139,26 @@ impl Client {
         self.post_with(&self.headers, body).await
     }
 
-    pub(crate) async fn post_with(&self, headers: &HeaderMap, body: impl Into<reqwest::Body>) -> Answer {
+    pub(crate) async fn post_with(
+        &self,
+        headers: &HeaderMap,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
         self.send(reqwest::Method::POST, headers, body).await
     }
 
     /// Any exchange with the endpoint.
-    pub(crate) async fn send(&self, method: reqwest::Method, headers: &HeaderMap, body: impl Into<reqwest::Body>) -> Answer {
-        let request = self.http.request(method, &self.url).headers(headers.clone()).body(body);
+    pub(crate) async fn send(
+        &self,
+        method: reqwest::Method,
+        headers: &HeaderMap,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request = self
+            .http
+            .request(method, &self.url)
+            .headers(headers.clone())
+            .body(body);
         Answer::of(request.send().await.expect("an answer")).await
     }
 
@@ -142,10 +169,25 @@ impl Client {
     }
 }
 
+/// What the header `Mcp-Name` repeats.
+fn name_of(method: &str, params: &str) -> Option<String> {
+    let field = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        _ => return None,
+    };
+    let params: HashMap<String, Box<RawValue>> = serde_json::from_str(params).ok()?;
+    serde_json::from_str(params.get(field)?.get()).ok()
+}
+
 /// A value as the header that repeats it holds it.
 fn header_text(value: &str) -> HeaderValue {
     let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim() == value;
-    let encoded = if is_plain { value.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(value)) };
+    let encoded = if is_plain {
+        value.to_owned()
+    } else {
+        format!("=?base64?{}?=", STANDARD.encode(value))
+    };
     encoded.parse().expect("a header value")
 }
 
@@ -167,7 +209,7 @@ impl Request<'_> {
         self
     }
 
-    pub(crate) fn as_notification(mut self) -> Self {
+    pub(crate) fn into_notification(mut self) -> Self {
         self.id = None;
         self
     }
@@ -175,14 +217,16 @@ impl Request<'_> {
     /// With this header in place of the one of its name.
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a header value");
-        self.headers.insert(name.parse::<HeaderName>().expect("a header name"), value);
+        self.headers
+            .insert(name.parse::<HeaderName>().expect("a header name"), value);
         self
     }
 
     /// With this header beside the one of its name.
     pub(crate) fn second_header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().expect("a header name");
-        self.headers.append(name, value.parse().expect("a header value"));
+        self.headers
+            .append(name, value.parse().expect("a header value"));
         self
     }
 
@@ -220,13 +264,24 @@ impl Request<'_> {
             (None, None) => String::new(),
             (Some(params), None) => format!(",\"params\":{params}"),
             (params, Some(meta)) => {
-                let rest = params.as_deref().unwrap_or("{}").strip_prefix('{').expect("params are an object");
+                let rest = params
+                    .as_deref()
+                    .unwrap_or("{}")
+                    .strip_prefix('{')
+                    .expect("params are an object");
                 let comma = if rest.trim() == "}" { "" } else { "," };
                 format!(",\"params\":{{\"_meta\":{}{comma}{rest}", json!(meta))
             }
         };
-        let id = self.id.as_ref().map(|id| format!("\"id\":{id},")).unwrap_or_default();
-        format!(r#"{{"jsonrpc":"2.0",{id}"method":{}{params}}}"#, json!(self.method))
+        let id = self
+            .id
+            .as_ref()
+            .map(|id| format!("\"id\":{id},"))
+            .unwrap_or_default();
+        format!(
+            r#"{{"jsonrpc":"2.0",{id}"method":{}{params}}}"#,
+            json!(self.method)
+        )
     }
 
     /// Sends it and checks what every answer of the revision must have.
@@ -235,7 +290,11 @@ impl Request<'_> {
         if let Some(id) = &self.id
             && answer.is_json_rpc()
         {
-            assert!(answer.text.contains(&format!("\"id\":{id},")), "the id {id} is echoed: {}", answer.text);
+            assert!(
+                answer.text.contains(&format!("\"id\":{id},")),
+                "the id {id} is echoed: {}",
+                answer.text
+            );
             answer.check_result(self.client.is_modern(), &self.method);
         }
         answer
@@ -261,12 +320,18 @@ impl Answer {
         let json = if text.is_empty() {
             Value::Null
         } else {
-            assert_eq!(headers.get(CONTENT_TYPE).expect("a content type"), "application/json", "{text}");
+            assert_eq!(
+                headers.get(CONTENT_TYPE).expect("a content type"),
+                "application/json",
+                "{text}"
+            );
             serde_json::from_str(&text).expect("the body is JSON")
         };
         for secret in [TOKEN, ADMIN_TOKEN] {
             assert!(!text.contains(secret), "a token is never answered: {text}");
-            let in_headers = headers.values().any(|value| value.to_str().is_ok_and(|value| value.contains(secret)));
+            let in_headers = headers
+                .values()
+                .any(|value| value.to_str().is_ok_and(|value| value.contains(secret)));
             assert!(!in_headers, "a token is never answered: {headers:?}");
         }
         Self {
@@ -283,11 +348,21 @@ impl Answer {
 
     fn check_result(&self, is_modern: bool, method: &str) {
         assert_eq!(self.json["jsonrpc"], "2.0", "{}", self.text);
-        let fields: Vec<&str> = self.json.as_object().expect("an object").keys().map(String::as_str).collect();
+        let fields: Vec<&str> = self
+            .json
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
         let Some(result) = self.json.get("result") else {
             assert_eq!(fields, ["jsonrpc", "id", "error"], "{}", self.text);
             let error = &self.json["error"];
-            assert!(error["code"].is_i64() && error["message"].is_string(), "{}", self.text);
+            assert!(
+                error["code"].is_i64() && error["message"].is_string(),
+                "{}",
+                self.text
+            );
             return;
         };
         assert_eq!(fields, ["jsonrpc", "id", "result"], "{}", self.text);
@@ -299,16 +374,28 @@ impl Answer {
         if is_modern {
             assert_eq!(result["resultType"], "complete", "{}", self.text);
             let info = &result["_meta"][SERVER_INFO_KEY];
-            assert_eq!(info, &json!({"name": "wasimancer", "version": env!("CARGO_PKG_VERSION")}), "{}", self.text);
+            assert_eq!(
+                info,
+                &json!({"name": "wasimancer", "version": env!("CARGO_PKG_VERSION")}),
+                "{}",
+                self.text
+            );
         } else {
             assert!(result.get("resultType").is_none(), "{}", self.text);
-            assert!(result["_meta"].get(SERVER_INFO_KEY).is_none(), "{}", self.text);
+            assert!(
+                result["_meta"].get(SERVER_INFO_KEY).is_none(),
+                "{}",
+                self.text
+            );
         }
     }
 
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
-        let value = self.headers.get(name).unwrap_or_else(|| panic!("there is no {name}: {self:?}"));
+        let value = self
+            .headers
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no {name}: {self:?}"));
         value.to_str().expect("a plain header")
     }
 
@@ -316,13 +403,20 @@ impl Answer {
     #[track_caller]
     pub(crate) fn result(&self) -> &Value {
         assert_eq!(self.status, 200, "{}", self.text);
-        self.json.get("result").unwrap_or_else(|| panic!("no result: {}", self.text))
+        self.json
+            .get("result")
+            .unwrap_or_else(|| panic!("no result: {}", self.text))
     }
 
     /// The error of a request that was refused with this status and code.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: i64) -> &Value {
-        assert_eq!((self.status, self.json["error"]["code"].as_i64()), (status, Some(code)), "{}", self.text);
+        assert_eq!(
+            (self.status, self.json["error"]["code"].as_i64()),
+            (status, Some(code)),
+            "{}",
+            self.text
+        );
         &self.json["error"]
     }
 
@@ -346,7 +440,11 @@ impl Answer {
 #[track_caller]
 fn text_of(result: &Value) -> &str {
     let content = result["content"].as_array().expect("content");
-    assert_eq!((content.len(), &content[0]["type"]), (1, &json!("text")), "{result}");
+    assert_eq!(
+        (content.len(), &content[0]["type"]),
+        (1, &json!("text")),
+        "{result}"
+    );
     content[0]["text"].as_str().expect("a text")
 }
 

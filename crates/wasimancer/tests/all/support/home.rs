@@ -23,7 +23,9 @@ pub(crate) fn assemble(text: &str) -> Vec<u8> {
 pub(crate) fn guest_module() -> &'static [u8] {
     static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
     MODULE.get_or_init(|| {
-        assemble(&fs::read_to_string(format!("{TESTS}/guest/guest.wat")).expect("guest.wat is there"))
+        assemble(
+            &fs::read_to_string(format!("{TESTS}/guest/guest.wat")).expect("guest.wat is there"),
+        )
     })
 }
 
@@ -53,7 +55,10 @@ impl Home {
         let home = Self::new();
         for kind in ["plugins", "resources", "prompts"] {
             let file = format!("{kind}/{kind}.yml");
-            home.file(&file, fs::read(format!("{TESTS}/guest/{file}")).expect("a definition file"));
+            home.file(
+                &file,
+                fs::read(format!("{TESTS}/guest/{file}")).expect("a definition file"),
+            );
         }
         home
     }

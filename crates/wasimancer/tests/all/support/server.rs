@@ -32,7 +32,10 @@ pub(crate) fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) ->
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasimancer"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if OWN_VARIABLES.contains(&&*text) || text.starts_with("WASIMANCER_") || text.starts_with("WASM_") {
+        if OWN_VARIABLES.contains(&&*text)
+            || text.starts_with("WASIMANCER_")
+            || text.starts_with("WASM_")
+        {
             command.env_remove(&name);
         }
     }
@@ -84,8 +87,13 @@ impl Launch {
     /// `serve` without a port.
     pub(crate) fn in_folder(home: &Path) -> Self {
         let mut command = command(["serve".as_ref(), "--home".as_ref(), home.as_os_str()]);
-        command.env("WASIMANCER_AUTHENTICATION_TOKEN", TOKEN).env("WASIMANCER_ADMIN_TOKEN", ADMIN_TOKEN);
-        Self { command, home: None }
+        command
+            .env("WASIMANCER_AUTHENTICATION_TOKEN", TOKEN)
+            .env("WASIMANCER_ADMIN_TOKEN", ADMIN_TOKEN);
+        Self {
+            command,
+            home: None,
+        }
     }
 
     pub(crate) fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
@@ -117,14 +125,18 @@ impl Launch {
             address.is_some() || ended.is_some()
         });
         let Some(address) = address else {
-            panic!("the server ended: {ended:?}\n{}{}", stdout.whole(), stderr.whole());
+            panic!(
+                "the server ended: {ended:?}\n{}{}",
+                stdout.whole(),
+                stderr.whole()
+            );
         };
         Server {
             child: Mutex::new(child),
             address,
             stdout,
             stderr,
-            home: self.home,
+            _home: self.home,
         }
     }
 
@@ -140,7 +152,10 @@ impl Launch {
 
 fn listening_address(line: &str) -> Option<SocketAddr> {
     let url = line.strip_prefix("listening on http://")?;
-    url.strip_suffix("/mcp").expect("the endpoint is named").parse().ok()
+    url.strip_suffix("/mcp")
+        .expect("the endpoint is named")
+        .parse()
+        .ok()
 }
 
 /// A server that runs, killed when it is dropped.
@@ -149,7 +164,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stdout: Captured,
     stderr: Captured,
-    home: Option<Home>,
+    /// Removed with the server.
+    _home: Option<Home>,
 }
 
 impl Server {
@@ -174,11 +190,10 @@ impl Server {
 
     /// Waits for a text on standard error.
     pub(crate) async fn logs(&self, text: &str) {
-        until(&format!("the log says {text:?}"), || self.stderr().contains(text)).await;
-    }
-
-    pub(crate) fn home(&self) -> &Home {
-        self.home.as_ref().expect("the server has a home of its own")
+        until(&format!("the log says {text:?}"), || {
+            self.stderr().contains(text)
+        })
+        .await;
     }
 
     fn child(&self) -> std::sync::MutexGuard<'_, Child> {
@@ -188,7 +203,10 @@ impl Server {
     /// Asks it to end, as a service manager does.
     pub(crate) fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child().id());
-        let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        let sent = Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .expect("a shell");
         assert!(sent.success(), "{kill}");
     }
 
@@ -232,7 +250,10 @@ impl Captured {
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-                shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..length]);
+                shared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend_from_slice(&buffer[..length]);
             }
         });
         Self {
@@ -242,12 +263,18 @@ impl Captured {
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+            .into_owned()
     }
 
     /// The text once the pipe is closed.
     fn whole(&self) -> String {
-        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(reader) = self
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             reader.join().expect("reading does not panic");
         }
         self.text()
@@ -257,7 +284,11 @@ impl Captured {
 /// The server of the example home, one for all tests that run at a time.
 pub(crate) fn examples() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-    shared(&SHARED, || Launch::examples().env("WASM_MESSAGE", "Good morning.").start())
+    shared(&SHARED, || {
+        Launch::examples()
+            .env("WASM_MESSAGE", "Good morning.")
+            .start()
+    })
 }
 
 /// The server of the guest home, one for all tests that run at a time.

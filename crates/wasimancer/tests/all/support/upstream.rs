@@ -21,9 +21,12 @@ impl Upstream {
         std::thread::spawn(move || {
             // Ends with the process: a connection that nobody makes any more.
             for mut stream in listener.incoming().flatten() {
-                let mut head = [0; 4096];
-                if stream.read(&mut head).is_ok_and(|length| length > 0) {
-                    shared.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+                let mut buffer = [0; 4096];
+                if stream.read(&mut buffer).is_ok_and(|length| length > 0) {
+                    shared
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(stream);
                 }
             }
         });
@@ -43,7 +46,9 @@ impl Upstream {
     pub(crate) fn release(&self, body: &str) {
         for mut stream in self.held().drain(..) {
             let length = body.len();
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
             // A plugin whose call has ended is not there any more.
             let _ = stream.write_all(answer.as_bytes());
         }

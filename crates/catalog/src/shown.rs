@@ -1,0 +1,106 @@
+//! The fields of a definition that clients see as they are written, checked for the shape that the
+//! protocol gives them: a client refuses a whole list for one entry that is malformed.
+
+use serde_json::{Map, Value};
+
+use crate::node::{Data, Node, Reader};
+
+/// The fields of an entry other than these, as JSON in their order.
+pub(crate) fn shown(entry: &Node, known: &[&str], reader: &mut Reader<'_>) -> Map<String, Value> {
+    for field in ["title", "description"] {
+        reader.optional_text(entry, field);
+    }
+    for (index, icon) in reader.list(entry, "icons").iter().enumerate() {
+        check_icon(icon, &mut reader.inside(&format!("icons[{index}]")));
+    }
+    for field in ["annotations", "_meta"] {
+        reader.optional_map(entry, field);
+    }
+    reader.others(entry, known)
+}
+
+/// Checks what only tools have.
+pub(crate) fn check_tool(entry: &Node, reader: &mut Reader<'_>) {
+    let Some(annotations) = entry.get("annotations") else {
+        return;
+    };
+    let mut inside = reader.inside("annotations");
+    inside.optional_text(annotations, "title");
+    for hint in [
+        "readOnlyHint",
+        "destructiveHint",
+        "idempotentHint",
+        "openWorldHint",
+    ] {
+        inside.optional_boolean(annotations, hint);
+    }
+}
+
+/// Checks what only resources have.
+pub(crate) fn check_resource(entry: &Node, reader: &mut Reader<'_>) {
+    reader.optional_text(entry, "mimeType");
+    let is_size =
+        |node: &&Node| matches!(&node.data, Data::Number { number, .. } if number.is_u64());
+    if let Some(size) = entry.get("size").filter(|size| !is_size(size)) {
+        let message = format!("must be a whole number and is {}", size.describe());
+        reader.wrong(entry, "size", message);
+    }
+    let Some(annotations) = entry.get("annotations") else {
+        return;
+    };
+    let mut inside = reader.inside("annotations");
+    inside.optional_text(annotations, "lastModified");
+    for role in inside.list(annotations, "audience") {
+        if let Some(role) = inside.text(role, "audience") {
+            check_role(annotations, "audience", &role, &mut inside);
+        }
+    }
+    let is_priority = |node: &&Node| match &node.data {
+        Data::Number { number, .. } => number
+            .as_f64()
+            .is_some_and(|priority| (0.0..=1.0).contains(&priority)),
+        _ => false,
+    };
+    if let Some(priority) = annotations
+        .get("priority")
+        .filter(|node| !is_priority(node))
+    {
+        let message = format!(
+            "must be a number from 0 to 1 and is {}",
+            priority.describe()
+        );
+        inside.wrong(annotations, "priority", message);
+    }
+}
+
+/// Whether a field's text is one of the two roles; a problem if it is not.
+pub(crate) fn check_role(map: &Node, field: &str, role: &str, reader: &mut Reader<'_>) -> bool {
+    let known = matches!(role, "user" | "assistant");
+    if !known {
+        reader.wrong(
+            map,
+            field,
+            format!("{role:?} is no role: write user or assistant"),
+        );
+    }
+    known
+}
+
+fn check_icon(icon: &Node, reader: &mut Reader<'_>) {
+    if !reader.is_map(icon) {
+        return;
+    }
+    reader.required_text(icon, "src", "give the address of the image");
+    reader.optional_text(icon, "mimeType");
+    for size in reader.list(icon, "sizes") {
+        reader.text(size, "sizes");
+    }
+    let theme = reader.optional_text(icon, "theme");
+    if let Some(theme) = theme.filter(|theme| !matches!(theme.as_str(), "light" | "dark")) {
+        reader.wrong(
+            icon,
+            "theme",
+            format!("{theme:?} is no theme: write light or dark"),
+        );
+    }
+}
