@@ -7,9 +7,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Returns, Tool};
 
-use crate::era::Era;
-use crate::service::Outcome;
-use crate::wire_2026_07_28::SERVER_INFO_KEY;
+use crate::outcome::Outcome;
+use crate::revision::{Era, SERVER_INFO_KEY};
 
 /// The result of a call that failed, with its reason as text.
 pub(crate) fn failure(message: &str) -> Outcome {

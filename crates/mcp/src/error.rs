@@ -4,7 +4,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::era::{Era, SUPPORTED_VERSIONS};
+use crate::revision::{Era, SUPPORTED_VERSIONS};
 
 /// Why a request has no result.
 #[derive(Debug, thiserror::Error)]

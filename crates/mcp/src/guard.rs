@@ -14,10 +14,10 @@ use http::header::{
 };
 use http::{HeaderValue, Method, StatusCode};
 
-use crate::era::Era;
 use crate::error::Error;
 use crate::http::refuse;
 use crate::origin::AllowedNames;
+use crate::revision::Era;
 
 /// Headers that a page may send when it does not say which it will.
 const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";

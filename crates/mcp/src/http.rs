@@ -1,7 +1,6 @@
 //! Streamable HTTP: one endpoint, `POST` with a JSON answer, `DELETE` for sessions.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
@@ -12,15 +11,16 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use wasimancer_catalog::{Catalog, Snapshot};
 
-use crate::era::{Declared, Era, MODERN_VERSION, Meta, Revision, decide};
+use crate::endpoint::{Endpoint, Options};
+use crate::era::{Declared, Meta, decide};
 use crate::error::Error;
 use crate::headers::single;
 use crate::jsonrpc::{self, Body, Kind};
-use crate::sessions::Sessions;
+use crate::revision::{Era, MODERN_VERSION, Revision};
 use crate::{wire_2025_11_25, wire_2026_07_28};
 
 /// The path of the endpoint.
@@ -35,55 +35,9 @@ const BATCH_MAX: usize = 100;
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// What the endpoint is to be like.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The server's name, as clients see it.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Guidance for models on how to use the server.
-    pub instructions: Option<String>,
-    /// Most bytes of a request's body.
-    pub body_max_bytes: usize,
-    /// How long a client may keep lists and resources (2026-07-28, `ttlMs`).
-    pub cache_ttl: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            name: "wasimancer".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            instructions: None,
-            body_max_bytes: 4 * 1024 * 1024,
-            // Short, since lists change while clients are connected.
-            cache_ttl: Duration::from_secs(1),
-        }
-    }
-}
-
-/// The state of the endpoint.
-pub(crate) struct Endpoint {
-    catalog: Arc<Catalog>,
-    pub(crate) sessions: Sessions,
-    /// JSON of an `Implementation`.
-    pub(crate) server_info: String,
-    pub(crate) instructions: Option<String>,
-    pub(crate) cache_ttl: Duration,
-    body_max_bytes: usize,
-}
-
 /// The endpoint at `/mcp`. It checks neither tokens nor origins: see [`crate::guard`] for those.
 pub fn router(catalog: Arc<Catalog>, options: Options) -> Router {
-    let endpoint = Endpoint {
-        catalog,
-        sessions: Sessions::new(),
-        server_info: json!({ "name": options.name, "version": options.version }).to_string(),
-        instructions: options.instructions,
-        cache_ttl: options.cache_ttl,
-        body_max_bytes: options.body_max_bytes,
-    };
+    let endpoint = Endpoint::new(catalog, options);
     Router::new()
         .route(PATH, any(serve))
         .with_state(Arc::new(endpoint))

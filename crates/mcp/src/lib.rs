@@ -6,6 +6,7 @@
 //! or WebAssembly.
 
 mod content;
+mod endpoint;
 mod era;
 mod error;
 mod guard;
@@ -13,12 +14,15 @@ mod headers;
 mod http;
 mod jsonrpc;
 mod origin;
+mod outcome;
+mod revision;
 mod service;
 mod sessions;
 mod wire_2025_11_25;
 mod wire_2026_07_28;
 
-pub use crate::http::{Options, router};
-pub use era::SUPPORTED_VERSIONS;
+pub use crate::http::router;
+pub use endpoint::Options;
 pub use guard::guard;
 pub use origin::{AllowedNames, AllowedNamesError};
+pub use revision::SUPPORTED_VERSIONS;

@@ -12,38 +12,12 @@ use serde_json::value::RawValue;
 use wasimancer_catalog::{List, MessageContent, Snapshot};
 
 use crate::content;
-use crate::era::{Era, Revision};
 use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::revision::{Era, Revision};
 
 /// Most completion values of one answer (server/utilities/completion, "Completion Results").
 const COMPLETIONS_MAX: usize = 100;
-
-/// A result before its era adds what it wants.
-pub(crate) struct Outcome {
-    /// The fields of the result object, as JSON without the braces.
-    pub(crate) fields: String,
-    /// The fields of its `_meta`, as JSON without the braces; empty for none.
-    pub(crate) meta: String,
-    /// Whether a client may keep it for a while.
-    pub(crate) cacheable: bool,
-}
-
-impl Outcome {
-    pub(crate) fn new(fields: String) -> Self {
-        Self {
-            fields,
-            meta: String::new(),
-            cacheable: false,
-        }
-    }
-
-    pub(crate) fn cacheable(fields: String) -> Self {
-        Self {
-            cacheable: true,
-            ..Self::new(fields)
-        }
-    }
-}
 
 /// Answers a request of a method that both eras have; none where the method is not one of them.
 pub(crate) async fn handle(

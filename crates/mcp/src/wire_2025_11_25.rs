@@ -8,10 +8,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::Snapshot;
 
-use crate::era::{LATEST_LEGACY_VERSION, Revision, legacy};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::http::Endpoint;
-use crate::service::{self, Outcome};
+use crate::outcome::Outcome;
+use crate::revision::{LATEST_LEGACY_VERSION, Revision, legacy};
+use crate::service;
 
 /// The levels of log messages (server/utilities/logging, "Log Levels").
 const LOG_LEVELS: [&str; 8] = [

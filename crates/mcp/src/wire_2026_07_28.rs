@@ -9,14 +9,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::Snapshot;
 
-use crate::era::{Meta, Revision, SUPPORTED_VERSIONS, check_meta};
+use crate::endpoint::Endpoint;
+use crate::era::{Meta, check_meta};
 use crate::error::Error;
 use crate::headers;
-use crate::http::Endpoint;
-use crate::service::{self, Outcome};
-
-/// The key under which a result's `_meta` names the server.
-pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+use crate::outcome::Outcome;
+use crate::revision::{Revision, SERVER_INFO_KEY, SUPPORTED_VERSIONS};
+use crate::service;
 
 /// Answers a request: the fields of its result.
 pub(crate) async fn handle(

@@ -1,0 +1,61 @@
+//! The endpoint: what it is to be like, and what all of its requests share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use wasimancer_catalog::Catalog;
+
+use crate::sessions::Sessions;
+
+/// What the endpoint is to be like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server's name, as clients see it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Guidance for models on how to use the server.
+    pub instructions: Option<String>,
+    /// Most bytes of a request's body.
+    pub body_max_bytes: usize,
+    /// How long a client may keep lists and resources (2026-07-28, `ttlMs`).
+    pub cache_ttl: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "wasimancer".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instructions: None,
+            body_max_bytes: 4 * 1024 * 1024,
+            // Short, since lists change while clients are connected.
+            cache_ttl: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The state of the endpoint.
+pub(crate) struct Endpoint {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) sessions: Sessions,
+    /// JSON of an `Implementation`.
+    pub(crate) server_info: String,
+    pub(crate) instructions: Option<String>,
+    pub(crate) cache_ttl: Duration,
+    pub(crate) body_max_bytes: usize,
+}
+
+impl Endpoint {
+    pub(crate) fn new(catalog: Arc<Catalog>, options: Options) -> Self {
+        Self {
+            catalog,
+            sessions: Sessions::new(),
+            server_info: json!({ "name": options.name, "version": options.version }).to_string(),
+            instructions: options.instructions,
+            cache_ttl: options.cache_ttl,
+            body_max_bytes: options.body_max_bytes,
+        }
+    }
+}
