@@ -133,11 +133,9 @@ fn function<'n>(
     reader: &mut Reader<'_>,
 ) -> Option<FunctionDefinition<'n>> {
     let export = reader.required_text(node, "function", "name the export of the module");
-    let has_own_name = node.fields().iter().any(|(key, _)| key == "displayName");
-    let tool = if has_own_name {
-        reader.required_text(node, "displayName", "give the tool a name")
-    } else {
-        export.clone()
+    let tool = match node.get("displayName") {
+        Some(_) => reader.required_text(node, "displayName", "give the tool a name"),
+        None => export.clone(),
     };
     let arguments = Argument::read_all(node, reader, &schema::check_argument);
     let input_schema = whole_schema(node, "inputSchema", reader);

@@ -146,12 +146,12 @@ fn make_tools<'d>(
         let mut reader = entry.reader();
         let mut reader = reader.inside(&function.place);
         let name = &function.tool;
-        let same_plugin = !names.insert(name);
-        if let Some(owner) = if same_plugin {
-            Some(definition.name.as_str())
-        } else {
+        let owner = if names.insert(name) {
             known.owner(name)
-        } {
+        } else {
+            Some(definition.name.as_str())
+        };
+        if let Some(owner) = owner {
             let message =
                 format!("the tool name {name:?} is taken by plugin {owner:?}: choose another");
             reader.wrong(function.node, "displayName", message);

@@ -330,3 +330,34 @@ impl<'a> Reader<'a> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("añb", 4), "añb");
+        assert_eq!(cut("añb", 3), "añ…");
+        assert_eq!(cut("añb", 2), "a…");
+        assert_eq!(cut("🎲", 3), "…");
+        assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
+    fn a_problem_names_the_path_of_its_field() {
+        let mut problems = Vec::new();
+        let mut reader = Reader::new("f.yml", "plugin \"p\"".to_owned(), &mut problems);
+        reader.problem(Some(1), "", "a");
+        let mut inside = reader.inside("functions[0]");
+        inside.problem(None, "", "b");
+        inside.inside("arguments[1]").problem(Some(3), "name", "c");
+        let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let expected = [
+            "f.yml:1: plugin \"p\": a",
+            "f.yml: plugin \"p\": functions[0]: b",
+            "f.yml:3: plugin \"p\": functions[0].arguments[1].name: c",
+        ];
+        assert_eq!(found, expected);
+    }
+}

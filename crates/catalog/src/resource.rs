@@ -35,35 +35,36 @@ pub(crate) enum Resource {
 
 impl Resource {
     pub(crate) fn read(node: &Node, name: &str, reader: &mut Reader<'_>) -> Option<Self> {
-        let uri = reader.required_text(
-            node,
-            "uri",
-            "give the resource a URI, such as info://example",
-        );
+        let remedy = "give the resource a URI, such as info://example";
+        let uri = reader.required_text(node, "uri", remedy);
+        // A template without arguments is a static resource whose URI happens to hold braces.
+        let is_template = uri.as_deref().is_some_and(UriTemplate::is_template);
+        let template = if is_template && node.get("arguments").is_some() {
+            Some(template(node, uri.as_deref()?, reader))
+        } else {
+            None
+        };
+        let parsed = template.as_ref().and_then(Option::as_ref);
+        let arguments = Argument::read_all(node, reader, &|argument, node, reader| {
+            if let Some(template) = parsed {
+                check_variable(argument, template, node, reader);
+            }
+        });
+        let contents = contents(node, reader);
         let shown = shown(node, &["name", "uri", "arguments", "contents"], reader);
         check_resource(node, reader);
-        let contents = contents(node, reader);
         let uri = uri?;
-        // A template without arguments is a static resource whose URI happens to hold braces.
-        if UriTemplate::is_template(&uri) && node.get("arguments").is_some() {
-            let (template, arguments) = template(node, &uri, reader)?;
-            return Some(Self::Template(ResourceTemplate {
-                entry: entry("uriTemplate", &uri, name, shown),
-                uri_template: uri,
-                template,
-                arguments,
-                contents,
-            }));
-        }
-        Argument::read_all(node, reader, &|_, _, _| {});
-        let contents: Vec<Value> = contents
-            .into_iter()
-            .map(|fields| with_uri(&uri, fields))
-            .collect();
-        Some(Self::Static(StaticResource {
-            entry: entry("uri", &uri, name, shown),
-            uri,
-            contents: Bytes::from(Value::Array(contents).to_string()),
+        let Some(template) = template else {
+            return Some(Self::Static(StaticResource::new(
+                name, uri, contents, shown,
+            )));
+        };
+        Some(Self::Template(ResourceTemplate {
+            entry: entry("uriTemplate", &uri, name, shown),
+            uri_template: uri,
+            template: template?,
+            arguments,
+            contents,
         }))
     }
 
@@ -85,27 +86,28 @@ fn entry(uri_field: &str, uri: &str, name: &str, shown: Map<String, Value>) -> V
     Value::Object(entry)
 }
 
-fn template(
+fn template(node: &Node, uri: &str, reader: &mut Reader<'_>) -> Option<UriTemplate> {
+    let template = UriTemplate::parse(uri);
+    if let Err(error) = &template {
+        reader.wrong(node, "uri", format!("{uri:?} is no URI template: {error}"));
+    }
+    template.ok()
+}
+
+fn check_variable(
+    argument: &Argument,
+    template: &UriTemplate,
     node: &Node,
-    uri_template: &str,
     reader: &mut Reader<'_>,
-) -> Option<(UriTemplate, Vec<Argument>)> {
-    let template = UriTemplate::parse(uri_template).map_err(|error| {
-        let message = format!("{uri_template:?} is no URI template: {error}");
-        reader.wrong(node, "uri", message);
-    });
-    let template = template.ok()?;
-    let is_variable = |argument: &Argument, node: &Node, reader: &mut Reader<'_>| {
-        if !template.variables().contains(&argument.name) {
-            let message = format!(
-                "{:?} is no variable of the URI template {uri_template:?}: write one of its variables",
-                argument.name
-            );
-            reader.wrong(node, "name", message);
-        }
-    };
-    let arguments = Argument::read_all(node, reader, &is_variable);
-    Some((template, arguments))
+) {
+    if !template.variables().contains(&argument.name) {
+        let variables = template.variables().join(", ");
+        let message = format!(
+            "{:?} is no variable of the URI: write one of {variables}",
+            argument.name
+        );
+        reader.wrong(node, "name", message);
+    }
 }
 
 /// Reads `contents`: maps with a `text` or a `blob`, and any further fields.
@@ -161,6 +163,20 @@ fn with_uri(uri: &str, fields: Map<String, Value>) -> Value {
 }
 
 impl StaticResource {
+    fn new(
+        name: &str,
+        uri: String,
+        contents: Vec<Map<String, Value>>,
+        shown: Map<String, Value>,
+    ) -> Self {
+        let contents = contents.into_iter().map(|fields| with_uri(&uri, fields));
+        Self {
+            contents: Bytes::from(contents.collect::<Value>().to_string()),
+            entry: entry("uri", &uri, name, shown),
+            uri,
+        }
+    }
+
     /// The JSON array of its contents.
     #[must_use]
     pub fn contents(&self) -> &Bytes {

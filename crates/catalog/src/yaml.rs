@@ -350,29 +350,3 @@ fn weigh(node: &Node) -> (usize, usize) {
         Data::Map(fields) => inside(&mut fields.iter().map(|(key, node)| (key.len(), node))),
     }
 }
-
-#[cfg(test)]
-mod fuzz {
-    #[test]
-    fn fuzz() {
-        let alphabet = ["a", "b: ", "- ", "? ", ": ", "[", "]", "{", "}", ",", "\n", "\n  ", "\n    ", " ", "&a ", "*a", "!!str ", "!x ", "'", "\"", "|", ">", "|+\n", "#", " # c", "---\n", "...\n", "%YAML 1.2\n", "<<: ", "\t", "\r\n", "1", "0x1", ".inf", "\\", "é", "\u{feff}", "\0", "@", "`", "~", "%TAG ! x\n", "&", "*", "!", "!<x> ", "!!", "\u{2028}", "\u{85}"];
-        let mut state = 0x9E37_79B9_7F4A_7C15u64;
-        let mut next = |n: usize| { state ^= state << 13; state ^= state >> 7; state ^= state << 17; (state % n as u64) as usize };
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
-        let (mut n, mut ok) = (0u64, 0u64);
-        let mut panics = std::collections::BTreeMap::new();
-        std::panic::set_hook(Box::new(|_| {}));
-        while std::time::Instant::now() < end {
-            let text: String = (0..next(40) + 1).map(|_| alphabet[next(alphabet.len())]).collect();
-            let begun = std::time::Instant::now();
-            match std::panic::catch_unwind(|| super::parse("x", &text).is_ok()) {
-                Ok(true) => ok += 1,
-                Ok(false) => {}
-                Err(e) => { let m = e.downcast_ref::<String>().cloned().or(e.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default(); let t = text.clone(); panics.entry(m).and_modify(|(c, s): &mut (u64, String)| { *c += 1; if t.len() < s.len() { *s = t.clone(); } }).or_insert((1, text.clone())); }
-            }
-            if begun.elapsed().as_millis() > 100 { eprintln!("SLOW {text:?}"); }
-            n += 1;
-        }
-        eprintln!("{n} runs {ok} ok {panics:?}");
-    }
-}

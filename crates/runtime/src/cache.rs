@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use wasmtime::{Engine, Module};
 
-use crate::compile::Digest;
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 
 /// The folder of compiled modules.

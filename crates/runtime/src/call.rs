@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
@@ -55,35 +55,17 @@ impl Function {
             return Err(Error::InputTooLarge { size, limit });
         }
         let deadline = Instant::now() + limits.timeout.min(TIMEOUT_MAX);
-        let Ok(_permits) = timeout_at(deadline, self.permits()).await else {
-            return Err(self.busy());
-        };
-        // A place that comes too late is passed on. Otherwise each of many calls that waited in vain
-        // would still run until its first yield, one after another.
-        if Instant::now() >= deadline {
-            return Err(self.busy());
-        }
+        let plugin = &self.plugin.0;
+        let pool = &plugin.runtime.0;
+        let instances = pool.options.instances_max;
+        let _own = place(&plugin.permits, deadline, "the plugin", limits.concurrency).await?;
+        let _pooled = place(&pool.permits, deadline, "the server", instances).await?;
         match timeout_at(deadline, self.run(input)).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::TimeLimit {
                 limit: limits.timeout,
             }),
         }
-    }
-
-    /// Waits for one of the plugin's own places, then for one of the whole pool.
-    async fn permits(&self) -> (SemaphorePermit<'_>, SemaphorePermit<'_>) {
-        let plugin = &self.plugin.0;
-        let never_closed = "the semaphores live as long as the plugin and are never closed";
-        let own = plugin.permits.acquire().await.expect(never_closed);
-        let pool = plugin
-            .runtime
-            .0
-            .permits
-            .acquire()
-            .await
-            .expect(never_closed);
-        (own, pool)
     }
 
     async fn run(&self, input: &[u8]) -> Result<Vec<u8>> {
@@ -130,7 +112,10 @@ impl Function {
             return Err(known.clone());
         }
         if error.is::<PoolConcurrencyLimitError>() {
-            return Err(self.busy());
+            return Err(Error::Busy {
+                whose: "the server",
+                limit: self.plugin.0.runtime.0.options.instances_max,
+            });
         }
         let reason = if let Some(Error::Trap { reason }) = known {
             reason.clone()
@@ -155,11 +140,20 @@ impl Function {
             None => Err(Error::Trap { reason }),
         }
     }
+}
 
-    fn busy(&self) -> Error {
-        Error::Busy {
-            limit: self.plugin.limits().concurrency,
-        }
+/// Waits for a place among those that a plugin, or the server, has for its calls.
+async fn place<'s>(
+    places: &'s Semaphore,
+    deadline: Instant,
+    whose: &'static str,
+    limit: u32,
+) -> Result<SemaphorePermit<'s>> {
+    match timeout_at(deadline, places.acquire()).await {
+        // A place that comes too late is passed on. Otherwise each of many calls that waited in
+        // vain would still run until its first yield, one after another.
+        Ok(Ok(permit)) if Instant::now() < deadline => Ok(permit),
+        _ => Err(Error::Busy { whose, limit }),
     }
 }
 

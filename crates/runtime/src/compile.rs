@@ -1,18 +1,18 @@
 //! From bytes to a plugin that is compiled, linked and ready to be called.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::call::Function;
+use crate::context::Context;
+use crate::digest::Digest;
 use crate::engine::Runtime;
 use crate::error::{Error, Result};
 use crate::extism;
-use crate::host::{Context, Host};
+use crate::host::Host;
 use crate::limits::Limits;
 use crate::permissions::Permissions;
 
@@ -28,30 +28,6 @@ const WASI_MODULE: &str = "wasi_snapshot_preview1";
 
 /// A page of linear memory, in bytes.
 const WASM_PAGE_BYTES: u64 = 64 * 1024;
-
-/// The SHA-256 of a module's bytes. Displayed as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of these bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "sha256:{self}")
-    }
-}
 
 /// What a plugin is to be made of.
 pub struct PluginSpec<'a> {

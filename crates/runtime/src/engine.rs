@@ -12,9 +12,10 @@ use wasmtime::{
 };
 
 use crate::cache::Cache;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::extism;
-use crate::host::{Context, Host, TABLE_MAX_ELEMENTS};
+use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::limits::Limits;
 use crate::permissions::{HostRule, Permissions};
 

@@ -134,9 +134,13 @@ pub enum Error {
         reason: String,
     },
 
-    /// Every instance that the plugin may have was in use until the call's deadline.
-    #[error("the plugin is busy: all {limit} of its concurrent calls were in use")]
+    /// Every place for a call was in use until the call's deadline.
+    #[error(
+        "{whose} is busy: all {limit} calls that it runs at once were under way until the deadline"
+    )]
     Busy {
+        /// Who has the places: the plugin, or the server for all plugins.
+        whose: &'static str,
         /// How many calls may run at once.
         limit: u32,
     },

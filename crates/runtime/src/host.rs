@@ -1,21 +1,17 @@
-//! The state of one call, and what is the same for every call of a plugin.
+//! The state of one call.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use tracing::Level;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
-use crate::limits::Limits;
-use crate::outbound_http::{Outbound, ResponseHead};
-use crate::permissions::Permissions;
+use crate::outbound_http::ResponseHead;
 use crate::wasi;
 
-/// Longest message of a plugin that reaches the log, in bytes; the rest is cut.
-pub(crate) const LOG_MESSAGE_MAX_BYTES: usize = 4096;
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
 pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 /// What a variable costs beyond the bytes of its name and value: its place in the map and the two
@@ -23,58 +19,6 @@ pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 const VARIABLE_BYTES: usize = 128;
 /// Bytes beyond its input that a call's memory has room for before it grows.
 const SPARE_BYTES: usize = 1024;
-
-/// What every call of one plugin shares.
-pub(crate) struct Context {
-    /// The plugin's name, for the log.
-    pub(crate) name: String,
-    pub(crate) limits: Limits,
-    pub(crate) permissions: Permissions,
-    /// What `config_get` answers.
-    pub(crate) config: BTreeMap<String, String>,
-    /// Made at the first request, so that a plugin that never asks costs nothing.
-    outbound: OnceLock<Result<Outbound, String>>,
-}
-
-impl Context {
-    pub(crate) fn new(
-        name: String,
-        limits: Limits,
-        permissions: Permissions,
-        config: BTreeMap<String, String>,
-    ) -> Self {
-        Self {
-            name,
-            limits,
-            permissions,
-            config,
-            outbound: OnceLock::new(),
-        }
-    }
-
-    /// The HTTP client that knows this plugin's permissions.
-    pub(crate) fn outbound(&self) -> Result<&Outbound> {
-        self.outbound
-            .get_or_init(|| Outbound::new(self.permissions.clone(), self.limits.http_response))
-            .as_ref()
-            .map_err(|reason| Error::Http {
-                reason: reason.clone(),
-            })
-    }
-
-    /// Writes a message of the plugin to the log, cut at [`LOG_MESSAGE_MAX_BYTES`].
-    pub(crate) fn log(&self, level: Level, message: &str) {
-        let end = message.floor_char_boundary(LOG_MESSAGE_MAX_BYTES);
-        let (plugin, message) = (self.name.as_str(), &message[..end]);
-        match level {
-            Level::ERROR => tracing::error!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::WARN => tracing::warn!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::INFO => tracing::info!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::DEBUG => tracing::debug!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::TRACE => tracing::trace!(target: "wasimancer::plugin", plugin, "{message}"),
-        }
-    }
-}
 
 /// A stretch of a call's memory.
 #[derive(Clone, Copy, Default)]

@@ -8,6 +8,8 @@
 mod cache;
 mod call;
 mod compile;
+mod context;
+mod digest;
 mod engine;
 mod error;
 mod extism;
@@ -18,7 +20,8 @@ mod permissions;
 mod wasi;
 
 pub use call::Function;
-pub use compile::{Digest, Import, Inspection, Plugin, PluginSpec};
+pub use compile::{Import, Inspection, Plugin, PluginSpec};
+pub use digest::Digest;
 pub use engine::{Allocation, EngineOptions, Runtime};
 pub use error::{Error, Result};
 pub use limits::{Limits, LimitsOverride, UnitError, parse_duration, parse_size};

@@ -10,7 +10,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
-use crate::host::{Context, LOG_MESSAGE_MAX_BYTES};
+use crate::context::{Context, LOG_MESSAGE_MAX_BYTES};
 
 /// Most bytes of standard output and error that one call can send to the log.
 const LOG_CALL_MAX_BYTES: usize = 64 * 1024;

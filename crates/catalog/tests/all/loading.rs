@@ -29,6 +29,31 @@ fn the_examples_load_whole() {
 }
 
 #[test]
+fn the_definitions_in_the_documentation_load_whole() {
+    let document = fs::read_to_string(examples().join("../docs/definitions.md")).unwrap();
+    let blocks: Vec<&str> = document
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let mut home = TestHome::new().example("roll-dice", "roll-dice/roll-dice.wasm");
+    for kind in ["plugins", "resources", "prompts"] {
+        let begins = format!("{kind}:\n");
+        let block = blocks
+            .iter()
+            .find(|block| block.starts_with(&begins))
+            .expect(kind);
+        home = home.write(&format!("{kind}/{kind}.yml"), block);
+    }
+    let counts = home.open_whole().counts();
+    assert!(counts.tools > 0 && counts.resources > 0, "{counts:?}");
+    assert!(
+        counts.resource_templates > 0 && counts.prompts > 0,
+        "{counts:?}"
+    );
+}
+
+#[test]
 fn the_three_files_of_a_home_are_counted() {
     let home = TestHome::new()
         .write(

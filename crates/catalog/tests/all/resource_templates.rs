@@ -204,8 +204,8 @@ fn an_argument_that_is_no_variable_is_a_problem_of_its_line() {
     assert_eq!(
         home.problems(),
         [
-            "resources.yml:7: resource \"n\": arguments[1].name: \"y\" is no variable of the URI template \"a://{x}\": write one of its variables",
-            "resources.yml:9: resource \"n\": arguments[2].name: \"z\" is no variable of the URI template \"a://{x}\": write one of its variables",
+            "resources.yml:7: resource \"n\": arguments[1].name: \"y\" is no variable of the URI: write one of x",
+            "resources.yml:9: resource \"n\": arguments[2].name: \"z\" is no variable of the URI: write one of x",
         ]
     );
 }

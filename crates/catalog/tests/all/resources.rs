@@ -153,7 +153,7 @@ fn what_is_wrong_with_contents_names_its_place() {
 #[test]
 fn a_uri_is_wanted() {
     let home = TestHome::with_resources(
-        "resources:\n  static:\n  - {name: a, contents: [{text: x}]}\n  - name: b\n    contents: [{text: x}]\n    uri: ''\n  - {name: c, uri: [x], contents: [{text: x}]}\n",
+        "resources:\n  static:\n  - {name: a, contents: [{text: x}]}\n  - name: b\n    contents: [{text: x}]\n    uri: ''\n  - {name: c, uri: [x], arguments: [{name: 5}], contents: [{text: x}]}\n",
     );
     assert_eq!(
         home.problems(),
@@ -161,6 +161,7 @@ fn a_uri_is_wanted() {
             "resources.yml:3: resource \"a\": uri: is missing: give the resource a URI, such as info://example",
             "resources.yml:6: resource \"b\": uri: is empty: give the resource a URI, such as info://example",
             "resources.yml:7: resource \"c\": uri: must be a text and is a list",
+            "resources.yml:7: resource \"c\": arguments[0].name: must be a text and is the number 5: put it in quotes",
         ]
     );
 }

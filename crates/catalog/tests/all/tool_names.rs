@@ -10,10 +10,9 @@ fn named(fields: &str) -> TestHome {
 
 #[test]
 fn a_tool_without_a_display_name_is_called_like_its_export() {
-    assert_eq!(
-        named("function: twice").open_whole().tool_names(),
-        ["twice"]
-    );
+    for unnamed in ["function: twice", "displayName: , function: twice"] {
+        assert_eq!(named(unnamed).open_whole().tool_names(), ["twice"]);
+    }
 }
 
 #[test]

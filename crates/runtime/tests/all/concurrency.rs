@@ -127,7 +127,10 @@ async fn a_call_that_gets_no_turn_in_time_is_told_so() {
     while let Some(ended) = calls.join_next().await {
         match ended.unwrap() {
             Err(Error::TimeLimit { .. }) => stopped += 1,
-            Err(Error::Busy { limit: 1 }) => busy += 1,
+            Err(Error::Busy {
+                whose: "the plugin",
+                limit: 1,
+            }) => busy += 1,
             other => panic!("{other:?}"),
         }
     }

@@ -268,7 +268,9 @@ async fn instances_are_bounded_over_all_plugins() {
         upstream.holds(1).await;
         let answer = client.call("quick echo", "{}").await;
         assert!(
-            answer.failure().starts_with("the plugin is busy"),
+            answer
+                .failure()
+                .starts_with("the server is busy: all 1 calls"),
             "{}",
             answer.failure()
         );

@@ -1,0 +1,66 @@
+//! What every call of one plugin shares.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use tracing::Level;
+
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::outbound_http::Outbound;
+use crate::permissions::Permissions;
+
+/// Longest message of a plugin that reaches the log, in bytes; the rest is cut.
+pub(crate) const LOG_MESSAGE_MAX_BYTES: usize = 4096;
+
+/// What every call of one plugin shares.
+pub(crate) struct Context {
+    /// The plugin's name, for the log.
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) permissions: Permissions,
+    /// What `config_get` answers.
+    pub(crate) config: BTreeMap<String, String>,
+    /// Made at the first request, so that a plugin that never asks costs nothing.
+    outbound: OnceLock<Result<Outbound, String>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        name: String,
+        limits: Limits,
+        permissions: Permissions,
+        config: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            name,
+            limits,
+            permissions,
+            config,
+            outbound: OnceLock::new(),
+        }
+    }
+
+    /// The HTTP client that knows this plugin's permissions.
+    pub(crate) fn outbound(&self) -> Result<&Outbound> {
+        self.outbound
+            .get_or_init(|| Outbound::new(self.permissions.clone(), self.limits.http_response))
+            .as_ref()
+            .map_err(|reason| Error::Http {
+                reason: reason.clone(),
+            })
+    }
+
+    /// Writes a message of the plugin to the log, cut at [`LOG_MESSAGE_MAX_BYTES`].
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        let end = message.floor_char_boundary(LOG_MESSAGE_MAX_BYTES);
+        let (plugin, message) = (self.name.as_str(), &message[..end]);
+        match level {
+            Level::ERROR => tracing::error!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::WARN => tracing::warn!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::INFO => tracing::info!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::DEBUG => tracing::debug!(target: "wasimancer::plugin", plugin, "{message}"),
+            Level::TRACE => tracing::trace!(target: "wasimancer::plugin", plugin, "{message}"),
+        }
+    }
+}
