@@ -12,6 +12,9 @@ use crate::permissions::Permissions;
 
 /// Longest message of a plugin that reaches the log, in bytes; the rest is cut.
 pub(crate) const LOG_MESSAGE_MAX_BYTES: usize = 4096;
+/// Most bytes that one call can send to the log by each way: its log functions, its standard output
+/// and its standard error.
+pub(crate) const LOG_CALL_MAX_BYTES: usize = 64 * 1024;
 
 /// What every call of one plugin shares.
 pub(crate) struct Context {
@@ -49,6 +52,14 @@ impl Context {
             .map_err(|reason| Error::Http {
                 reason: reason.clone(),
             })
+    }
+
+    /// Says in the log that a call has written all that it may.
+    pub(crate) fn log_is_full(&self) {
+        self.log(
+            Level::WARN,
+            "wrote more than the log takes from one call; the rest is left out",
+        );
     }
 
     /// Writes a message of the plugin to the log, cut at [`LOG_MESSAGE_MAX_BYTES`].

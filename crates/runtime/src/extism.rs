@@ -210,11 +210,8 @@ fn add_logging(linker: &mut Linker<Host>) -> Result<()> {
         linker.func_wrap(
             MODULE,
             name,
-            move |caller: Caller<'_, Host>, handle: u64| {
-                let host = caller.data();
-                host.context
-                    .log(level, &String::from_utf8_lossy(host.memory.block(handle)?));
-                Ok(())
+            move |mut caller: Caller<'_, Host>, handle: u64| {
+                Ok(caller.data_mut().log(level, handle)?)
             },
         )?;
     }

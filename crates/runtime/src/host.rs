@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use crate::context::Context;
+use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
 use crate::outbound_http::ResponseHead;
@@ -17,6 +19,8 @@ pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 /// What a variable costs beyond the bytes of its name and value: its place in the map and the two
 /// allocations, rounded up.
 const VARIABLE_BYTES: usize = 128;
+/// What a line of the log costs beyond its message, in bytes: time, level and plugin, rounded up.
+const LOG_LINE_BYTES: usize = 64;
 /// Bytes beyond its input that a call's memory has room for before it grows.
 const SPARE_BYTES: usize = 1024;
 
@@ -42,6 +46,8 @@ pub(crate) struct Host {
     variable_bytes: usize,
     /// Bytes of all linear memories.
     linear_bytes: usize,
+    /// Bytes that the log functions may still write; none once they wanted more.
+    log_budget: Option<usize>,
     /// Made at the guest's first WASI call.
     wasi: Option<WasiP1Ctx>,
 }
@@ -64,6 +70,7 @@ impl Host {
             response: None,
             variable_bytes: 0,
             linear_bytes: 0,
+            log_budget: Some(LOG_CALL_MAX_BYTES),
             wasi: None,
         }
     }
@@ -71,6 +78,27 @@ impl Host {
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
         let context = &self.context;
         self.wasi.get_or_insert_with(|| wasi::context(context))
+    }
+
+    /// Writes the text of a block to the log, until the call has written all that it may.
+    pub(crate) fn log(&mut self, level: Level, handle: u64) -> Result<()> {
+        let message = self.memory.block(handle)?;
+        let cost = LOG_LINE_BYTES + message.len().min(LOG_MESSAGE_MAX_BYTES);
+        if level > LevelFilter::current() {
+            return Ok(());
+        }
+        self.log_budget = match self.log_budget {
+            Some(budget) if cost <= budget => {
+                self.context.log(level, &String::from_utf8_lossy(message));
+                Some(budget - cost)
+            }
+            Some(_) => {
+                self.context.log_is_full();
+                None
+            }
+            None => None,
+        };
+        Ok(())
     }
 
     /// A new block of this many bytes, within the memory limit.

@@ -10,10 +10,8 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
-use crate::context::{Context, LOG_MESSAGE_MAX_BYTES};
+use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
 
-/// Most bytes of standard output and error that one call can send to the log.
-const LOG_CALL_MAX_BYTES: usize = 64 * 1024;
 /// How much the guest may write at once, in bytes.
 const WRITE_MAX_BYTES: usize = 64 * 1024;
 
@@ -62,10 +60,7 @@ impl Lines {
         }
         if self.budget > 0 && kept.len() < bytes.len() {
             self.end_line();
-            self.context.log(
-                Level::WARN,
-                "wrote more than the log takes from one call; the rest is left out",
-            );
+            self.context.log_is_full();
         }
         self.budget -= kept.len();
     }

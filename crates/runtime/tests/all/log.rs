@@ -47,6 +47,20 @@ async fn a_long_message_is_cut_between_characters() {
     assert_eq!(messages("long_message"), [format!("x{}", "é".repeat(2047))]);
 }
 
+#[tokio::test]
+async fn one_call_cannot_fill_the_log() {
+    capture_log();
+    let plugin = plugin(&runtime(), "chatty", &abi());
+    for _ in 0..2 {
+        let before = messages("chatty").len();
+        call(&plugin, "say_often", "x".repeat(960)).await.unwrap();
+        let found = messages("chatty").split_off(before);
+        // 64 lines of 960 bytes and 64 beside them are the 64 KiB of a call.
+        assert_eq!(found.len(), 65);
+        assert!(found[64].contains("the rest is left out"), "{}", found[64]);
+    }
+}
+
 /// The level is the process's own, hence the process.
 #[test]
 fn the_guest_is_told_the_level_of_the_log() {

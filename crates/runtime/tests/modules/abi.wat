@@ -251,3 +251,10 @@
 (func (export "say_info") (call $log_info (call $input_offset)))
 (func (export "say_warn") (call $log_warn (call $input_offset)))
 (func (export "say_error") (call $log_error (call $input_offset)))
+
+;; Says its input a thousand times.
+(func (export "say_often") (local $left i32)
+  (local.set $left (i32.const 1000))
+  (loop $again
+    (call $log_info (call $input_offset))
+    (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))
