@@ -84,6 +84,22 @@ fn a_hundred_levels_are_read_and_served() {
     let deep = read(&snapshot, "a://a").unwrap()[0]["deep"].to_string();
     assert_eq!(deep, format!("{}{}", "[".repeat(94), "]".repeat(94)));
     assert_eq!(nested(95).error(), format!("resources.yml:7: {TOO_DEEP}"));
+    // What an alias stands for counts as if it were written out.
+    let aliased = |levels: usize| {
+        TestHome::with_resources(&format!(
+            "x: &x {}{}\nresources:\n  static:\n  - name: n\n    uri: a://a\n    contents:\n    - text: x\n      deep: {}*x{}\n",
+            "[".repeat(50),
+            "]".repeat(50),
+            "[".repeat(levels - 50),
+            "]".repeat(levels - 50)
+        ))
+    };
+    let snapshot = aliased(94).open_whole();
+    assert_eq!(
+        read(&snapshot, "a://a").unwrap()[0]["deep"].to_string(),
+        deep
+    );
+    assert_eq!(aliased(95).error(), format!("resources.yml:8: {TOO_DEEP}"));
 }
 
 #[test]

@@ -34,14 +34,11 @@ fn unusual_names_are_served_with_a_warning() {
             "{name}"
         );
     }
-    let usual = "Usual_name-1.0";
-    assert_eq!(
-        named(&format!("displayName: {usual}, function: echo"))
-            .open_whole()
-            .tool_names(),
-        [usual]
-    );
-    assert_eq!(warnings(usual), [""; 0]);
+    for usual in ["Usual_name-1.0", &"u".repeat(128)] {
+        let home = named(&format!("displayName: {usual}, function: echo"));
+        assert_eq!(home.open_whole().tool_names(), [usual]);
+        assert_eq!(warnings(&format!("tool={usual:?} ")), [""; 0]);
+    }
 }
 
 #[test]
