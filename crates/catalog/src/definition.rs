@@ -55,6 +55,18 @@ pub(crate) struct FunctionDefinition<'n> {
     pub(crate) shown: Map<String, Value>,
 }
 
+/// Fields of a plugin that mean something to the server.
+const PLUGIN_FIELDS: [&str; 8] = [
+    "name",
+    "path",
+    "version",
+    "description",
+    "functions",
+    "limits",
+    "permissions",
+    "config",
+];
+
 /// Fields of a function that mean something to the server and are not shown as they are.
 const FUNCTION_FIELDS: [&str; 7] = [
     "displayName",
@@ -69,6 +81,19 @@ const FUNCTION_FIELDS: [&str; 7] = [
 impl<'n> PluginDefinition<'n> {
     /// Reads an entry; what is wrong with it goes to the reader.
     pub(crate) fn read(node: &'n Node, name: &str, reader: &mut Reader<'_>) -> Self {
+        // Unknown keys may be somebody's notes, or a limit whose name is mistyped.
+        for (key, value) in node.fields() {
+            if !PLUGIN_FIELDS.contains(&key.as_str()) {
+                let known = PLUGIN_FIELDS.join(", ");
+                let line = value.line.unwrap_or_default();
+                tracing::warn!(
+                    plugin = name,
+                    key,
+                    line,
+                    "the key means nothing here; known are {known}"
+                );
+            }
+        }
         for field in ["version", "description"] {
             let wrong = |node: &&Node| matches!(node.data, Data::List(_) | Data::Map(_));
             if let Some(value) = node.get(field).filter(wrong) {

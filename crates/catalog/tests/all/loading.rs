@@ -4,7 +4,9 @@ use std::fs;
 
 use wasimancer_catalog::{Counts, Error, Home, Kind, Settings};
 
-use crate::support::{TestHome, entries, examples, home_in, open, problems};
+use crate::support::{
+    TestHome, capture_warnings, entries, examples, home_in, open, problems, warnings,
+};
 
 const NOTHING: Counts = Counts {
     plugins: 0,
@@ -287,4 +289,21 @@ fn a_file_of_another_shape_is_an_error_that_names_the_line() {
         );
         assert_eq!(home.error(), expected);
     }
+}
+
+#[test]
+fn a_key_of_a_plugin_that_means_nothing_is_warned_of() {
+    capture_warnings();
+    let home = TestHome::with_plugins(
+        "plugins:\n- name: mistyped\n  path: echo.wasm\n  limit: {timeout: 1s}\n  functions:\n  - {function: echo}\n",
+    );
+    assert_eq!(home.open_whole().tool_names(), ["echo"]);
+    let found = warnings("plugin=\"mistyped\"");
+    let [line] = &found[..] else {
+        panic!("one warning, not {found:?}");
+    };
+    assert!(
+        line.contains("limit\"") && line.contains("line=4") && line.contains("limits"),
+        "{line}"
+    );
 }
