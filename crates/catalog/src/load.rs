@@ -63,15 +63,6 @@ pub(crate) fn load(home: &Home, settings: &Settings, runtime: &Runtime) -> Resul
         Some(kind) => Some(load_prompts(kind, &mut quarantined)?),
         None => None,
     };
-    for entry in &quarantined {
-        for problem in &entry.problems {
-            tracing::error!(
-                kind = entry.kind,
-                name = entry.name,
-                "quarantined: {problem}"
-            );
-        }
-    }
     Ok(Snapshot::new(tools, resources, prompts, quarantined))
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::{Argument, ArgumentKind, ArgumentsError, text_of};
 use crate::node::{Data, Node, Reader, excerpt};
-use crate::shown::{check_role, shown};
+use crate::shown::{check_annotations, check_base64, check_role, shown};
 use crate::template::substitute;
 
 /// A prompt.
@@ -224,9 +224,18 @@ fn block(message: &Node, content: &Node, reader: &mut Reader<'_>) -> Option<Mess
         Data::Text(text) => Some(MessageContent::Text(text.clone())),
         Data::Map(_) => {
             let remedy = "name the kind of content, such as text, image or resource";
-            reader
-                .inside("content")
-                .required_text(content, "type", remedy)?;
+            let mut inside = reader.inside("content");
+            inside.required_text(content, "type", remedy)?;
+            check_annotations(content, &mut inside);
+            for field in ["annotations", "_meta"] {
+                inside.optional_map(content, field);
+            }
+            // Bytes may come from an argument: those are known only when it is asked for.
+            let is_template =
+                |node: &Node| node.scalar_text().is_some_and(|text| text.contains("${"));
+            if !content.get("data").is_some_and(is_template) {
+                check_base64(content, "data", &mut inside);
+            }
             reader.json(content, "content").map(MessageContent::Block)
         }
         _ => {

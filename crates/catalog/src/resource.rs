@@ -1,13 +1,12 @@
 //! Resources: static ones, whose answer is ready, and those behind a URI template.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::Argument;
-use crate::node::{Node, Reader, excerpt};
-use crate::shown::{check_resource, shown};
+use crate::node::{Node, Reader};
+use crate::shown::{check_base64, check_resource, shown};
 use crate::template::substitute;
 use crate::uri_template::UriTemplate;
 
@@ -138,15 +137,8 @@ fn fields(content: &Node, reader: &mut Reader<'_>) -> Map<String, Value> {
     for field in ["text", "mimeType", "uri"] {
         reader.optional_text(content, field);
     }
-    if let Some(blob) = reader.optional_text(content, "blob")
-        && STANDARD.decode(&blob).is_err()
-    {
-        let message = format!(
-            "{:?} is no base64: write the bytes in it, with padding",
-            excerpt(&blob)
-        );
-        reader.wrong(content, "blob", message);
-    }
+    check_base64(content, "blob", reader);
+    reader.optional_map(content, "_meta");
     let written = content.fields().iter();
     written
         .filter(|(key, value)| !value.is_null() || !OF_THE_PROTOCOL.contains(&key.as_str()))
@@ -160,6 +152,33 @@ fn with_uri(uri: &str, fields: Map<String, Value>) -> Value {
     content.insert("uri".to_owned(), json!(uri));
     content.extend(fields);
     Value::Object(content)
+}
+
+/// What a URI cannot hold as it is (RFC 3986, section 2).
+const NOT_IN_URI: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The URI with what it cannot hold percent-encoded: clients write spaces and letters of all
+/// scripts into URIs, and are answered with one that is well-formed.
+fn well_formed(uri: &str) -> String {
+    let mut out = String::with_capacity(uri.len());
+    for (index, part) in uri.split('%').enumerate() {
+        if index > 0 {
+            let digits = part.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
+            out.push_str(if digits == 2 { "%" } else { "%25" });
+        }
+        out.extend(utf8_percent_encode(part, NOT_IN_URI));
+    }
+    out
 }
 
 impl StaticResource {
@@ -211,6 +230,7 @@ impl ResourceTemplate {
     #[must_use]
     pub fn read(&self, uri: &str) -> Option<Bytes> {
         let values = self.template.matches(uri)?;
+        let uri = well_formed(uri);
         let value = |name: &str| {
             values
                 .iter()
@@ -225,9 +245,28 @@ impl ResourceTemplate {
                 if let Some(Value::String(text)) = fields.get_mut("text") {
                     *text = substitute(text, value).into_owned();
                 }
-                with_uri(uri, fields)
+                with_uri(&uri, fields)
             })
             .collect();
         Some(Bytes::from(Value::Array(contents).to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::well_formed;
+
+    #[test]
+    fn answers_hold_well_formed_uris() {
+        for (asked, answered) in [
+            (
+                "greet-user://Ada/Lovelace?x=[1]#f%20",
+                "greet-user://Ada/Lovelace?x=[1]#f%20",
+            ),
+            ("m://A b/é\"", "m://A%20b/%C3%A9%22"),
+            ("m://100%/%zz/%2", "m://100%25/%25zz/%252"),
+        ] {
+            assert_eq!(well_formed(asked), answered);
+        }
     }
 }

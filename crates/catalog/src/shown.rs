@@ -1,9 +1,11 @@
 //! The fields of a definition that clients see as they are written, checked for the shape that the
 //! protocol gives them: a client refuses a whole list for one entry that is malformed.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::node::{Data, Node, Reader};
+use crate::node::{Data, Node, Reader, excerpt};
 
 /// The fields of an entry other than these, as JSON in their order.
 pub(crate) fn shown(entry: &Node, known: &[&str], reader: &mut Reader<'_>) -> Map<String, Value> {
@@ -45,6 +47,11 @@ pub(crate) fn check_resource(entry: &Node, reader: &mut Reader<'_>) {
         let message = format!("must be a whole number and is {}", size.describe());
         reader.wrong(entry, "size", message);
     }
+    check_annotations(entry, reader);
+}
+
+/// Checks for whom something is and how much it matters (server/resources, "Annotations").
+pub(crate) fn check_annotations(entry: &Node, reader: &mut Reader<'_>) {
     let Some(annotations) = entry.get("annotations") else {
         return;
     };
@@ -70,6 +77,17 @@ pub(crate) fn check_resource(entry: &Node, reader: &mut Reader<'_>) {
             priority.describe()
         );
         inside.wrong(annotations, "priority", message);
+    }
+}
+
+/// Checks that a field's text, where there is one, is base64.
+pub(crate) fn check_base64(map: &Node, field: &str, reader: &mut Reader<'_>) {
+    if let Some(text) = reader.optional_text(map, field)
+        && STANDARD.decode(&text).is_err()
+    {
+        let text = excerpt(&text);
+        let message = format!("{text:?} is no base64: write the bytes in it, with padding");
+        reader.wrong(map, field, message);
     }
 }
 

@@ -7,8 +7,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Returns, Tool};
 
+use crate::block;
 use crate::outcome::Outcome;
-use crate::revision::{Era, SERVER_INFO_KEY};
+use crate::revision::{Revision, SERVER_INFO_KEY};
 
 /// The result of a call that failed, with its reason as text.
 pub(crate) fn failure(message: &str) -> Outcome {
@@ -17,11 +18,11 @@ pub(crate) fn failure(message: &str) -> Outcome {
 
 /// The result that an output means, as the tool's definition says. An output that is not what the
 /// definition promises is a failure of the tool.
-pub(crate) fn of_output(tool: &Tool, output: &[u8], era: Era) -> Outcome {
+pub(crate) fn of_output(tool: &Tool, output: &[u8], revision: Revision) -> Outcome {
     let outcome = match tool.returns() {
         Returns::Text => Ok(Outcome::new(text(&String::from_utf8_lossy(output)))),
-        Returns::Json => structured(tool, output, era),
-        Returns::Result => whole(tool, output, era),
+        Returns::Json => structured(tool, output, revision),
+        Returns::Result => whole(tool, output, revision),
     };
     outcome.unwrap_or_else(|message| {
         tracing::warn!(tool = tool.name(), plugin = tool.plugin(), "{message}");
@@ -37,19 +38,19 @@ fn text(text: &str) -> String {
 }
 
 /// `returns: json`: structured content and its text.
-fn structured(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
+fn structured(tool: &Tool, output: &[u8], revision: Revision) -> Result<Outcome, String> {
     let raw: &RawValue = serde_json::from_slice(output).map_err(|error| {
         format!("the tool's output is not the JSON that its definition promises: {error}")
     })?;
     check_schema(tool, raw)?;
     let mut fields = text(raw.get());
-    push_structured(&mut fields, raw, era);
+    push_structured(&mut fields, raw, revision);
     Ok(Outcome::new(fields))
 }
 
 /// Structured content is any value in 2026-07-28 and an object before.
-fn push_structured(fields: &mut String, raw: &RawValue, era: Era) {
-    if era == Era::Modern || raw.get().starts_with('{') {
+fn push_structured(fields: &mut String, raw: &RawValue, revision: Revision) {
+    if revision == Revision::Modern || raw.get().starts_with('{') {
         let _ = write!(fields, ",\"structuredContent\":{}", raw.get());
     }
 }
@@ -64,7 +65,7 @@ fn check_schema(tool: &Tool, raw: &RawValue) -> Result<(), String> {
 
 /// `returns: result`: a whole result from the plugin, checked for its shape; fields unknown to us
 /// are passed on.
-fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
+fn whole(tool: &Tool, output: &[u8], revision: Revision) -> Result<Outcome, String> {
     let malformed = |message: String| format!("the plugin's tool result is malformed: {message}");
     let mut result: BTreeMap<String, &RawValue> =
         serde_json::from_slice(output).map_err(|error| malformed(error.to_string()))?;
@@ -100,14 +101,14 @@ fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
     }
     let mut fields = match (result.remove("content"), structured) {
         (Some(content), _) => {
-            check_content(content).map_err(malformed)?;
-            format!("\"content\":{}", content.get())
+            let content = self::content(content, revision).map_err(malformed)?;
+            format!("\"content\":{content}")
         }
         (None, Some(structured)) => text(structured.get()),
         (None, None) => return Err(malformed("content is missing".to_owned())),
     };
     if let Some(structured) = structured {
-        push_structured(&mut fields, structured, era);
+        push_structured(&mut fields, structured, revision);
     }
     if is_error {
         fields.push_str(",\"isError\":true");
@@ -123,36 +124,17 @@ fn whole(tool: &Tool, output: &[u8], era: Era) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-fn check_content(content: &RawValue) -> Result<(), String> {
+/// The blocks of a result, checked, as a revision knows them.
+fn content(content: &RawValue, revision: Revision) -> Result<String, String> {
     let blocks: Vec<Value> = serde_json::from_str(content.get())
         .map_err(|_| "content must be a list of blocks".to_owned())?;
     for (index, block) in blocks.iter().enumerate() {
-        check_block(block)
+        block::check(block)
             .map_err(|(field, wanted)| format!("content[{index}].{field} must be {wanted}"))?;
     }
-    Ok(())
-}
-
-/// The fields that a content block of each type must have.
-fn check_block(block: &Value) -> Result<(), (&'static str, &'static str)> {
-    let texts = |fields: &[&'static str]| {
-        let missing = fields.iter().find(|field| !block[**field].is_string());
-        missing.map_or(Ok(()), |field| Err((*field, "a string")))
-    };
-    match block["type"].as_str() {
-        Some("text") => texts(&["text"]),
-        Some("image" | "audio") => texts(&["data", "mimeType"]),
-        Some("resource_link") => texts(&["uri", "name"]),
-        Some("resource") => {
-            let resource = &block["resource"];
-            if !resource["uri"].is_string() {
-                return Err(("resource.uri", "a string"));
-            }
-            if !resource["text"].is_string() && !resource["blob"].is_string() {
-                return Err(("resource.text", "a string, or resource.blob"));
-            }
-            Ok(())
-        }
-        _ => Err(("type", "text, image, audio, resource_link or resource")),
+    if revision.knows_resource_links() {
+        return Ok(content.get().to_owned());
     }
+    let blocks = blocks.into_iter().map(block::without_link);
+    Ok(blocks.collect::<Value>().to_string())
 }

@@ -42,6 +42,16 @@ pub(crate) fn check_name(headers: &HeaderMap, name: &str) -> Result<(), Error> {
     }
 }
 
+/// Refuses `Mcp-Name` where the params hold nothing that it could repeat.
+pub(crate) fn check_no_name(headers: &HeaderMap) -> Result<(), Error> {
+    match single(headers, NAME)? {
+        None => Ok(()),
+        Some(found) => Err(Error::HeaderMismatch(format!(
+            "the {NAME} header is {found:?} and the params hold no name or URI"
+        ))),
+    }
+}
+
 /// Holds `Mcp-Param-…` headers against the arguments that they repeat.
 pub(crate) fn check_parameters(
     headers: &HeaderMap,

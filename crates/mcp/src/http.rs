@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Catalog, Snapshot};
 
@@ -20,7 +19,7 @@ use crate::era::{Declared, Meta, decide};
 use crate::error::Error;
 use crate::headers::single;
 use crate::jsonrpc::{self, Body, Kind};
-use crate::revision::{Era, MODERN_VERSION, Revision};
+use crate::revision::{Era, Revision};
 use crate::{wire_2025_11_25, wire_2026_07_28};
 
 /// The path of the endpoint.
@@ -60,6 +59,16 @@ async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Respo
 
 /// Ends a session (2025-11-25, transports, "Session Management").
 fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
+    let declared = single(headers, PROTOCOL_VERSION).and_then(|header| {
+        decide(&Declared {
+            header,
+            meta: None,
+            session: None,
+        })
+    });
+    if let Err(error) = declared {
+        return refuse(&error, Era::Modern);
+    }
     let ended = |id: &HeaderValue| id.to_str().is_ok_and(|id| endpoint.sessions.end(id));
     match headers.get(SESSION_ID) {
         Some(id) if ended(id) => StatusCode::NO_CONTENT.into_response(),
@@ -194,13 +203,7 @@ impl Exchange<'_> {
         };
         let (method, params) = match incoming.kind {
             Kind::Call { method, params } => (method, params),
-            // 2026-07-28 knows no answers from clients, and nothing was asked of the older ones.
-            Kind::Response if self.is_modern_by_header() => {
-                let error =
-                    Error::InvalidRequest("clients send no responses in this revision".to_owned());
-                return reply_error(incoming.id, &error, Era::Modern);
-            }
-            Kind::Response => return Reply::accepted(),
+            Kind::Response => return self.take_response(incoming.id),
         };
         let meta = Meta::of(params);
         let (revision, meta) = match self.revision(&method, meta) {
@@ -236,6 +239,18 @@ impl Exchange<'_> {
             },
             Err(error) => reply_error(Some(id), &error, revision.era()),
         }
+    }
+
+    /// 2026-07-28 knows no responses from clients, and of the older ones nothing was asked.
+    fn take_response(&self, id: Option<jsonrpc::Id<'_>>) -> Reply {
+        let error = match self.revision("", None) {
+            Ok((Revision::Legacy(_), _)) => return Reply::accepted(),
+            Ok((Revision::Modern, _)) => {
+                Error::InvalidRequest("clients send no responses in this revision".to_owned())
+            }
+            Err(error) => error,
+        };
+        reply_error(id, &error, Era::Modern)
     }
 
     /// Answers a batch (2025-03-26 alone) with a batch; nothing where it holds no request.
@@ -275,16 +290,19 @@ impl Exchange<'_> {
     }
 
     async fn answer_in_batch(&self, message: &RawValue) -> Reply {
-        if !is_initialize(message) {
+        let Ok(incoming) = jsonrpc::parse_message(message) else {
             return self.answer(message).await;
+        };
+        match (incoming.kind, incoming.id) {
+            // A notification is never answered, whatever is wrong with it.
+            (Kind::Call { .. }, None) => Reply::accepted(),
+            (Kind::Call { method, .. }, id) if method == "initialize" => {
+                let error =
+                    Error::InvalidRequest("initialize must not be part of a batch".to_owned());
+                reply_error(id, &error, Era::Legacy)
+            }
+            _ => self.answer(message).await,
         }
-        let error = Error::InvalidRequest("initialize must not be part of a batch".to_owned());
-        let incoming = jsonrpc::parse_message(message).ok();
-        reply_error(
-            incoming.and_then(|incoming| incoming.id),
-            &error,
-            Era::Legacy,
-        )
     }
 
     /// The revision of a request; an older one must not belong to a session that has ended.
@@ -309,16 +327,6 @@ impl Exchange<'_> {
         }
         Ok((revision, declared.meta))
     }
-
-    fn is_modern_by_header(&self) -> bool {
-        let version = single(self.headers, PROTOCOL_VERSION);
-        version.is_ok_and(|version| version == Some(MODERN_VERSION))
-    }
-}
-
-fn is_initialize(message: &RawValue) -> bool {
-    let method: Option<Value> = serde_json::from_str(message.get()).ok();
-    method.is_some_and(|message| message["method"] == "initialize")
 }
 
 fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {

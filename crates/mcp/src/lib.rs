@@ -5,6 +5,7 @@
 //! small and borrowed; what exists as bytes is passed on as bytes. It knows nothing of REST, YAML
 //! or WebAssembly.
 
+mod block;
 mod content;
 mod endpoint;
 mod era;

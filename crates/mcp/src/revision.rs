@@ -48,6 +48,11 @@ impl Revision {
         matches!(self, Self::Modern | Self::Legacy(LATEST_LEGACY_VERSION))
     }
 
+    /// Whether a content block can be a resource link: since 2025-06-18.
+    pub(crate) fn knows_resource_links(self) -> bool {
+        self != Self::Legacy(OLDEST_VERSION)
+    }
+
     /// Whether batches exist: in 2025-03-26 alone.
     pub(crate) fn has_batches(self) -> bool {
         self == Self::Legacy(OLDEST_VERSION)

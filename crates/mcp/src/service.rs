@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{List, MessageContent, Snapshot};
 
+use crate::block;
 use crate::content;
 use crate::error::Error;
 use crate::outcome::Outcome;
@@ -41,7 +42,7 @@ pub(crate) async fn handle(
             Some(call_tool(snapshot, revision, params).await)
         }
         "resources/read" if snapshot.serves_resources() => Some(read_resource(snapshot, params)),
-        "prompts/get" if snapshot.serves_prompts() => Some(get_prompt(snapshot, params)),
+        "prompts/get" if snapshot.serves_prompts() => Some(get_prompt(snapshot, revision, params)),
         "completion/complete" if snapshot.serves_prompts() || snapshot.serves_resources() => {
             Some(complete(snapshot, params))
         }
@@ -149,7 +150,7 @@ async fn call_tool(
         Err(error) => return Err(Error::InvalidArguments(error.to_string())),
     };
     Ok(match tool.call(&input).await {
-        Ok(output) => content::of_output(tool, &output, revision.era()),
+        Ok(output) => content::of_output(tool, &output, revision),
         Err(error) => content::failure(&error.to_string()),
     })
 }
@@ -178,7 +179,11 @@ struct GetParams<'a> {
     arguments: Option<BTreeMap<String, String>>,
 }
 
-fn get_prompt(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
+fn get_prompt(
+    snapshot: &Snapshot,
+    revision: Revision,
+    params: Option<&RawValue>,
+) -> Result<Outcome, Error> {
     let params: GetParams<'_> = parse(params)?;
     let Some(prompt) = snapshot.prompt(&params.name) else {
         return Err(Error::UnknownPrompt(params.name.into_owned()));
@@ -191,7 +196,8 @@ fn get_prompt(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome,
         .map(|message| {
             let content = match message.content {
                 MessageContent::Text(text) => serde_json::json!({ "type": "text", "text": text }),
-                MessageContent::Block(block) => block,
+                MessageContent::Block(block) if revision.knows_resource_links() => block,
+                MessageContent::Block(block) => block::without_link(block),
             };
             serde_json::json!({ "role": message.role, "content": content })
         })

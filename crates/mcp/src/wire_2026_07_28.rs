@@ -65,8 +65,9 @@ fn check_mirrored(
     } else {
         &mirrored.name
     };
-    if let Some(value) = value {
-        headers::check_name(http_headers, value)?;
+    match value {
+        Some(value) => headers::check_name(http_headers, value)?,
+        None => headers::check_no_name(http_headers)?,
     }
     if method == "tools/call"
         && let Some(tool) = mirrored

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
-use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::compile::{Export, Plugin, Shape};
@@ -15,6 +15,9 @@ use crate::host::Host;
 
 /// Ticks of the epoch that a guest runs before it yields.
 const EPOCH_YIELD_TICKS: u64 = 1;
+/// Most frames of a backtrace, and most bytes of each name in it, that are logged.
+const FRAMES_MAX: usize = 20;
+const NAME_MAX_BYTES: usize = 100;
 /// Stands for longer timeouts, which the clock could not add up.
 const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
@@ -60,7 +63,7 @@ impl Function {
         let instances = pool.options.instances_max;
         let _own = place(&plugin.permits, deadline, "the plugin", limits.concurrency).await?;
         let _pooled = place(&pool.permits, deadline, "the server", instances).await?;
-        match timeout_at(deadline, self.run(input)).await {
+        match timeout_at(deadline, self.run(input, deadline)).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::TimeLimit {
                 limit: limits.timeout,
@@ -68,10 +71,13 @@ impl Function {
         }
     }
 
-    async fn run(&self, input: &[u8]) -> Result<Vec<u8>> {
+    async fn run(&self, input: &[u8], deadline: Instant) -> Result<Vec<u8>> {
         let plugin = &self.plugin.0;
         let engine = plugin.instance.module().engine();
-        let mut store = Store::new(engine, Host::new(plugin.context.clone(), input));
+        let mut store = Store::new(
+            engine,
+            Host::new(plugin.context.clone(), input, deadline.into_std()),
+        );
         store.limiter(|host| host);
         // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
         // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.
@@ -129,7 +135,7 @@ impl Function {
         tracing::warn!(
             plugin = %host.context.name,
             export = %self.name,
-            backtrace = %format!("{error:?}"),
+            backtrace = %backtrace(error),
             "the plugin trapped: {reason}"
         );
         // A guest that panics often leaves its own words before it traps; they say more.
@@ -140,6 +146,20 @@ impl Function {
             None => Err(Error::Trap { reason }),
         }
     }
+}
+
+/// Where in the module a trap happened, a frame a line. Names come from the module, so they are
+/// neither demangled, which can take for ever, nor written whole.
+fn backtrace(error: &wasmtime::Error) -> String {
+    let frames = error.downcast_ref::<WasmBacktrace>();
+    let frames = frames.map_or(&[][..], WasmBacktrace::frames).iter();
+    let lines = frames.take(FRAMES_MAX).map(|frame| {
+        let offset = frame.module_offset().unwrap_or_default();
+        let name = frame.func_name().unwrap_or("unnamed");
+        let name = &name[..name.floor_char_boundary(NAME_MAX_BYTES)];
+        format!("\n{offset:#8x} {name}")
+    });
+    format!("wasm backtrace:{}", lines.collect::<String>())
 }
 
 /// Waits for a place among those that a plugin, or the server, has for its calls.

@@ -15,6 +15,7 @@ use crate::extism;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::permissions::Permissions;
+use crate::wasi;
 
 /// Exports that set up a reactor module before the function runs: the first of each row that
 /// exists, row by row. `_initialize` calls the constructors itself; Haskell's run-time system
@@ -23,8 +24,6 @@ const INITIALIZERS: [&[&str]; 2] = [&["_initialize", "__wasm_call_ctors"], &[HAS
 const HASKELL_INIT: &str = "hs_init";
 /// The first bytes of a component: magic number, version 13, layer 1.
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-/// The module name of WASI preview 1.
-const WASI_MODULE: &str = "wasi_snapshot_preview1";
 
 /// A page of linear memory, in bytes.
 const WASM_PAGE_BYTES: u64 = 64 * 1024;
@@ -272,7 +271,7 @@ impl Inspection {
     pub fn is_wasi(&self) -> bool {
         self.imports
             .iter()
-            .any(|import| import.module == WASI_MODULE)
+            .any(|import| import.module == wasi::MODULE)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every call of one plugin shares.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -65,7 +66,8 @@ impl Context {
     /// Writes a message of the plugin to the log, cut at [`LOG_MESSAGE_MAX_BYTES`].
     pub(crate) fn log(&self, level: Level, message: &str) {
         let end = message.floor_char_boundary(LOG_MESSAGE_MAX_BYTES);
-        let (plugin, message) = (self.name.as_str(), &message[..end]);
+        let plugin = self.name.as_str();
+        let message = one_line(&message[..end]);
         match level {
             Level::ERROR => tracing::error!(target: "wasimancer::plugin", plugin, "{message}"),
             Level::WARN => tracing::warn!(target: "wasimancer::plugin", plugin, "{message}"),
@@ -73,5 +75,35 @@ impl Context {
             Level::DEBUG => tracing::debug!(target: "wasimancer::plugin", plugin, "{message}"),
             Level::TRACE => tracing::trace!(target: "wasimancer::plugin", plugin, "{message}"),
         }
+    }
+}
+
+/// The message with its control characters escaped, so that it cannot pass for lines of others.
+fn one_line(message: &str) -> Cow<'_, str> {
+    let forges = |c: char| c.is_control() && c != '\t';
+    if !message.contains(forges) {
+        return Cow::Borrowed(message);
+    }
+    let escape = |c: char| {
+        if forges(c) {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    Cow::Owned(message.chars().map(escape).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(one_line("plain żółw\t!"), "plain żółw\t!");
+        assert_eq!(
+            one_line("hi\n2026 WARN forged\r\0"),
+            "hi\\n2026 WARN forged\\r\\u{0}"
+        );
     }
 }

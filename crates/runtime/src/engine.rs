@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use wasmtime::{
@@ -18,6 +18,7 @@ use crate::extism;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::limits::Limits;
 use crate::permissions::{HostRule, Permissions};
+use crate::wasi;
 
 /// How long a guest runs before it yields its thread to others. Each tick costs a wake-up of the
 /// ticker thread; 10 ms keep the other requests of a thread waiting no longer than a slow disk.
@@ -97,7 +98,7 @@ impl Runtime {
         let (engine, allocation) = engine(&options)?;
         let mut linker = Linker::new(&engine);
         extism::add_to_linker(&mut linker)
-            .and_then(|()| wasmtime_wasi::p1::add_to_linker_async(&mut linker, Host::wasi))
+            .and_then(|()| wasi::add_to_linker(&mut linker))
             .map_err(|error| engine_error(&error))?;
         let cache = match &options.cache_folder {
             Some(folder) => Some(Cache::open(folder, &engine)?),
@@ -195,7 +196,7 @@ fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> 
         Permissions::default(),
         BTreeMap::new(),
     );
-    let mut store = Store::new(engine, Host::new(Arc::new(nobody), b""));
+    let mut store = Store::new(engine, Host::new(Arc::new(nobody), b"", Instant::now()));
     linker
         .iter(&mut store)
         .map(|(module, name, _)| (module.to_owned(), name.to_owned()))

@@ -173,7 +173,7 @@ fn add_http(linker: &mut Linker<Host>) -> Result<()> {
                 let request = outbound_http::Request::parse(host.memory.block(request)?)?;
                 let body = match body {
                     0 => None,
-                    handle => Some(host.memory.block(handle)?.to_vec()),
+                    handle => Some(host.copy(handle)?),
                 };
                 host.response = None;
                 let context = host.context.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -21,6 +22,10 @@ pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 const VARIABLE_BYTES: usize = 128;
 /// What a line of the log costs beyond its message, in bytes: time, level and plugin, rounded up.
 const LOG_LINE_BYTES: usize = 64;
+/// A host function that moves as many bytes looks at the clock first.
+const MANY_BYTES: usize = 64 * 1024;
+/// Longest message of `error_set` that is passed on, in bytes; the rest is cut.
+const ERROR_MESSAGE_MAX_BYTES: u64 = 64 * 1024;
 /// Bytes beyond its input that a call's memory has room for before it grows.
 const SPARE_BYTES: usize = 1024;
 
@@ -46,6 +51,9 @@ pub(crate) struct Host {
     variable_bytes: usize,
     /// Bytes of all linear memories.
     linear_bytes: usize,
+    /// When the call ends. Guest code is stopped by its epoch; host functions that move many bytes
+    /// look here, since code without loops could call them one after another for ever.
+    deadline: Instant,
     /// Bytes that the log functions may still write; none once they wanted more.
     log_budget: Option<usize>,
     /// Made at the guest's first WASI call.
@@ -54,7 +62,7 @@ pub(crate) struct Host {
 
 impl Host {
     /// The state of a call with this input, which the caller has held against its limit.
-    pub(crate) fn new(context: Arc<Context>, input: &[u8]) -> Self {
+    pub(crate) fn new(context: Arc<Context>, input: &[u8], deadline: Instant) -> Self {
         let mut memory = Memory::with_capacity(input.len() + SPARE_BYTES);
         let offset = memory.alloc_bytes(input);
         Self {
@@ -70,6 +78,7 @@ impl Host {
             response: None,
             variable_bytes: 0,
             linear_bytes: 0,
+            deadline,
             log_budget: Some(LOG_CALL_MAX_BYTES),
             wasi: None,
         }
@@ -104,6 +113,7 @@ impl Host {
     /// A new block of this many bytes, within the memory limit.
     pub(crate) fn alloc(&mut self, length: u64) -> Result<u64> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.check_deadline(length)?;
         self.check_memory(self.memory.growth_for(length))?;
         Ok(self.memory.alloc(length))
     }
@@ -119,13 +129,24 @@ impl Host {
 
     /// A new block with these bytes, within the memory limit.
     pub(crate) fn new_block(&mut self, bytes: &[u8]) -> Result<u64, wasmtime::Error> {
+        self.check_deadline(bytes.len())?;
         self.check_memory(self.memory.growth_for(bytes.len()))?;
         Ok(self.memory.alloc_bytes(bytes))
     }
 
     /// The text of a block; invalid UTF-8 becomes U+FFFD.
     pub(crate) fn text(&self, handle: u64) -> Result<String> {
-        Ok(String::from_utf8_lossy(self.memory.block(handle)?).into_owned())
+        let bytes = self.memory.block(handle)?;
+        self.check_deadline(bytes.len())?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// A copy of a block's bytes, within the memory limit.
+    pub(crate) fn copy(&self, handle: u64) -> Result<Vec<u8>> {
+        let bytes = self.memory.block(handle)?;
+        self.check_deadline(bytes.len())?;
+        self.check_memory(bytes.len())?;
+        Ok(bytes.to_vec())
     }
 
     /// Reads from the input at an index of its own.
@@ -168,8 +189,11 @@ impl Host {
 
     /// The message left with `error_set`; a block that is freed by now says nothing.
     pub(crate) fn error_message(&self) -> Option<String> {
-        let message = self.text(self.error).ok()?;
-        Some(message).filter(|message| !message.is_empty())
+        let message = self.memory.block(self.error).ok()?;
+        // It goes out in place of an output, and its limit is no wider.
+        let limit = self.context.limits.output.min(ERROR_MESSAGE_MAX_BYTES) as usize;
+        let message = String::from_utf8_lossy(&message[..message.len().min(limit)]);
+        Some(message.into_owned()).filter(|message| !message.is_empty())
     }
 
     /// Sets a variable to the bytes of a block; a value of 0 removes it.
@@ -179,7 +203,7 @@ impl Host {
             self.variable_bytes -= variable_bytes(&key, &old);
         }
         if value != 0 {
-            let value = self.memory.block(value)?.to_vec();
+            let value = self.copy(value)?;
             let size = variable_bytes(&key, &value);
             self.check_memory(size)?;
             self.variable_bytes += size;
@@ -194,6 +218,15 @@ impl Host {
         self.input = Span::default();
         self.output = Span::default();
         self.error = 0;
+    }
+
+    /// Ends a call that is past its deadline, before many bytes are moved for it.
+    pub(crate) fn check_deadline(&self, bytes: usize) -> Result<()> {
+        if bytes >= MANY_BYTES && Instant::now() >= self.deadline {
+            let limit = self.context.limits.timeout;
+            return Err(Error::TimeLimit { limit });
+        }
+        Ok(())
     }
 
     fn check_memory(&self, more: usize) -> Result<()> {

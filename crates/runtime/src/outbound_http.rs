@@ -26,6 +26,8 @@ const REDIRECTS_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept for the plugin's next call.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes of a request's description: more than servers take of headers.
+const DESCRIPTION_MAX_BYTES: usize = 64 * 1024;
 /// Headers that belong to the connection, not to the guest.
 const RESERVED_HEADERS: [HeaderName; 6] = [
     HOST,
@@ -57,6 +59,11 @@ impl Request {
     /// Reads the guest's description: `{"url": …, "method": …, "headers": {…}}`.
     pub(crate) fn parse(json: &[u8]) -> Result<Self> {
         let failed = |reason: String| Error::Http { reason };
+        if json.len() > DESCRIPTION_MAX_BYTES {
+            return Err(failed(format!(
+                "the description of the request has more than {DESCRIPTION_MAX_BYTES} bytes"
+            )));
+        }
         let wanted: Wanted = serde_json::from_slice(json).map_err(|error| {
             failed(format!(
                 "the description of the request is malformed: {error}"
@@ -83,7 +90,9 @@ impl Request {
             let value = HeaderValue::from_str(&value)
                 .map_err(|_| failed(format!("the value of the header `{name}` is not allowed")))?;
             if !RESERVED_HEADERS.contains(&header) {
-                headers.append(header, value);
+                headers
+                    .try_append(header, value)
+                    .map_err(|_| failed("there are too many headers".to_owned()))?;
             }
         }
         Ok(Self {

@@ -187,6 +187,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 224
         || (a == 100 && (64..128).contains(&b))
         || (a == 169 && b == 254)
+        // The metadata service of a large cloud, at a public address that only its machines reach.
+        || address == Ipv4Addr::new(168, 63, 129, 16)
         || (a == 172 && (16..32).contains(&b))
         || (a == 192 && b == 168)
         || (a == 192 && b == 0 && (c == 0 || c == 2))

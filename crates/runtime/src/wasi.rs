@@ -5,15 +5,84 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Level;
+use wasmtime::{Caller, Extern, Linker};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
 use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
+use crate::error::Error;
+use crate::host::Host;
 
+/// The module name of preview 1.
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 /// How much the guest may write at once, in bytes.
 const WRITE_MAX_BYTES: usize = 64 * 1024;
+
+/// Bytes of random numbers after which the guest yields.
+const RANDOM_YIELD_BYTES: usize = 4096;
+/// Preview 1's errors for a bad pointer and for a descriptor that is no socket.
+const ERRNO_FAULT: i32 = 21;
+const ERRNO_NOTSOCK: i32 = 57;
+
+/// Defines the functions of preview 1 on a linker.
+pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p1::add_to_linker_async(linker, Host::wasi)?;
+    linker.allow_shadowing(true);
+    // The library's own fills any length at once, and code without loops never yields between.
+    linker.func_wrap_async(
+        MODULE,
+        "random_get",
+        |caller: Caller<'_, Host>, (pointer, length): (u32, u32)| {
+            Box::new(random_get(caller, pointer as usize, length as usize))
+        },
+    )?;
+    // The library's own write a warning of the server's for each call. There are no sockets.
+    linker.func_wrap(MODULE, "sock_accept", |_: i32, _: i32, _: i32| {
+        ERRNO_NOTSOCK
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "sock_recv",
+        |_: i32, _: i32, _: i32, _: i32, _: i32, _: i32| ERRNO_NOTSOCK,
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "sock_send",
+        |_: i32, _: i32, _: i32, _: i32, _: i32| ERRNO_NOTSOCK,
+    )?;
+    linker.func_wrap(MODULE, "sock_shutdown", |_: i32, _: i32| ERRNO_NOTSOCK)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+async fn random_get(
+    mut caller: Caller<'_, Host>,
+    pointer: usize,
+    length: usize,
+) -> wasmtime::Result<i32> {
+    let memory = caller.get_export("memory").and_then(Extern::into_memory);
+    let memory = memory.ok_or_else(|| Error::Trap {
+        reason: "the module exports no memory for random_get".to_owned(),
+    })?;
+    let mut done = 0;
+    while done < length {
+        let next = (length - done).min(RANDOM_YIELD_BYTES);
+        let start = pointer + done;
+        let Some(bytes) = memory.data_mut(&mut caller).get_mut(start..start + next) else {
+            return Ok(ERRNO_FAULT);
+        };
+        getrandom::fill(bytes).map_err(|error| Error::Trap {
+            reason: format!("the machine gives no random numbers: {error}"),
+        })?;
+        done += next;
+        if next == RANDOM_YIELD_BYTES {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(0)
+}
 
 /// The WASI context of one call.
 pub(crate) fn context(context: &Arc<Context>) -> WasiP1Ctx {

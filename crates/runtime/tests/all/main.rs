@@ -12,6 +12,7 @@ mod cache;
 mod concurrency;
 mod exports;
 mod handles;
+mod hostile;
 mod http;
 mod isolation;
 mod limits;

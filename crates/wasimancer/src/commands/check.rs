@@ -8,6 +8,7 @@ use wasimancer_catalog::{Problem, Snapshot};
 use crate::commands::serve::open_catalog;
 use crate::config::resolve::resolve;
 use crate::config::{Flags, ProcessEnvironment};
+use crate::telemetry;
 
 /// The arguments of `check`.
 #[derive(clap::Args)]
@@ -18,6 +19,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
+    telemetry::start("warn", config.log_format)?;
     let snapshot = open_catalog(&config)?.snapshot();
     Ok(print(&snapshot, &mut std::io::stdout().lock())?)
 }

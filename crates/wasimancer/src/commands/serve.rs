@@ -26,11 +26,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start(&config.log, config.log_format)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the asynchronous runtime could not start")?
-        .block_on(serve(config))?;
+        .context("the asynchronous runtime could not start")?;
+    let served = runtime.block_on(serve(config));
+    // The grace is over: what still holds a thread, such as a name that does not resolve, is left.
+    runtime.shutdown_background();
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -48,6 +51,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let catalog = Arc::new(catalog?);
     let tokens = Tokens::resolve(&config)?;
     let router = routes(&config, &tokens, &catalog, address);
+    log_quarantined(&catalog.snapshot());
     let stop = signals::listen()?;
     // A server whose output nobody reads serves all the same.
     let told = show_generated(&tokens, &mut io::stderr())
@@ -138,6 +142,19 @@ fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>, address: Soc
     let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
     let health = wasimancer_mcp::guard(health::router(catalog.clone()), names);
     health.merge(mcp).merge(admin)
+}
+
+fn log_quarantined(snapshot: &Snapshot) {
+    for Quarantined {
+        kind,
+        name,
+        problems,
+    } in snapshot.quarantined()
+    {
+        for problem in problems {
+            tracing::error!(kind, name, "quarantined: {problem}");
+        }
+    }
 }
 
 /// Says on standard output what is served and where.

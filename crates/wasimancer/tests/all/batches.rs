@@ -160,3 +160,22 @@ async fn the_calls_of_a_batch_run_side_by_side() {
         .collect();
     assert_eq!(ids, [1, 2]);
 }
+
+#[tokio::test]
+async fn a_notification_in_a_batch_is_never_answered() {
+    let server = guest();
+    let client = newcomer(&server);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    for wrong in [
+        json!({"jsonrpc": "2.0", "method": "initialize"}),
+        json!({"jsonrpc": "2.0", "method": "x", "params": {"_meta": meta}}),
+    ] {
+        let answer = client.post(json!([wrong]).to_string()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (202, ""), "{wrong}");
+        let answer = client.post(json!([wrong, ping(1)]).to_string()).await;
+        assert_eq!(
+            answer.json,
+            json!([{"jsonrpc": "2.0", "id": 1, "result": {}}])
+        );
+    }
+}

@@ -306,3 +306,17 @@ async fn header_names_have_no_case() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains(r#""text":"{}""#), "{answer}");
 }
+
+#[tokio::test]
+async fn a_name_that_the_body_lacks_is_refused() {
+    let server = guest();
+    for method in ["tools/call", "prompts/get", "resources/read"] {
+        let client = server.client(MODERN);
+        let request = client.request(method, json!({}));
+        request
+            .header("mcp-name", "echo")
+            .send()
+            .await
+            .refused(400, -32020);
+    }
+}

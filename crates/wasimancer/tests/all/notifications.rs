@@ -79,3 +79,19 @@ async fn responses_are_accepted_in_the_older_era_alone() {
             .refused(400, -32600);
     }
 }
+
+#[tokio::test]
+async fn responses_are_held_against_version_and_session() {
+    let server = guest();
+    let client = server.client("2025-11-25");
+    let response = json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string();
+    for (name, value, status) in [
+        ("mcp-protocol-version", "zz", 400),
+        ("mcp-session-id", "dead", 404),
+    ] {
+        let mut headers = client.headers.clone();
+        headers.insert(name, value.parse().unwrap());
+        let answer = client.post_with(&headers, response.clone()).await;
+        assert_eq!(answer.status, status, "{name}: {value}");
+    }
+}

@@ -139,9 +139,14 @@ async fn a_whole_result_passes() {
             "structuredContent": {"x": 1},
             "unknown": [1, null],
         });
+        let mut wanted = whole.clone();
+        if revision == "2025-03-26" {
+            // It has no such block.
+            wanted["content"][3] = json!({"type": "text", "text": "plain: test://plain"});
+        }
         assert_eq!(
             result(&client, "result", &whole.to_string()).await,
-            whole,
+            wanted,
             "{revision}"
         );
         let failed = json!({"content": [{"type": "text", "text": "no"}], "isError": true});

@@ -199,7 +199,7 @@ pub(crate) struct Request<'c> {
     method: String,
     params: Option<String>,
     meta: Option<Map<String, Value>>,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Request<'_> {
