@@ -49,8 +49,8 @@ pub(crate) struct Host {
     pub(crate) response: Option<ResponseHead>,
     /// What all variables cost, in bytes.
     variable_bytes: usize,
-    /// Bytes of all linear memories.
-    linear_bytes: usize,
+    /// Bytes of all linear memories and tables.
+    instance_bytes: usize,
     /// When the call ends. Guest code is stopped by its epoch; host functions that move many bytes
     /// look here, since code without loops could call them one after another for ever.
     deadline: Instant,
@@ -77,7 +77,7 @@ impl Host {
             variables: HashMap::new(),
             response: None,
             variable_bytes: 0,
-            linear_bytes: 0,
+            instance_bytes: 0,
             deadline,
             log_budget: Some(LOG_CALL_MAX_BYTES),
             wasi: None,
@@ -231,7 +231,7 @@ impl Host {
 
     fn check_memory(&self, more: usize) -> Result<()> {
         let limit = self.context.limits.memory;
-        let used = self.linear_bytes + self.memory.size() + self.variable_bytes;
+        let used = self.instance_bytes + self.memory.size() + self.variable_bytes;
         if used.saturating_add(more) as u64 > limit {
             return Err(Error::MemoryLimit { limit });
         }
@@ -255,7 +255,7 @@ impl ResourceLimiter for Host {
             return Ok(false);
         }
         self.check_memory(desired - current)?;
-        self.linear_bytes += desired - current;
+        self.instance_bytes += desired - current;
         Ok(true)
     }
 
@@ -265,7 +265,7 @@ impl ResourceLimiter for Host {
 
     fn table_growing(
         &mut self,
-        _: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
@@ -276,6 +276,9 @@ impl ResourceLimiter for Host {
             let limit = (TABLE_MAX_ELEMENTS * size_of::<usize>()) as u64;
             return Err(Error::MemoryLimit { limit }.into());
         }
+        let more = (desired - current) * size_of::<usize>();
+        self.check_memory(more)?;
+        self.instance_bytes += more;
         Ok(true)
     }
 }

@@ -24,6 +24,8 @@ use crate::permissions::Permissions;
 const REDIRECTS_MAX: usize = 5;
 /// Time to connect, name resolution and TLS included; the call's own deadline may be nearer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most idle connections that are kept for each host that is named.
+const IDLE_MAX: usize = 8;
 /// How long an idle connection is kept for the plugin's next call.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most bytes of a request's description: more than servers take of headers.
@@ -133,6 +135,12 @@ impl Outbound {
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            // One idle connection each to hosts without number would take every descriptor.
+            .pool_max_idle_per_host(if permissions.has_wildcard() {
+                0
+            } else {
+                IDLE_MAX
+            })
             .dns_resolver(Arc::new(CheckedResolver(permissions.clone())))
             .redirect(redirect::Policy::custom(move |attempt| {
                 if attempt.previous().len() > REDIRECTS_MAX {

@@ -126,6 +126,13 @@ impl Permissions {
             .any(|rule| rule.port.is_none_or(|wanted| wanted == port))
     }
 
+    /// Whether a wildcard names hosts without number.
+    pub(crate) fn has_wildcard(&self) -> bool {
+        let is_wildcard =
+            |rule: &HostRule| matches!(rule.pattern, Pattern::Any | Pattern::Below(_));
+        self.network.iter().any(is_wildcard)
+    }
+
     /// Whether a connection may go to this address, once its host was found to be named.
     ///
     /// `localhost`, named as such, stands for the loopback addresses. The port is not known where
