@@ -21,10 +21,7 @@ pub(crate) async fn list(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
         .quarantined()
         .iter()
         .filter(|entry| entry.kind == "plugin")
-        .map(|entry| {
-            let problems: Vec<String> = entry.problems.iter().map(ToString::to_string).collect();
-            json!({ "name": entry.name, "problems": problems })
-        })
+        .map(|entry| json!({ "name": entry.name, "problems": entry.reasons() }))
         .collect();
     Json(json!({ "tools": tools, "quarantined": quarantined }))
 }

@@ -24,6 +24,14 @@ pub struct Quarantined {
     pub problems: Vec<Problem>,
 }
 
+impl Quarantined {
+    /// Every problem as a sentence.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        self.problems.iter().map(ToString::to_string).collect()
+    }
+}
+
 /// Everything that is served.
 pub struct Snapshot {
     tools: Option<Tools>,

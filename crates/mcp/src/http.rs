@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, Options};
 use crate::era::{Declared, Meta, decide};
 use crate::error::Error;
 use crate::headers::single;
-use crate::jsonrpc::{self, Body, Kind};
+use crate::jsonrpc::{self, Body, Incoming, Kind};
 use crate::revision::{Era, Revision};
 use crate::{wire_2025_11_25, wire_2026_07_28};
 
@@ -197,10 +197,13 @@ impl IntoResponse for Reply {
 
 impl Exchange<'_> {
     async fn answer(&self, message: &RawValue) -> Reply {
-        let incoming = match jsonrpc::parse_message(message) {
-            Ok(incoming) => incoming,
-            Err((id, error)) => return reply_error(id, &error, Era::Modern),
-        };
+        match jsonrpc::parse_message(message) {
+            Ok(incoming) => self.answer_parsed(incoming).await,
+            Err((id, error)) => reply_error(id, &error, Era::Modern),
+        }
+    }
+
+    async fn answer_parsed(&self, incoming: Incoming<'_>) -> Reply {
         let (method, params) = match incoming.kind {
             Kind::Call { method, params } => (method, params),
             Kind::Response => return self.take_response(incoming.id),
@@ -290,10 +293,11 @@ impl Exchange<'_> {
     }
 
     async fn answer_in_batch(&self, message: &RawValue) -> Reply {
-        let Ok(incoming) = jsonrpc::parse_message(message) else {
-            return self.answer(message).await;
+        let incoming = match jsonrpc::parse_message(message) {
+            Ok(incoming) => incoming,
+            Err((id, error)) => return reply_error(id, &error, Era::Legacy),
         };
-        match (incoming.kind, incoming.id) {
+        match (&incoming.kind, incoming.id) {
             // A notification is never answered, whatever is wrong with it.
             (Kind::Call { .. }, None) => Reply::accepted(),
             (Kind::Call { method, .. }, id) if method == "initialize" => {
@@ -301,7 +305,7 @@ impl Exchange<'_> {
                     Error::InvalidRequest("initialize must not be part of a batch".to_owned());
                 reply_error(id, &error, Era::Legacy)
             }
-            _ => self.answer(message).await,
+            _ => self.answer_parsed(incoming).await,
         }
     }
 

@@ -53,8 +53,8 @@ impl Function {
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>> {
         let limits = self.plugin.limits();
         let size = input.len() as u64;
-        if size > limits.input.min(limits.memory) {
-            let limit = limits.input.min(limits.memory);
+        let limit = limits.input.min(limits.memory);
+        if size > limit {
             return Err(Error::InputTooLarge { size, limit });
         }
         let deadline = Instant::now() + limits.timeout.min(TIMEOUT_MAX);

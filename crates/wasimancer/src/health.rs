@@ -23,10 +23,7 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
     let quarantined: Vec<Value> = snapshot
         .quarantined()
         .iter()
-        .map(|entry| {
-            let problems: Vec<String> = entry.problems.iter().map(ToString::to_string).collect();
-            json!({ "kind": entry.kind, "name": entry.name, "problems": problems })
-        })
+        .map(|entry| json!({ "kind": entry.kind, "name": entry.name, "problems": entry.reasons() }))
         .collect();
     Json(json!({
         "status": if quarantined.is_empty() { "ready" } else { "degraded" },
