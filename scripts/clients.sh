@@ -15,35 +15,16 @@ python_tools=$root/target/tools/python-clients
 node_tools=$root/target/tools/clients
 work=$root/target/clients
 logs=$work/logs
+source "$root/scripts/lib/servers.sh"
 
-# Long enough for the slowest machine: nothing waits for these but what hangs.
-start_seconds=300
+# Long enough for the slowest machine: nothing waits for it but a client that hangs.
 client_seconds=600
-stop_seconds=30
 
-die() {
-  echo "clients: $*" >&2
-  exit 1
-}
-
-[ $# -eq 1 ] || [ $# -eq 2 ] || die "usage: ${0##*/} PATH_OF_THE_BINARY [HOME]"
+[ $# -eq 1 ] || [ $# -eq 2 ] || tools_die "usage: ${0##*/} PATH_OF_THE_BINARY [HOME]"
 binary=$1
 home=${2:-$root/examples}
-[ -x "$binary" ] || die "$binary is not an executable file"
-[ -d "$home" ] || die "$home is not a folder"
-
-pids=()
-stop() {
-  local pid deadline=$((SECONDS + stop_seconds))
-  for pid in "${pids[@]}"; do
-    # More than once, since what was started just now may miss a signal.
-    while kill "$pid" 2>/dev/null; do
-      [ $SECONDS -lt $deadline ] || kill -KILL "$pid" 2>/dev/null || true
-      sleep 0.1
-    done
-  done
-}
-trap stop EXIT
+[ -x "$binary" ] || tools_die "$binary is not an executable file"
+[ -d "$home" ] || tools_die "$home is not a folder"
 
 install_python() {
   local wanted=$clients/python/requirements.txt
@@ -68,23 +49,6 @@ build_rust() {
   CARGO_TARGET_DIR=$work cargo build --quiet --locked --manifest-path "$clients/rmcp/Cargo.toml"
 }
 
-# start NAME SCRIPT COMMAND…: starts a server, and sets `announced` to what sed with SCRIPT prints of its output.
-start() {
-  local name=$1 script=$2 pid deadline=$((SECONDS + start_seconds))
-  : >"$logs/$name.stdout" # The server may be slower to create it than this shell is to read it.
-  "${@:3}" >"$logs/$name.stdout" 2>"$logs/$name.stderr" &
-  pid=$!
-  pids+=("$pid")
-  while [ $SECONDS -lt $deadline ]; do
-    announced=$(sed -n "$script" "$logs/$name.stdout")
-    [ -z "$announced" ] || return 0
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.1
-  done
-  cat "$logs/$name.stderr" >&2
-  die "the $name announced no address"
-}
-
 passed=0
 failed=0
 
@@ -102,9 +66,9 @@ play() {
   fi
 }
 
-install_python || die "the Python client could not be installed"
-install_node || die "the Node clients could not be installed"
-build_rust || die "the Rust client could not be built"
+install_python || tools_die "the Python client could not be installed"
+install_node || tools_die "the Node clients could not be installed"
+build_rust || tools_die "the Rust client could not be built"
 
 rm -rf "$logs"
 mkdir -p "$logs"
@@ -118,7 +82,7 @@ page_port=$announced
 
 export MCP_TOKEN=a-token-of-the-test
 message='What the operator says: “été” 🎲'
-start server 's|.*listening on \(http://[^[:space:]]*/mcp\).*|\1|p' env \
+start server "$endpoint_announced" env \
   WASIMANCER_AUTHENTICATION_TOKEN="$MCP_TOKEN" WASIMANCER_ADMIN_TOKEN=another-token-of-the-test \
   WASIMANCER_ALLOWED_HOSTS=127.0.0.1 WASM_MESSAGE="$message" \
   "$binary" serve --home "$home" --http-port 0

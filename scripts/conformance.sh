@@ -15,20 +15,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 source "$root/scripts/lib/tools.sh"
 tools=$root/target/tools/npm
 logs=$root/target/conformance
+source "$root/scripts/lib/servers.sh"
 expected=$root/conformance/expected-failures.yml
 
-die() {
-  echo "conformance: $*" >&2
-  exit 1
-}
-
-[ $# -eq 1 ] || die "usage: ${0##*/} PATH_OF_THE_BINARY | URL_OF_THE_ENDPOINT"
-
-server_pid=
-stop_server() {
-  [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
-}
-trap stop_server EXIT
+[ $# -eq 1 ] || tools_die "usage: ${0##*/} PATH_OF_THE_BINARY | URL_OF_THE_ENDPOINT"
 
 install_suite() {
   local manifest="{\"private\": true, \"dependencies\": {\"@modelcontextprotocol/conformance\": \"$suite_version\"}}"
@@ -39,26 +29,8 @@ install_suite() {
   rm -rf "$tools"
   mkdir -p "$tools"
   echo "$manifest" >"$tools/package.json"
-  (cd "$tools" && npm install --no-audit --no-fund --loglevel=error) || die "npm could not install the suite"
+  (cd "$tools" && npm install --no-audit --no-fund --loglevel=error) || tools_die "npm could not install the suite"
   echo "$manifest" >"$tools/installed.json"
-}
-
-# Starts the binary $1 and sets `url` to the endpoint that it announces.
-start_server() {
-  local binary=$1 tries
-  [ -x "$binary" ] || die "$binary is not an executable file"
-  : >"$logs/server.stdout" # The server may be slower to create it than this shell is to read it.
-  WASIMANCER_AUTHENTICATION_TOKEN=NO_AUTHENTICATION "$binary" serve --home "$root/conformance" --http-port 0 \
-    >"$logs/server.stdout" 2>"$logs/server.stderr" &
-  server_pid=$!
-  for ((tries = 0; tries < 300; tries++)); do
-    url=$(sed -n 's|.*listening on \(http://[^[:space:]]*/mcp\).*|\1|p;' "$logs/server.stdout")
-    [ -z "$url" ] || return 0
-    kill -0 "$server_pid" 2>/dev/null || break
-    sleep 0.1
-  done
-  cat "$logs/server.stderr" >&2
-  die "the server announced no endpoint"
 }
 
 # Judges the output $2 of the suite's run of revision $1: prints a line of sums and what was not expected, fails if
@@ -103,7 +75,12 @@ mkdir -p "$logs"
 install_suite
 case $1 in
   http://* | https://*) url=$1 ;;
-  *) start_server "$1" ;;
+  *)
+    [ -x "$1" ] || tools_die "$1 is not an executable file"
+    start server "$endpoint_announced" env WASIMANCER_AUTHENTICATION_TOKEN=NO_AUTHENTICATION \
+      "$1" serve --home "$root/conformance" --http-port 0
+    url=$announced
+    ;;
 esac
 
 failed=
