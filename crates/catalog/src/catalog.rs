@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use wasimancer_runtime::Runtime;
 
 use crate::error::Result;
@@ -12,6 +13,8 @@ use crate::snapshot::Snapshot;
 /// What is on offer.
 pub struct Catalog {
     snapshot: ArcSwap<Snapshot>,
+    /// Tells of each new snapshot, after it is in place.
+    changes: watch::Sender<()>,
 }
 
 impl Catalog {
@@ -24,6 +27,7 @@ impl Catalog {
     pub fn open(home: &Home, settings: &Settings, runtime: &Runtime) -> Result<Self> {
         Ok(Self {
             snapshot: ArcSwap::from_pointee(load(home, settings, runtime)?),
+            changes: watch::Sender::new(()),
         })
     }
 
@@ -31,5 +35,12 @@ impl Catalog {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Wakes when another snapshot has taken the place of the one before. Whoever is slow to look
+    /// finds the newest one, and holds up nobody.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 }

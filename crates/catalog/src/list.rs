@@ -7,7 +7,7 @@ use serde_json::Value;
 pub const PAGE_ENTRIES: usize = 1000;
 
 /// The entries of a list as JSON, in pages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
     pages: Vec<Bytes>,
 }
