@@ -1,20 +1,31 @@
-//! The catalogue: the current snapshot behind one atomic pointer.
+//! The catalogue: the current snapshot behind one atomic pointer, and the one place where another
+//! takes its place.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 use wasimancer_runtime::Runtime;
 
-use crate::error::Result;
-use crate::load::{Home, Settings, load};
+use crate::definition_file::DefinitionFile;
+use crate::error::{Error, Result};
+use crate::home::{Home, Settings};
+use crate::load::Loader;
+use crate::plugin::ServedPlugin;
+use crate::publish::{Data, check_edit};
 use crate::snapshot::Snapshot;
+use crate::store::{self, Incoming, Published, Version};
 
 /// What is on offer.
 pub struct Catalog {
+    pub(crate) loader: Loader,
     snapshot: ArcSwap<Snapshot>,
     /// Tells of each new snapshot, after it is in place.
     changes: watch::Sender<()>,
+    /// Held by whoever makes a change.
+    writer: Mutex<()>,
+    /// Why the definition files as they are now are not served.
+    edit_problem: ArcSwapOption<String>,
 }
 
 impl Catalog {
@@ -25,9 +36,13 @@ impl Catalog {
     /// When a definition file cannot be read or is malformed as a whole. What is wrong with single
     /// entries is no error: they are quarantined, see [`Snapshot::quarantined`].
     pub fn open(home: &Home, settings: &Settings, runtime: &Runtime) -> Result<Self> {
+        let loader = Loader::new(home.clone(), settings.clone(), runtime.clone());
         Ok(Self {
-            snapshot: ArcSwap::from_pointee(load(home, settings, runtime)?),
+            snapshot: ArcSwap::from_pointee(loader.everything()?),
             changes: watch::Sender::new(()),
+            writer: Mutex::new(()),
+            edit_problem: ArcSwapOption::empty(),
+            loader,
         })
     }
 
@@ -42,5 +57,123 @@ impl Catalog {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// Does what a process that was killed did not get to: removes what no definition and no version
+    /// names, and puts into place what one does. For the one process that serves a home, before it
+    /// serves. Blocks.
+    pub fn sweep(&self) {
+        let _one_at_a_time = self.writing();
+        store::sweep(&self.loader.home, self.loader.store.as_ref(), &self.snapshot());
+    }
+
+    /// Begins to receive a module. Blocks.
+    ///
+    /// # Errors
+    /// When plugins are switched off, or the disk refuses.
+    pub fn incoming(&self) -> Result<Incoming> {
+        let store = self.loader.store.as_ref();
+        store.ok_or(Error::SwitchedOff { kind: "plugin" })?.incoming()
+    }
+
+    /// The versions of a plugin that are kept, oldest first, and which of them is served. Reads a
+    /// file: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// When there is no such plugin, or the disk refuses.
+    pub fn versions(&self, plugin: &str) -> Result<(Vec<Version>, Option<u64>)> {
+        let off = Error::SwitchedOff { kind: "plugin" };
+        let store = self.loader.store.as_ref().ok_or(off)?;
+        let snapshot = self.snapshot();
+        let is_known = snapshot
+            .tools()
+            .is_some_and(|tools| tools.origin.names.contains(plugin));
+        if !is_known {
+            return Err(Error::NotFound {
+                kind: "plugin",
+                name: plugin.to_owned(),
+            });
+        }
+        let mut versions = store.versions(plugin)?;
+        let served = snapshot.plugin(plugin).map(|plugin| {
+            let published = Published::of(plugin);
+            versions.ensure(&published);
+            versions.find(&published).map(|version| version.number)
+        });
+        Ok((versions.versions, served.flatten()))
+    }
+
+    /// Loads what was edited by hand: everything that differs becomes one new snapshot. Where an edit
+    /// is wrong, what is served stays, and [`Self::edit_problem`] says why. Answers whether another
+    /// snapshot is served now. Reads files and compiles modules: call it where blocking is allowed.
+    pub fn reload(&self) -> bool {
+        let _one_at_a_time = self.writing();
+        let before = self.snapshot();
+        match self.load_edits(&before) {
+            Ok(after) => {
+                self.edit_problem.store(None);
+                let is_new = !after.is_like(&before);
+                if is_new {
+                    self.swap(after);
+                }
+                is_new
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                let known = self.edit_problem.load_full();
+                if known.is_none_or(|known| *known != problem) {
+                    tracing::error!("what is served stays, since the definitions are wrong: {problem}");
+                }
+                self.edit_problem.store(Some(Arc::new(problem)));
+                false
+            }
+        }
+    }
+
+    /// Why the definition files as they are now are not served; none where they are.
+    #[must_use]
+    pub fn edit_problem(&self) -> Option<Arc<String>> {
+        self.edit_problem.load_full()
+    }
+
+    fn load_edits(&self, before: &Snapshot) -> Result<Snapshot> {
+        let mut after = before.clone();
+        let home = &self.loader.home;
+        if let (Some(kind), Some(served)) = (&home.plugins, before.tools()) {
+            let tools = self.loader.tools(&DefinitionFile::read(kind)?, &served.plugins)?;
+            check_edit(Some(&served.origin), &tools.origin)?;
+            after = after.with_tools(tools);
+        }
+        for (kind, data) in [
+            (&home.resources, Data::Resource),
+            (&home.prompts, Data::Prompt),
+        ] {
+            if let Some(kind) = kind {
+                after = self.load_data(&after, data, &DefinitionFile::read(kind)?)?;
+                if let (before, Some(origin)) = (data.origin(before), data.origin(&after)) {
+                    check_edit(before, origin)?;
+                }
+            }
+        }
+        Ok(after)
+    }
+
+    /// Waits until nobody else makes a change.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves another snapshot, and tells whoever waits for one.
+    pub(crate) fn swap(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.changes.send_replace(());
+    }
+
+    /// The bytes of a plugin's module, where they can still be had.
+    pub(crate) fn module_of(&self, plugin: &ServedPlugin) -> Option<Vec<u8>> {
+        let home = self.loader.home.plugins.as_ref()?;
+        let inside = store::named_file(&plugin.definition)?;
+        let bytes = std::fs::read(home.folder.join(inside)).ok()?;
+        (wasimancer_runtime::Digest::of(&bytes) == plugin.digest()).then_some(bytes)
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wasimancer_runtime::{
-    HostRule, LimitsOverride, Permissions, UnitError, parse_duration, parse_size,
+    Digest, DigestError, HostRule, LimitsOverride, Permissions, UnitError, parse_duration, parse_size,
 };
 
 use crate::arguments::Argument;
@@ -30,6 +30,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) name: String,
     /// Relative to the plugins folder, without leaving it; none where that is what is wrong.
     pub(crate) path: Option<PathBuf>,
+    /// What the module's bytes must have; none where the file says what the module is.
+    pub(crate) digest: Option<Digest>,
     pub(crate) functions: Vec<FunctionDefinition<'n>>,
     pub(crate) limits: LimitsOverride,
     pub(crate) permissions: Permissions,
@@ -56,9 +58,10 @@ pub(crate) struct FunctionDefinition<'n> {
 }
 
 /// Fields of a plugin that mean something to the server.
-const PLUGIN_FIELDS: [&str; 8] = [
+const PLUGIN_FIELDS: [&str; 9] = [
     "name",
     "path",
+    "digest",
     "version",
     "description",
     "functions",
@@ -107,6 +110,7 @@ impl<'n> PluginDefinition<'n> {
         Self {
             name: name.to_owned(),
             path: path(node, reader),
+            digest: digest(node, reader),
             functions: functions(node, reader),
             limits: limits(node, reader),
             permissions: permissions(node, reader),
@@ -126,8 +130,15 @@ fn path(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
     inside
 }
 
+fn digest(node: &Node, reader: &mut Reader<'_>) -> Option<Digest> {
+    let digest = reader.optional_text(node, "digest")?.parse();
+    digest
+        .map_err(|error: DigestError| reader.wrong(node, "digest", error.to_string()))
+        .ok()
+}
+
 /// The path below the folder; a leading `/` or `./` means the folder too.
-fn inside_folder(path: &str) -> Option<PathBuf> {
+pub(crate) fn inside_folder(path: &str) -> Option<PathBuf> {
     let mut inside = PathBuf::new();
     for component in Path::new(path).components() {
         match component {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::error::Problem;
+use crate::error::{Cause, Problem};
 
 /// Longest excerpt of a value that a message quotes, in bytes.
 const EXCERPT_MAX_BYTES: usize = 60;
@@ -75,8 +75,9 @@ impl Node {
         }
     }
 
-    /// The same value as JSON. [`Reader::json`] has refused what JSON cannot hold.
-    fn to_json(&self) -> Value {
+    /// The same value as JSON; a number that JSON cannot hold is a text, unless [`Reader::json`] has
+    /// refused it.
+    pub(crate) fn to_json(&self) -> Value {
         match &self.data {
             Data::Null => Value::Null,
             Data::Boolean { value, .. } => Value::Bool(*value),
@@ -165,14 +166,31 @@ impl<'a> Reader<'a> {
         self.problem(map.line_of(field), field, message);
     }
 
+    /// Records that something is wrong with a field of a map, and that it is no matter of how the
+    /// definition is written.
+    pub(crate) fn wrong_because(
+        &mut self,
+        cause: Cause,
+        map: &Node,
+        field: &str,
+        message: impl Into<String>,
+    ) {
+        self.record(cause, map.line_of(field), field, message.into());
+    }
+
     /// Records that something is wrong at a line.
     pub(crate) fn problem(&mut self, line: Option<usize>, field: &str, message: impl Into<String>) {
+        self.record(Cause::Definition, line, field, message.into());
+    }
+
+    fn record(&mut self, cause: Cause, line: Option<usize>, field: &str, message: String) {
         self.problems.push(Problem {
+            cause,
             file: self.file.to_owned(),
             line,
             entry: self.entry.clone(),
             field: self.path_of(field),
-            message: message.into(),
+            message,
         });
     }
 

@@ -67,6 +67,14 @@ impl Resource {
         }))
     }
 
+    /// The list of the definition file that holds such resources.
+    pub(crate) fn list(&self) -> &'static str {
+        match self {
+            Self::Static(_) => "static",
+            Self::Template(_) => "dynamic",
+        }
+    }
+
     /// The URI or the template of it.
     pub(crate) fn uri(&self) -> &str {
         match self {

@@ -1,30 +1,43 @@
 //! What is served at one moment: immutable, with everything looked up by hash and every list ready.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use wasimancer_runtime::Digest;
 
 use crate::definition::FunctionDefinition;
 use crate::error::Problem;
 use crate::list::List;
+use crate::plugin::{ServedPlugin, without_secrets};
 use crate::prompt::Prompt;
 use crate::resource::{Resource, ResourceTemplate, StaticResource};
+use crate::store::named_file;
 use crate::tool::Tool;
 
 /// A definition that is not served, and why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Quarantined {
     /// `plugin`, `resource` or `prompt`.
     pub kind: &'static str,
     /// Its name, or its place in the file where it has none.
     pub name: String,
+    /// The entry as it stands in the file.
+    pub(crate) definition: Value,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
 }
 
 impl Quarantined {
+    /// The entry as it stands in the file, with the values of a plugin's `config` hidden.
+    #[must_use]
+    pub fn definition(&self) -> Value {
+        without_secrets(self.definition.clone())
+    }
+
     /// Every problem as a sentence.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
@@ -32,22 +45,61 @@ impl Quarantined {
     }
 }
 
-/// Everything that is served.
+/// Everything that is served. A clone shares all of it.
+#[derive(Clone)]
 pub struct Snapshot {
-    tools: Option<Tools>,
-    resources: Option<Resources>,
-    prompts: Option<Prompts>,
+    tools: Option<Arc<Tools>>,
+    resources: Option<Arc<Resources>>,
+    prompts: Option<Arc<Prompts>>,
     quarantined: Vec<Quarantined>,
+    revision: Digest,
+}
+
+/// What was read of one definition file, whether it is served or not.
+pub(crate) struct Origin {
+    /// The digest of the file's text.
+    pub(crate) digest: Digest,
+    /// The names of all its entries, the quarantined ones too.
+    pub(crate) names: HashSet<String>,
+    pub(crate) quarantined: Vec<Quarantined>,
 }
 
 pub(crate) struct Tools {
+    pub(crate) origin: Origin,
+    pub(crate) plugins: Vec<Arc<ServedPlugin>>,
     pub(crate) by_name: HashMap<String, Arc<Tool>>,
     pub(crate) list: List,
     pub(crate) object_output_list: List,
-    pub(crate) plugins: usize,
+}
+
+impl Tools {
+    /// The files that the definitions of plugins name, relative to the plugins folder.
+    pub(crate) fn named_files(&self) -> HashMap<PathBuf, String> {
+        let served = self.plugins.iter();
+        let served = served.map(|plugin| (&plugin.definition, &plugin.name));
+        let quarantined = self.origin.quarantined.iter();
+        let quarantined = quarantined.map(|entry| (&entry.definition, &entry.name));
+        served
+            .chain(quarantined)
+            .filter_map(|(definition, name)| Some((named_file(definition)?, name.clone())))
+            .collect()
+    }
+
+    /// The digests that the definitions of plugins name.
+    pub(crate) fn pinned(&self) -> HashSet<Digest> {
+        let served = self.plugins.iter().map(|plugin| &plugin.definition);
+        let quarantined = self.origin.quarantined.iter();
+        let definitions = served.chain(quarantined.map(|entry| &entry.definition));
+        definitions
+            .filter_map(|definition| definition.get("digest")?.as_str()?.parse().ok())
+            .collect()
+    }
 }
 
 pub(crate) struct Resources {
+    pub(crate) origin: Origin,
+    /// In the order of the file.
+    pub(crate) defined: Vec<Defined>,
     pub(crate) by_uri: HashMap<String, Arc<StaticResource>>,
     pub(crate) list: List,
     pub(crate) templates: Vec<Arc<ResourceTemplate>>,
@@ -55,23 +107,116 @@ pub(crate) struct Resources {
 }
 
 pub(crate) struct Prompts {
+    pub(crate) origin: Origin,
+    /// In the order of the file.
+    pub(crate) defined: Vec<Defined>,
     pub(crate) by_name: HashMap<String, Arc<Prompt>>,
     pub(crate) list: List,
 }
 
+/// A resource or prompt as its definition file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defined {
+    /// Its name.
+    pub name: String,
+    /// `static` or `dynamic` for a resource, `predefined` for a prompt: the list that it stands in.
+    pub list: &'static str,
+    /// The whole entry.
+    pub definition: Value,
+}
+
 impl Snapshot {
     pub(crate) fn new(
-        tools: Option<Tools>,
-        resources: Option<Resources>,
-        prompts: Option<Prompts>,
-        quarantined: Vec<Quarantined>,
+        tools: Option<Arc<Tools>>,
+        resources: Option<Arc<Resources>>,
+        prompts: Option<Arc<Prompts>>,
     ) -> Self {
+        let origins = [
+            tools.as_ref().map(|tools| &tools.origin),
+            resources.as_ref().map(|resources| &resources.origin),
+            prompts.as_ref().map(|prompts| &prompts.origin),
+        ];
+        let quarantined = origins.into_iter().flatten();
+        let quarantined = quarantined.flat_map(|origin| origin.quarantined.iter().cloned());
         Self {
+            quarantined: quarantined.collect(),
+            revision: revision(origins, tools.as_deref()),
             tools,
             resources,
             prompts,
-            quarantined,
         }
+    }
+
+    /// The same with other tools.
+    pub(crate) fn with_tools(&self, tools: Tools) -> Self {
+        let tools = Some(Arc::new(tools));
+        Self::new(tools, self.resources.clone(), self.prompts.clone())
+    }
+
+    /// The same with other resources.
+    pub(crate) fn with_resources(&self, resources: Resources) -> Self {
+        let resources = Some(Arc::new(resources));
+        Self::new(self.tools.clone(), resources, self.prompts.clone())
+    }
+
+    /// The same with other prompts.
+    pub(crate) fn with_prompts(&self, prompts: Prompts) -> Self {
+        let prompts = Some(Arc::new(prompts));
+        Self::new(self.tools.clone(), self.resources.clone(), prompts)
+    }
+
+    pub(crate) fn tools(&self) -> Option<&Arc<Tools>> {
+        self.tools.as_ref()
+    }
+
+    pub(crate) fn resources(&self) -> Option<&Arc<Resources>> {
+        self.resources.as_ref()
+    }
+
+    pub(crate) fn prompts(&self) -> Option<&Arc<Prompts>> {
+        self.prompts.as_ref()
+    }
+
+    /// The digests that the definitions of plugins name.
+    pub(crate) fn pinned(&self) -> HashSet<Digest> {
+        self.tools.as_ref().map(|tools| tools.pinned()).unwrap_or_default()
+    }
+
+    /// Whether everything is as in another snapshot, down to the reasons of what is quarantined.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.revision == other.revision && self.quarantined == other.quarantined
+    }
+
+    /// What tells this state of the definitions and modules from every other, also after a restart.
+    #[must_use]
+    pub fn revision(&self) -> Digest {
+        self.revision
+    }
+
+    /// The plugins that are served, in the order of their file.
+    #[must_use]
+    pub fn plugins(&self) -> &[Arc<ServedPlugin>] {
+        self.tools.as_ref().map_or(&[], |tools| &tools.plugins)
+    }
+
+    /// A plugin that is served, by its name.
+    #[must_use]
+    pub fn plugin(&self, name: &str) -> Option<&Arc<ServedPlugin>> {
+        self.plugins().iter().find(|plugin| plugin.name() == name)
+    }
+
+    /// The definitions of the resources that are served, in the order of their file.
+    #[must_use]
+    pub fn defined_resources(&self) -> &[Defined] {
+        self.resources
+            .as_ref()
+            .map_or(&[], |resources| &resources.defined)
+    }
+
+    /// The definitions of the prompts that are served, in the order of their file.
+    #[must_use]
+    pub fn defined_prompts(&self) -> &[Defined] {
+        self.prompts.as_ref().map_or(&[], |prompts| &prompts.defined)
     }
 
     /// Whether tools are served at all; an empty list of them is served too.
@@ -178,7 +323,7 @@ impl Snapshot {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            plugins: self.tools.as_ref().map_or(0, |tools| tools.plugins),
+            plugins: self.plugins().len(),
             tools: self.tools.as_ref().map_or(0, |tools| tools.by_name.len()),
             resources: self
                 .resources
@@ -220,12 +365,26 @@ pub struct Counts {
     pub prompts: usize,
 }
 
+/// The digest of all definition files and of the modules that are served.
+fn revision(origins: [Option<&Origin>; 3], tools: Option<&Tools>) -> Digest {
+    let mut text = String::new();
+    for origin in origins {
+        let _ = match origin {
+            Some(origin) => writeln!(text, "{}", origin.digest),
+            None => writeln!(text, "off"),
+        };
+    }
+    for plugin in tools.into_iter().flat_map(|tools| &tools.plugins) {
+        let _ = writeln!(text, "{}", plugin.digest());
+    }
+    Digest::of(text.as_bytes())
+}
+
 /// Collects the tools of one plugin after another.
 #[derive(Default)]
 pub(crate) struct ToolsBuilder {
     by_name: HashMap<String, Arc<Tool>>,
-    entries: Vec<Value>,
-    plugins: usize,
+    plugins: Vec<Arc<ServedPlugin>>,
 }
 
 impl ToolsBuilder {
@@ -234,19 +393,22 @@ impl ToolsBuilder {
         self.by_name.get(tool).map(|tool| tool.plugin())
     }
 
-    /// Adds a plugin's tools, whose names are free.
-    pub(crate) fn add(&mut self, tools: Vec<(Tool, &FunctionDefinition<'_>)>) {
-        self.plugins += 1;
-        for (tool, definition) in tools {
-            self.entries.push(entry(definition));
-            self.by_name.insert(tool.name().to_owned(), Arc::new(tool));
+    /// Adds a plugin, the names of whose tools are free.
+    pub(crate) fn add(&mut self, plugin: Arc<ServedPlugin>) {
+        for served in &plugin.tools {
+            let tool = Arc::clone(&served.tool);
+            self.by_name.insert(tool.name().to_owned(), tool);
         }
+        self.plugins.push(plugin);
     }
 
-    pub(crate) fn build(self) -> Tools {
-        let object_output: Vec<Value> = self.entries.iter().map(with_object_output).collect();
+    pub(crate) fn build(self, origin: Origin) -> Tools {
+        let served = self.plugins.iter().flat_map(|plugin| &plugin.tools);
+        let entries: Vec<Value> = served.map(|served| served.entry.clone()).collect();
+        let object_output: Vec<Value> = entries.iter().map(with_object_output).collect();
         Tools {
-            list: List::new(&self.entries),
+            origin,
+            list: List::new(&entries),
             object_output_list: List::new(&object_output),
             by_name: self.by_name,
             plugins: self.plugins,
@@ -255,7 +417,7 @@ impl ToolsBuilder {
 }
 
 /// What the list of tools shows.
-fn entry(definition: &FunctionDefinition<'_>) -> Value {
+pub(crate) fn tool_entry(definition: &FunctionDefinition<'_>) -> Value {
     let mut entry = Map::new();
     entry.insert("name".to_owned(), json!(definition.tool));
     let mut shown = definition.shown.clone();
@@ -290,44 +452,52 @@ fn with_object_output(entry: &Value) -> Value {
 #[derive(Default)]
 pub(crate) struct ResourcesBuilder {
     uris: HashSet<String>,
+    defined: Vec<Defined>,
     resources: Vec<Arc<StaticResource>>,
     templates: Vec<Arc<ResourceTemplate>>,
 }
 
 impl ResourcesBuilder {
+    /// One that knows the URIs of resources, and nothing else of them.
+    pub(crate) fn with_uris(uris: impl Iterator<Item = String>) -> Self {
+        Self {
+            uris: uris.collect(),
+            ..Self::default()
+        }
+    }
+
     /// Whether a resource or template of this URI was added.
     pub(crate) fn has_uri(&self, uri: &str) -> bool {
         self.uris.contains(uri)
     }
 
-    pub(crate) fn add(&mut self, resource: Resource) {
+    pub(crate) fn add(&mut self, resource: Resource, name: &str, definition: Value) {
         self.uris.insert(resource.uri().to_owned());
+        self.defined.push(Defined {
+            name: name.to_owned(),
+            list: resource.list(),
+            definition,
+        });
         match resource {
             Resource::Static(resource) => self.resources.push(Arc::new(resource)),
             Resource::Template(template) => self.templates.push(Arc::new(template)),
         }
     }
 
-    pub(crate) fn build(self) -> Resources {
-        let entries: Vec<Value> = self
-            .resources
-            .iter()
-            .map(|resource| resource.entry.clone())
-            .collect();
-        let template_entries: Vec<Value> = self
-            .templates
-            .iter()
-            .map(|template| template.entry.clone())
-            .collect();
-        let by_uri = self
-            .resources
-            .into_iter()
-            .map(|resource| (resource.uri.clone(), resource));
+    pub(crate) fn build(self, origin: Origin) -> Resources {
+        let entries = self.resources.iter().map(|resource| resource.entry.clone());
+        let template_entries = self.templates.iter().map(|template| template.entry.clone());
         Resources {
-            by_uri: by_uri.collect(),
-            list: List::new(&entries),
+            origin,
+            defined: self.defined,
+            list: List::new(&entries.collect::<Vec<_>>()),
+            template_list: List::new(&template_entries.collect::<Vec<_>>()),
+            by_uri: self
+                .resources
+                .into_iter()
+                .map(|resource| (resource.uri.clone(), resource))
+                .collect(),
             templates: self.templates,
-            template_list: List::new(&template_entries),
         }
     }
 }
@@ -337,16 +507,24 @@ impl ResourcesBuilder {
 pub(crate) struct PromptsBuilder {
     by_name: HashMap<String, Arc<Prompt>>,
     entries: Vec<Value>,
+    defined: Vec<Defined>,
 }
 
 impl PromptsBuilder {
-    pub(crate) fn add(&mut self, prompt: Prompt) {
+    pub(crate) fn add(&mut self, prompt: Prompt, definition: Value) {
         self.entries.push(prompt.entry.clone());
+        self.defined.push(Defined {
+            name: prompt.name.clone(),
+            list: "predefined",
+            definition,
+        });
         self.by_name.insert(prompt.name.clone(), Arc::new(prompt));
     }
 
-    pub(crate) fn build(self) -> Prompts {
+    pub(crate) fn build(self, origin: Origin) -> Prompts {
         Prompts {
+            origin,
+            defined: self.defined,
             list: List::new(&self.entries),
             by_name: self.by_name,
         }

@@ -112,6 +112,13 @@ impl Tool {
         self.contract.returns
     }
 
+    /// Whether two tools of one entry in the list call the same function and read its output alike.
+    pub(crate) fn answers_like(&self, other: &Self) -> bool {
+        self.function.name() == other.function.name()
+            && self.contract.returns == other.contract.returns
+            && self.contract.defaults == other.contract.defaults
+    }
+
     /// The arguments that a request must repeat in headers.
     #[must_use]
     pub fn header_parameters(&self) -> &[HeaderParameter] {

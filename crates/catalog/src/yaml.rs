@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use crate::error::Problem;
+use crate::error::{Cause, Problem};
 use crate::node::{Data, Node};
 use crate::scalar;
 
@@ -31,6 +31,7 @@ type Wrong = (usize, String);
 /// document in it. No message quotes a value, which may be a secret.
 pub(crate) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
     build(text).map_err(|(line, message)| Problem {
+        cause: Cause::Definition,
         file: file.to_owned(),
         line: Some(line),
         entry: String::new(),

@@ -21,7 +21,7 @@ mod wasi;
 
 pub use call::Function;
 pub use compile::{Import, Inspection, Plugin, PluginSpec};
-pub use digest::Digest;
+pub use digest::{Digest, DigestError};
 pub use engine::{Allocation, EngineOptions, Runtime};
 pub use error::{Error, Result};
 pub use limits::{Limits, LimitsOverride, UnitError, parse_duration, parse_size};

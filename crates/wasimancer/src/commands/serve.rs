@@ -69,6 +69,7 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
     let settings = Settings {
         limits: config.limits.clone(),
         config: config.plugin_values.clone(),
+        ..Settings::default()
     };
     Ok(Catalog::open(&config.home, &settings, &runtime)?)
 }
@@ -149,6 +150,7 @@ fn log_quarantined(snapshot: &Snapshot) {
         kind,
         name,
         problems,
+        ..
     } in snapshot.quarantined()
     {
         for problem in problems {

@@ -1,0 +1,82 @@
+//! A definition file: read, parsed, and its entries found.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use wasimancer_runtime::Digest;
+
+use crate::error::{Error, Problem, Result};
+use crate::home::Kind;
+use crate::node::{Data, Node};
+use crate::yaml;
+
+/// A definition file, parsed.
+pub(crate) struct DefinitionFile {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    root: Node,
+}
+
+impl DefinitionFile {
+    /// Reads the file; where there is none, the list is empty.
+    pub(crate) fn read(kind: &Kind) -> Result<Self> {
+        let path = kind.file();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound && kind.folder.is_dir() => {
+                String::new()
+            }
+            Err(source) => return Err(Error::Unreadable { path, source }),
+        };
+        Self::parse(&kind.definition_file, text)
+    }
+
+    /// Parses a text that is, or is to be, the file's.
+    pub(crate) fn parse(name: &str, text: String) -> Result<Self> {
+        let root = yaml::parse(name, &text).map_err(Error::Malformed)?;
+        Ok(Self {
+            name: name.to_owned(),
+            text,
+            root,
+        })
+    }
+
+    /// The digest of the text.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(self.text.as_bytes())
+    }
+
+    /// The entries under a chain of keys; nothing there is an empty list.
+    pub(crate) fn entries(&self, kind: &str, path: &[&str]) -> Result<&[Node]> {
+        let mut node = &self.root;
+        for key in path {
+            match &node.data {
+                Data::Map(_) => match node.get(key) {
+                    Some(next) => node = next,
+                    None => return Ok(&[]),
+                },
+                Data::Null => return Ok(&[]),
+                _ => return Err(self.malformed(node, kind, path, "map")),
+            }
+        }
+        match &node.data {
+            Data::List(entries) => Ok(entries),
+            Data::Null => Ok(&[]),
+            _ => Err(self.malformed(node, kind, path, "list")),
+        }
+    }
+
+    fn malformed(&self, node: &Node, kind: &str, path: &[&str], wanted: &str) -> Error {
+        Error::Malformed(Problem {
+            cause: crate::error::Cause::Definition,
+            file: self.name.clone(),
+            line: node.line,
+            entry: String::new(),
+            field: path.join("."),
+            message: format!(
+                "a {wanted} is wanted here for the {kind}, and there is {}",
+                node.describe()
+            ),
+        })
+    }
+}

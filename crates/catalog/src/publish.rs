@@ -1,0 +1,188 @@
+//! A publication: one change to what is on offer, as a transaction.
+//!
+//! A change is planned first, which has no effect: its definition is validated, its module compiled,
+//! the text of the definition file edited and loaded into the snapshot that is to come. Then the
+//! module is kept, the definition file replaced (the commit), and the snapshot swapped.
+
+mod data;
+mod plugins;
+
+use serde_json::Value;
+use wasimancer_runtime::Digest;
+
+use crate::catalog::Catalog;
+use crate::changes::Changes;
+use crate::definition_file::DefinitionFile;
+use crate::error::{Error, Problem, Result};
+use crate::home::Kind;
+use crate::snapshot::{Origin, Snapshot};
+use crate::store::{self, Incoming};
+
+pub(crate) use plugins::PluginPlan;
+
+/// A change, and under which conditions it is to be made.
+pub struct Request {
+    /// What is to change.
+    pub change: Change,
+    /// The revisions that it may be made to; none for any.
+    pub expected: Option<Vec<Digest>>,
+    /// Whether to find out everything about it, and not to make it.
+    pub dry_run: bool,
+}
+
+/// One change to what is on offer.
+pub enum Change {
+    /// A plugin of a new name.
+    AddPlugin(Upload),
+    /// Another module or definition for a plugin.
+    UpdatePlugin(Upload),
+    /// A plugin, its tools and its versions go.
+    RemovePlugin(String),
+    /// An earlier version of a plugin takes the place of the one that is served.
+    RollBackPlugin {
+        /// The plugin's name.
+        name: String,
+        /// The digest of its module or its `version`; none for the one before.
+        to: Option<String>,
+    },
+    /// A resource or prompt of a new name.
+    Add(Data, Value),
+    /// Another definition for the resource or prompt of this name.
+    Update(Data, String, Value),
+    /// The resource or prompt of this name goes.
+    Remove(Data, String),
+}
+
+/// What consists of its definition alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// A resource or resource template.
+    Resource,
+    /// A prompt.
+    Prompt,
+}
+
+/// A plugin as it is sent.
+pub struct Upload {
+    /// Its entry, as `plugins.yml` holds it.
+    pub definition: Value,
+    /// Its module.
+    pub module: Incoming,
+    /// The file's name.
+    pub file_name: String,
+    /// The folder below the upload folder that it should lie in.
+    pub folder: Option<String>,
+}
+
+/// A change that was made, or would be.
+#[derive(Debug)]
+pub struct Publication {
+    /// The revision that is served after it.
+    pub revision: Digest,
+    /// What is different after it.
+    pub changes: Changes,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// The place of the plugin's module, relative to the plugins folder.
+    pub path: Option<String>,
+    /// The kind of the resource before and after: `static` or `dynamic`.
+    pub lists: (Option<&'static str>, Option<&'static str>),
+    /// The version of the plugin that is served after it.
+    pub version: Option<String>,
+    /// The digest of the module that is served after it.
+    pub digest: Option<Digest>,
+}
+
+/// A change, ready to be made.
+struct Plan<'c> {
+    kind: &'c Kind,
+    /// The definition file as it was read.
+    read: DefinitionFile,
+    /// What it is to be; none where nothing is to change.
+    text: Option<String>,
+    after: Snapshot,
+    plugin: Option<PluginPlan>,
+    publication: Publication,
+}
+
+impl Catalog {
+    /// Makes a change, or finds out what it would do. Reads and writes files and compiles modules:
+    /// call it where blocking is allowed. One change is made at a time; readers never wait.
+    ///
+    /// # Errors
+    /// When the change is wrong, comes too late, or the disk refuses: then everything is as it was.
+    pub fn publish(&self, request: Request) -> Result<Publication> {
+        let _one_at_a_time = self.writing();
+        let before = self.snapshot();
+        check_revision(&before, request.expected.as_deref())?;
+        let plan = self.plan(&before, request.change)?;
+        if request.dry_run {
+            return Ok(plan.publication);
+        }
+        self.make(plan)
+    }
+
+    fn plan(&self, before: &Snapshot, change: Change) -> Result<Plan<'_>> {
+        match change {
+            Change::AddPlugin(upload) => self.plan_upload(before, upload, None),
+            Change::UpdatePlugin(upload) => {
+                let name = plugins::name_of(&upload.definition)?;
+                self.plan_upload(before, upload, Some(name))
+            }
+            Change::RemovePlugin(name) => self.plan_removal(before, name),
+            Change::RollBackPlugin { name, to } => self.plan_rollback(before, name, to),
+            Change::Add(data, definition) => self.plan_data(before, data, None, Some(definition)),
+            Change::Update(data, name, definition) => {
+                self.plan_data(before, data, Some(name), Some(definition))
+            }
+            Change::Remove(data, name) => self.plan_data(before, data, Some(name), None),
+        }
+    }
+
+    /// Makes a change that was planned. Nothing is different until the definition file is replaced,
+    /// and nothing fails after that.
+    fn make(&self, mut plan: Plan<'_>) -> Result<Publication> {
+        let Some(text) = &plan.text else {
+            return Ok(plan.publication);
+        };
+        let committed = plan
+            .plugin
+            .as_mut()
+            .map_or(Ok(()), |plugin| self.keep_modules(plugin))
+            .and_then(|()| store::commit(plan.kind, &plan.read, text));
+        if let Err(error) = committed {
+            if plan.plugin.is_some() {
+                self.forget_modules(&self.snapshot().pinned());
+            }
+            return Err(error);
+        }
+        let pinned = plan.after.pinned();
+        self.swap(plan.after);
+        if let Some(plugin) = plan.plugin {
+            self.settle(&plugin, &pinned);
+        }
+        Ok(plan.publication)
+    }
+}
+
+fn check_revision(before: &Snapshot, expected: Option<&[Digest]>) -> Result<()> {
+    let revision = before.revision();
+    match expected {
+        Some(expected) if !expected.contains(&revision) => Err(Error::Outdated { revision }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what was edited by hand where it would take out of service what is served.
+pub(crate) fn check_edit(before: Option<&Origin>, after: &Origin) -> Result<()> {
+    let was_wrong = |name: &str| {
+        before.is_some_and(|before| before.quarantined.iter().any(|entry| entry.name == name))
+    };
+    let new = after.quarantined.iter().filter(|entry| !was_wrong(&entry.name));
+    let problems: Vec<Problem> = new.flat_map(|entry| entry.problems.iter().cloned()).collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::InvalidEdit { problems })
+    }
+}

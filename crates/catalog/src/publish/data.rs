@@ -1,0 +1,220 @@
+//! Changes to resources and prompts.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{Data, Plan, Publication, check_edit};
+use crate::catalog::Catalog;
+use crate::changes::Changes;
+use crate::definition_file::DefinitionFile;
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::home::Kind;
+use crate::load::{PROMPTS_PATH, RESOURCE_PATHS, resource};
+use crate::node::Node;
+use crate::prompt::Prompt;
+use crate::resource::Resource;
+use crate::snapshot::{Defined, Origin, ResourcesBuilder, Snapshot};
+use crate::store::yaml_edit::{Edit, edit};
+
+/// What messages call the definition that was sent.
+const SENT: &str = "body";
+
+impl Data {
+    /// What messages call such an entry.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    /// The lists of the definition file that hold such entries.
+    fn paths(self) -> &'static [[&'static str; 2]] {
+        match self {
+            Self::Resource => &RESOURCE_PATHS,
+            Self::Prompt => &[PROMPTS_PATH],
+        }
+    }
+
+    fn defined(self, snapshot: &Snapshot) -> &[Defined] {
+        match self {
+            Self::Resource => snapshot.defined_resources(),
+            Self::Prompt => snapshot.defined_prompts(),
+        }
+    }
+
+    pub(crate) fn origin(self, snapshot: &Snapshot) -> Option<&Origin> {
+        match self {
+            Self::Resource => snapshot.resources().map(|resources| &resources.origin),
+            Self::Prompt => snapshot.prompts().map(|prompts| &prompts.origin),
+        }
+    }
+}
+
+impl Catalog {
+    /// Plans to add an entry (`name` is none), to give one another definition, or to remove it
+    /// (`definition` is none).
+    pub(super) fn plan_data(
+        &self,
+        before: &Snapshot,
+        data: Data,
+        name: Option<String>,
+        definition: Option<Value>,
+    ) -> Result<Plan<'_>> {
+        let kind = self.kind_of(data)?;
+        let read = DefinitionFile::read(kind)?;
+        let base = self.load_data(before, data, &read)?;
+        let origin = data.origin(&base).ok_or(Error::SwitchedOff { kind: data.name() })?;
+        check_edit(data.origin(before), origin)?;
+        if let Some(name) = name.as_ref().filter(|name| !origin.names.contains(*name)) {
+            return Err(Error::NotFound {
+                kind: data.name(),
+                name: name.clone(),
+            });
+        }
+        let list = definition
+            .as_ref()
+            .map(|definition| check(&base, origin, data, name.as_deref(), definition))
+            .transpose()?;
+        let mut text = read.text.clone();
+        let old = name.as_deref().and_then(|name| holding(&read, data, name));
+        text = match (&name, old, &definition, list) {
+            (Some(name), Some(old), Some(entry), Some(new)) if old == new => {
+                edit(&read.name, &text, &old, &Edit::Replace { name, entry })?
+            }
+            (name, old, definition, new) => {
+                if let (Some(name), Some(old)) = (name, old) {
+                    text = edit(&read.name, &text, &old, &Edit::Remove { name })?;
+                }
+                if let (Some(definition), Some(new)) = (definition, new) {
+                    text = edit(&read.name, &text, &new, &Edit::Add(definition))?;
+                }
+                text
+            }
+        };
+        let edited = DefinitionFile::parse(&read.name, text)?;
+        let after = self.load_data(&base, data, &edited)?;
+        let kind_in = |snapshot: &Snapshot, name: Option<&str>| {
+            let mut defined = data.defined(snapshot).iter();
+            let found = defined.find(|entry| Some(entry.name.as_str()) == name);
+            found.map(|entry| entry.list)
+        };
+        let new_name = definition.as_ref().and_then(|entry| entry["name"].as_str());
+        let publication = Publication {
+            revision: after.revision(),
+            changes: Changes::between(before, &after),
+            warnings: Vec::new(),
+            path: None,
+            lists: (
+                kind_in(&base, name.as_deref()),
+                kind_in(&after, new_name),
+            ),
+            version: None,
+            digest: None,
+        };
+        Ok(Plan {
+            kind,
+            text: (edited.text != read.text).then_some(edited.text),
+            read,
+            after,
+            plugin: None,
+            publication,
+        })
+    }
+
+    fn kind_of(&self, data: Data) -> Result<&Kind> {
+        let home = &self.loader.home;
+        let kind = match data {
+            Data::Resource => &home.resources,
+            Data::Prompt => &home.prompts,
+        };
+        kind.as_ref().ok_or(Error::SwitchedOff { kind: data.name() })
+    }
+
+    /// The snapshot with what a file says, which is what it holds already where the file is the same.
+    pub(crate) fn load_data(
+        &self,
+        snapshot: &Snapshot,
+        data: Data,
+        file: &DefinitionFile,
+    ) -> Result<Snapshot> {
+        let origin = data.origin(snapshot);
+        if origin.is_some_and(|origin| origin.digest == file.digest()) {
+            return Ok(snapshot.clone());
+        }
+        Ok(match data {
+            Data::Resource => snapshot.with_resources(self.loader.resources(file)?),
+            Data::Prompt => snapshot.with_prompts(self.loader.prompts(file)?),
+        })
+    }
+}
+
+/// Checks a definition that was sent against everything else in the file; answers the list that it
+/// belongs into.
+fn check(
+    base: &Snapshot,
+    origin: &Origin,
+    data: Data,
+    replaced: Option<&str>,
+    definition: &Value,
+) -> Result<[&'static str; 2]> {
+    let in_body = definition["name"].as_str();
+    if let (Some(url), Some(body)) = (replaced, in_body)
+        && url != body
+    {
+        return Err(Error::NameMismatch {
+            url: url.to_owned(),
+            body: body.to_owned(),
+        });
+    }
+    let mut names: HashSet<String> = origin.names.clone();
+    if let Some(replaced) = replaced {
+        names.remove(replaced);
+    }
+    let node = Node::from_json(definition);
+    let mut entry = Entry::begin(SENT, data.name(), &node, &mut names);
+    let path = match data {
+        Data::Resource => {
+            let others = resources_but(base, replaced);
+            let made = resource(&others, &mut entry);
+            made.map(|resource| match resource {
+                Resource::Static(_) => RESOURCE_PATHS[0],
+                Resource::Template(_) => RESOURCE_PATHS[1],
+            })
+        }
+        Data::Prompt => {
+            if definition.get("arguments").is_none() {
+                let message = "is missing: list the arguments, or write []";
+                entry.reader().wrong(&node, "arguments", message);
+            }
+            entry.read(Prompt::read).map(|_| PROMPTS_PATH)
+        }
+    };
+    let problems = entry.into_problems();
+    match path {
+        Some(path) if problems.is_empty() => Ok(path),
+        _ => Err(Error::Invalid { problems }),
+    }
+}
+
+/// The URIs of all resources but one.
+fn resources_but(base: &Snapshot, name: Option<&str>) -> ResourcesBuilder {
+    let defined = base.defined_resources().iter();
+    let others = defined.filter(|entry| Some(entry.name.as_str()) != name);
+    ResourcesBuilder::with_uris(
+        others.filter_map(|entry| Some(entry.definition.get("uri")?.as_str()?.to_owned())),
+    )
+}
+
+/// The list that holds the entry of a name.
+fn holding(file: &DefinitionFile, data: Data, name: &str) -> Option<[&'static str; 2]> {
+    let mut paths = data.paths().iter().copied();
+    paths.find(|path| {
+        let entries = file.entries(data.name(), path).unwrap_or_default();
+        entries
+            .iter()
+            .any(|entry| entry.get("name").and_then(Node::scalar_text) == Some(name))
+    })
+}

@@ -1,0 +1,494 @@
+//! Changes to plugins.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasimancer_runtime::Digest;
+
+use super::{Plan, Publication, Upload, check_edit};
+use crate::catalog::Catalog;
+use crate::changes::Changes;
+use crate::definition::inside_folder;
+use crate::definition_file::DefinitionFile;
+use crate::entry::Entry;
+use crate::error::{Cause, Error, Problem, Result};
+use crate::home::Kind;
+use crate::load::{Module, PLUGINS_PATH};
+use crate::node::Node;
+use crate::plugin::ServedPlugin;
+use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
+use crate::store::yaml_edit::{Edit, edit};
+use crate::store::{
+    Incoming, Landing, Named, Published, Store, Versions, named_file, pin, without_place, written,
+};
+use crate::version::rises;
+
+/// What messages call the definition that was sent.
+const SENT: &str = "pluginData";
+
+/// What a change does to the modules that are kept.
+pub(crate) struct PluginPlan {
+    name: String,
+    /// The module that was sent, until it is kept.
+    incoming: Option<Incoming>,
+    /// What was served; none where nothing was.
+    before: Option<Arc<ServedPlugin>>,
+    /// What will be served; none where the plugin is removed.
+    after: Option<Arc<ServedPlugin>>,
+    /// The files that the definitions name after the change.
+    named: Named,
+    versions: Versions,
+    /// Whether the change is a version of its own, and none that is known.
+    is_new: bool,
+}
+
+/// The plugins of the file as it is, and everything that a change to them needs.
+struct Base<'c> {
+    kind: &'c Kind,
+    store: &'c Store,
+    read: DefinitionFile,
+    tools: Arc<Tools>,
+}
+
+/// A plugin on its way into the catalogue.
+struct Candidate<'a> {
+    definition: &'a Value,
+    wasm: &'a [u8],
+    landing: Landing,
+    /// The name of the plugin that it replaces.
+    replaced: Option<&'a str>,
+}
+
+/// The name that a definition gives.
+pub(super) fn name_of(definition: &Value) -> Result<String> {
+    let node = Node::from_json(definition);
+    let entry = Entry::begin(SENT, "plugin", &node, &mut HashSet::new());
+    match entry.name() {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(Error::Invalid {
+            problems: entry.into_problems(),
+        }),
+    }
+}
+
+impl Catalog {
+    fn base(&self, before: &Snapshot) -> Result<Base<'_>> {
+        let off = Error::SwitchedOff { kind: "plugin" };
+        let (Some(kind), Some(store)) = (&self.loader.home.plugins, &self.loader.store) else {
+            return Err(off);
+        };
+        let read = DefinitionFile::read(kind)?;
+        let served = before.tools().ok_or(off)?;
+        let tools = if served.origin.digest == read.digest() {
+            Arc::clone(served)
+        } else {
+            let tools = self.loader.tools(&read, &served.plugins)?;
+            check_edit(Some(&served.origin), &tools.origin)?;
+            Arc::new(tools)
+        };
+        Ok(Base {
+            kind,
+            store,
+            read,
+            tools,
+        })
+    }
+
+    /// Plans to publish a module, as a new plugin or in the place of one.
+    pub(super) fn plan_upload(
+        &self,
+        before: &Snapshot,
+        upload: Upload,
+        replaced: Option<String>,
+    ) -> Result<Plan<'_>> {
+        let base = self.base(before)?;
+        if let Some(name) = &replaced {
+            base.check_name(name)?;
+        }
+        check_path(&upload.definition)?;
+        let landing = Landing::new(&upload.file_name, upload.folder.as_deref())?;
+        let wasm = upload.module.read()?;
+        check_digest(&upload.definition, &wasm)?;
+        let candidate = Candidate {
+            definition: &upload.definition,
+            wasm: &wasm,
+            landing,
+            replaced: replaced.as_deref(),
+        };
+        let mut plan = self.plan_candidate(before, base, &candidate)?;
+        if let Some(plugin) = &mut plan.plugin {
+            plugin.incoming = Some(upload.module);
+            plugin.is_new = true;
+            if let (Some(old), Some(new)) = (&plugin.before, &plugin.after)
+                && let Some(warning) = rises(old.node.get("version"), new.node.get("version"))
+            {
+                plan.publication.warnings.push(warning);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Plans to serve a version that is kept.
+    pub(super) fn plan_rollback(
+        &self,
+        before: &Snapshot,
+        name: String,
+        to: Option<String>,
+    ) -> Result<Plan<'_>> {
+        let base = self.base(before)?;
+        base.check_name(&name)?;
+        let versions = base.store.versions(&name)?;
+        let served = base.plugin(&name).cloned();
+        let current = served
+            .as_ref()
+            .and_then(|plugin| versions.find(&Published::of(plugin)));
+        let target = match (&to, current) {
+            (Some(to), current) => versions.named(to, current),
+            (None, Some(current)) => versions.previous(current),
+            // What is in the file is not served: the newest version that was.
+            (None, None) => versions.versions.last(),
+        };
+        let Some(target) = target else {
+            let known = versions.versions.iter().map(|version| {
+                let named = version.version().unwrap_or_default();
+                format!("{} {}", version.digest, named).trim_end().to_owned()
+            });
+            return Err(Error::UnknownVersion {
+                plugin: name,
+                wanted: to,
+                known: known.collect(),
+            });
+        };
+        let digest = target.digest.parse().map_err(|_| Error::UnknownVersion {
+            plugin: name.clone(),
+            wanted: to,
+            known: Vec::new(),
+        })?;
+        let wasm = base.store.module(&digest).map_err(|source| Error::Storage {
+            action: "read",
+            path: PathBuf::from(digest.to_string()),
+            source,
+        })?;
+        let wasm = wasm.ok_or(Error::ModuleGone { digest })?;
+        let path = inside_folder(&target.path).unwrap_or_default();
+        let landing = Landing::again(&path, base.store.uploads());
+        let candidate = Candidate {
+            definition: &target.definition,
+            wasm: &wasm,
+            landing: landing.ok_or(Error::ModuleGone { digest })?,
+            replaced: Some(&name),
+        };
+        self.plan_candidate(before, base, &candidate)
+    }
+
+    /// Validates and compiles what is to be published, and edits the definition file.
+    fn plan_candidate<'c>(
+        &'c self,
+        before: &Snapshot,
+        base: Base<'c>,
+        candidate: &Candidate<'_>,
+    ) -> Result<Plan<'c>> {
+        let Candidate {
+            definition,
+            wasm,
+            landing,
+            replaced,
+        } = candidate;
+        let digest = Digest::of(wasm);
+        let served = replaced.and_then(|name| base.plugin(name)).cloned();
+        if let Some(served) = served.as_ref().filter(|served| {
+            served.digest() == digest
+                && without_place(&served.definition) == without_place(definition)
+        }) {
+            return Ok(base.nothing(before, served));
+        }
+        let mut named = base.tools.named_files();
+        let owner = replaced.unwrap_or_default();
+        let inside = base.store.land(landing, owner, &digest, &named);
+        let entry = with_place(definition, &written(&inside), &digest);
+        let plugin = Arc::new(self.make_plugin(&base.tools, &entry, wasm, *replaced)?);
+        named.retain(|_, owner| *owner != plugin.name);
+        named.insert(inside, plugin.name.clone());
+        let change = match replaced {
+            Some(name) => Edit::Replace {
+                name,
+                entry: &entry,
+            },
+            None => Edit::Add(&entry),
+        };
+        let plugin_plan = PluginPlan {
+            name: plugin.name.clone(),
+            incoming: None,
+            before: served,
+            versions: base.store.versions(&plugin.name)?,
+            after: Some(plugin),
+            named,
+            is_new: false,
+        };
+        self.plan_edit(before, base, &change, plugin_plan)
+    }
+
+    /// Plans to remove a plugin.
+    pub(super) fn plan_removal(&self, before: &Snapshot, name: String) -> Result<Plan<'_>> {
+        let base = self.base(before)?;
+        base.check_name(&name)?;
+        let mut named = base.tools.named_files();
+        named.retain(|_, owner| *owner != name);
+        let plugin_plan = PluginPlan {
+            incoming: None,
+            before: base.plugin(&name).cloned(),
+            after: None,
+            named,
+            versions: base.store.versions(&name)?,
+            is_new: false,
+            name: name.clone(),
+        };
+        self.plan_edit(before, base, &Edit::Remove { name: &name }, plugin_plan)
+    }
+
+    /// Edits the definition file's text and loads what comes of it.
+    fn plan_edit<'c>(
+        &'c self,
+        before: &Snapshot,
+        base: Base<'c>,
+        change: &Edit<'_>,
+        plugin: PluginPlan,
+    ) -> Result<Plan<'c>> {
+        let text = edit(&base.read.name, &base.read.text, &PLUGINS_PATH, change)?;
+        let edited = DefinitionFile::parse(&base.read.name, text)?;
+        let mut known = base.tools.plugins.clone();
+        known.extend(plugin.after.clone());
+        let tools = self.loader.tools(&edited, &known)?;
+        check_edit(Some(&base.tools.origin), &tools.origin)?;
+        let after = before.with_tools(tools);
+        Ok(Plan {
+            kind: base.kind,
+            read: base.read,
+            text: Some(edited.text),
+            publication: publication(before, &after, plugin.after.as_deref()),
+            after,
+            plugin: Some(plugin),
+        })
+    }
+
+    fn make_plugin(
+        &self,
+        tools: &Tools,
+        definition: &Value,
+        wasm: &[u8],
+        replaced: Option<&str>,
+    ) -> Result<ServedPlugin> {
+        let mut names = tools.origin.names.clone();
+        let mut others = ToolsBuilder::default();
+        for plugin in &tools.plugins {
+            if Some(plugin.name()) != replaced {
+                others.add(Arc::clone(plugin));
+            }
+        }
+        if let Some(replaced) = replaced {
+            names.remove(replaced);
+        }
+        let node = Node::from_json(definition);
+        let mut entry = Entry::begin(SENT, "plugin", &node, &mut names);
+        let plugin = self
+            .loader
+            .plugin(&Module::Given(wasm), &others, &mut entry);
+        plugin.ok_or_else(|| Error::Invalid {
+            problems: entry.into_problems(),
+        })
+    }
+
+    /// Puts everything on the disk that the change wants there before it is committed: the module
+    /// that was sent, and the one that is served now, so that it can be rolled back to.
+    pub(super) fn keep_modules(&self, plan: &mut PluginPlan) -> Result<()> {
+        let Some(store) = &self.loader.store else {
+            return Ok(());
+        };
+        if let Some(before) = plan.before.as_ref().filter(|before| plan.needs_version(before, store))
+        {
+            let published = Published::of(before);
+            let is_kept = store.keeps(&published.digest);
+            let module = if is_kept { None } else { self.module_of(before) };
+            if let Some(module) = &module {
+                store.keep_bytes(module, &published.digest)?;
+            }
+            if (is_kept || module.is_some()) && plan.versions.ensure(&published) {
+                store.write_versions(&plan.versions)?;
+            }
+        }
+        match (plan.incoming.take(), &plan.after) {
+            (Some(incoming), Some(after)) => store.keep(incoming, &after.digest()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets the module that was kept for a change that is not made.
+    pub(super) fn forget_modules(&self, pinned: &HashSet<Digest>) {
+        let forgotten = self.loader.store.as_ref().map(|store| store.remove_modules_but(pinned));
+        if let Some(Err(error)) = forgotten {
+            tracing::warn!(%error, "the module of a change that was not made could not be removed");
+        }
+    }
+
+    /// What follows the commit. The change is made whether it succeeds or not, and the next start
+    /// makes up for what did not.
+    pub(super) fn settle(&self, plan: &PluginPlan, pinned: &HashSet<Digest>) {
+        let settled = self
+            .loader
+            .store
+            .as_ref()
+            .map_or(Ok(()), |store| self.try_settle(store, plan, pinned));
+        if let Err(error) = settled {
+            tracing::warn!(plugin = plan.name, %error, "the publication is made, but its files are not all in place");
+        }
+    }
+
+    fn try_settle(
+        &self,
+        store: &Store,
+        plan: &PluginPlan,
+        pinned: &HashSet<Digest>,
+    ) -> Result<()> {
+        let mut versions = plan.versions.clone();
+        let mut forgets = plan.after.is_none();
+        if let Some(after) = &plan.after {
+            let published = Published::of(after);
+            if plan.is_new {
+                let before = plan.before.as_deref().map(Published::of);
+                let replaced = before.and_then(|before| versions.find(&before));
+                let replaced = replaced.map(|version| version.number);
+                versions.publish(&published, replaced);
+            }
+            let served = versions.find(&published).map_or(0, |served| served.number);
+            forgets |= versions.prune(self.loader.settings.versions_kept, served);
+            store.write_versions(&versions)?;
+            if let Some(inside) = named_file(&after.definition) {
+                store.put(&inside, &after.digest())?;
+            }
+        }
+        if let Some(before) = &plan.before {
+            let inside = named_file(&before.definition);
+            if let Some(inside) = inside.filter(|inside| !plan.named.contains_key(inside)) {
+                store.take_away(&inside, &before.digest())?;
+            }
+        }
+        if plan.after.is_none() {
+            store.forget(&plan.name)?;
+        }
+        if forgets {
+            store.remove_modules_but(pinned)?;
+        }
+        Ok(())
+    }
+}
+
+impl PluginPlan {
+    /// Whether what is served must be among the versions before it goes: to be rolled back to, or
+    /// for the next start to know whose file lies in the upload folder.
+    fn needs_version(&self, before: &ServedPlugin, store: &Store) -> bool {
+        let in_uploads = || {
+            let file = named_file(&before.definition);
+            file.is_some_and(|file| file.starts_with(store.uploads()))
+        };
+        self.after.is_some() || (!before.is_pinned() && in_uploads())
+    }
+}
+
+impl<'c> Base<'c> {
+    fn plugin(&self, name: &str) -> Option<&Arc<ServedPlugin>> {
+        self.tools.plugins.iter().find(|plugin| plugin.name == name)
+    }
+
+    fn check_name(&self, name: &str) -> Result<()> {
+        if self.tools.origin.names.contains(name) {
+            return Ok(());
+        }
+        Err(Error::NotFound {
+            kind: "plugin",
+            name: name.to_owned(),
+        })
+    }
+
+    /// The plan to do nothing, since what is to be published is served.
+    fn nothing(self, before: &Snapshot, served: &ServedPlugin) -> Plan<'c> {
+        Plan {
+            kind: self.kind,
+            read: self.read,
+            text: None,
+            after: before.clone(),
+            plugin: None,
+            publication: publication(before, before, Some(served)),
+        }
+    }
+}
+
+fn publication(
+    before: &Snapshot,
+    after: &Snapshot,
+    served: Option<&ServedPlugin>,
+) -> Publication {
+    Publication {
+        revision: after.revision(),
+        changes: Changes::between(before, after),
+        warnings: Vec::new(),
+        path: served.map(|plugin| plugin.path().to_owned()),
+        lists: (None, None),
+        version: served.and_then(ServedPlugin::version),
+        digest: served.map(ServedPlugin::digest),
+    }
+}
+
+/// Refuses a digest that is another than that of the module that was sent.
+fn check_digest(definition: &Value, wasm: &[u8]) -> Result<()> {
+    let found = pin(&Digest::of(wasm));
+    match definition.get("digest") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(digest)) if *digest == found => Ok(()),
+        Some(other) => Err(Error::Invalid {
+            problems: vec![Problem {
+                cause: Cause::Definition,
+                file: SENT.to_owned(),
+                line: None,
+                entry: String::new(),
+                field: "digest".to_owned(),
+                message: format!("is {other} and the module that was sent has \"{found}\": leave it out, or send that module"),
+            }],
+        }),
+    }
+}
+
+/// Refuses a `path` that leaves the plugins folder, although another place is written in its stead.
+fn check_path(definition: &Value) -> Result<()> {
+    match definition.get("path").and_then(Value::as_str) {
+        Some(path) if inside_folder(path).is_none() => Err(Error::OutsideFolder {
+            field: "path",
+            value: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The entry that is written: the definition with the place where the module really is.
+fn with_place(definition: &Value, path: &str, digest: &Digest) -> Value {
+    let mut entry = serde_json::Map::new();
+    let fields = definition.as_object().into_iter().flatten();
+    for (key, value) in fields {
+        match key.as_str() {
+            "path" => {
+                entry.insert(key.clone(), Value::from(path));
+                entry.insert("digest".to_owned(), Value::from(pin(digest)));
+            }
+            "digest" => {}
+            _ => {
+                entry.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    if !entry.contains_key("path") {
+        entry.insert("path".to_owned(), Value::from(path));
+        entry.insert("digest".to_owned(), Value::from(pin(digest)));
+    }
+    Value::Object(entry)
+}

@@ -1,0 +1,235 @@
+//! What is kept on disk beside the definition files: the modules of all versions under their
+//! digests, what is known of each version, and the module that is served at the place that its
+//! definition names.
+//!
+//! A module is kept before a definition names it. The rest follows a definition that is committed,
+//! and [`sweep`] makes up for what a killed process did not get to.
+
+mod definitions;
+mod durable;
+mod place;
+mod sweep;
+mod versions;
+pub(crate) mod yaml_edit;
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use wasimancer_runtime::Digest;
+
+use crate::error::{Error, Result};
+
+pub(crate) use definitions::commit;
+pub(crate) use place::{Landing, Named, named_file, written};
+pub(crate) use sweep::sweep;
+pub use versions::Version;
+pub(crate) use versions::{Published, Versions, pin, without_place};
+
+/// The folder inside the upload folder that holds all versions.
+const VERSIONS_FOLDER: &str = ".versions";
+
+/// The published modules of one plugins folder.
+pub(crate) struct Store {
+    /// The plugins folder.
+    plugins: PathBuf,
+    /// The upload folder, relative to the plugins folder.
+    uploads: PathBuf,
+}
+
+/// A module that is being received, gone with its value unless it is kept.
+pub struct Incoming {
+    file: NamedTempFile,
+    size_bytes: u64,
+}
+
+impl Incoming {
+    /// Adds bytes at the end. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all(bytes)
+            .map_err(|source| Error::Storage {
+                action: "written",
+                path: self.file.path().to_owned(),
+                source,
+            })?;
+        self.size_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes that were written so far.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// All bytes. Blocks.
+    pub(crate) fn read(&self) -> Result<Vec<u8>> {
+        fs::read(self.file.path()).map_err(|source| Error::Storage {
+            action: "read",
+            path: self.file.path().to_owned(),
+            source,
+        })
+    }
+}
+
+impl Store {
+    pub(crate) fn new(plugins: &Path, uploads: &Path) -> Self {
+        Self {
+            plugins: plugins.to_owned(),
+            uploads: uploads.to_owned(),
+        }
+    }
+
+    /// Begins to receive a module, in the upload folder.
+    pub(crate) fn incoming(&self) -> Result<Incoming> {
+        let folder = self.plugins.join(&self.uploads);
+        let file = durable::create_folder(&folder).and_then(|()| durable::temporary(&folder));
+        let file = file.map_err(storage("written to", &folder))?;
+        Ok(Incoming {
+            file,
+            size_bytes: 0,
+        })
+    }
+
+    /// The module with a digest, if it is kept and whole.
+    pub(crate) fn module(&self, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.module_file(digest)) {
+            Ok(bytes) if Digest::of(&bytes) == *digest => Ok(Some(bytes)),
+            Ok(_) => Err(io::Error::new(
+                ErrorKind::InvalidData,
+                format!("the file of the module {digest} holds other bytes"),
+            )),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a module that was received.
+    pub(crate) fn keep(&self, incoming: Incoming, digest: &Digest) -> Result<()> {
+        let file = self.module_file(digest);
+        let kept = self.create_folders().and_then(|()| {
+            incoming.file.as_file().sync_all()?;
+            durable::place(incoming.file, &file)
+        });
+        kept.map_err(storage("written", &file))
+    }
+
+    /// Keeps a module that was not published, but put into its place by hand.
+    pub(crate) fn keep_bytes(&self, bytes: &[u8], digest: &Digest) -> Result<()> {
+        let file = self.module_file(digest);
+        let kept = self
+            .create_folders()
+            .and_then(|()| durable::replace(&file, bytes));
+        kept.map_err(storage("written", &file))
+    }
+
+    /// Whether a module is kept.
+    pub(crate) fn keeps(&self, digest: &Digest) -> bool {
+        self.module_file(digest).is_file()
+    }
+
+    /// The versions of a plugin; none are known of one that was never published.
+    pub(crate) fn versions(&self, plugin: &str) -> Result<Versions> {
+        let file = self.versions_file(plugin);
+        match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(io::Error::from)
+                .map_err(storage("read", &file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Versions::new(plugin)),
+            Err(source) => Err(storage("read", &file)(source)),
+        }
+    }
+
+    /// Writes down the versions of a plugin.
+    pub(crate) fn write_versions(&self, versions: &Versions) -> Result<()> {
+        let file = self.versions_file(&versions.plugin);
+        let written = self.create_folders().and_then(|()| {
+            let bytes = serde_json::to_vec(versions)?;
+            durable::replace(&file, &bytes)
+        });
+        written.map_err(storage("written", &file))
+    }
+
+    /// Forgets the versions of a plugin.
+    pub(crate) fn forget(&self, plugin: &str) -> Result<()> {
+        let file = self.versions_file(plugin);
+        durable::remove(&file).map_err(storage("removed", &file))
+    }
+
+    /// Removes the modules that nothing names: neither a version nor one of these.
+    pub(crate) fn remove_modules_but(&self, pinned: &HashSet<Digest>) -> Result<()> {
+        let folder = self.modules_folder();
+        self.try_remove_modules_but(pinned).map_err(storage("swept", &folder))
+    }
+
+    fn try_remove_modules_but(&self, pinned: &HashSet<Digest>) -> io::Result<()> {
+        let mut named = pinned.clone();
+        for versions in self.all_versions()? {
+            named.extend(versions.versions.iter().filter_map(Version::module));
+        }
+        for entry in durable::entries(&self.modules_folder())? {
+            let path = entry?.path();
+            let digest = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if digest.is_some_and(|digest: Digest| !named.contains(&digest)) {
+                durable::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions of all plugins.
+    fn all_versions(&self) -> io::Result<Vec<Versions>> {
+        let mut all = Vec::new();
+        for entry in durable::entries(&self.versions_folder())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                all.push(serde_json::from_slice(&fs::read(path)?)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn create_folders(&self) -> io::Result<()> {
+        durable::create_folder(&self.modules_folder())?;
+        durable::create_folder(&self.versions_folder())
+    }
+
+    fn modules_folder(&self) -> PathBuf {
+        self.plugins
+            .join(&self.uploads)
+            .join(VERSIONS_FOLDER)
+            .join("modules")
+    }
+
+    fn versions_folder(&self) -> PathBuf {
+        self.plugins
+            .join(&self.uploads)
+            .join(VERSIONS_FOLDER)
+            .join("plugins")
+    }
+
+    fn module_file(&self, digest: &Digest) -> PathBuf {
+        self.modules_folder().join(format!("{digest}.wasm"))
+    }
+
+    /// Names of plugins can be anything, names of files cannot.
+    fn versions_file(&self, plugin: &str) -> PathBuf {
+        let name = Digest::of(plugin.as_bytes());
+        self.versions_folder().join(format!("{name}.json"))
+    }
+}
+
+fn storage(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Storage {
+        action,
+        path,
+        source,
+    }
+}

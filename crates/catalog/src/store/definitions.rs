@@ -1,0 +1,50 @@
+//! The commit of a publication: a definition file is replaced by a rename.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use super::durable;
+use crate::definition_file::DefinitionFile;
+use crate::error::{Error, Result};
+use crate::home::Kind;
+
+/// Puts a new text in the place of the one that was read. When this returns without an error the
+/// change is on the disk; otherwise the file is as it was.
+///
+/// # Errors
+/// When somebody else has changed the file since it was read, or the disk refuses.
+pub(crate) fn commit(kind: &Kind, read: &DefinitionFile, text: &str) -> Result<()> {
+    let path = target(kind);
+    let storage = |action, source| Error::Storage {
+        action,
+        path: path.clone(),
+        source,
+    };
+    let folder = path.parent().unwrap_or(&kind.folder);
+    let file = durable::written(folder, text.as_bytes())
+        .map_err(|source| storage("written", source))?;
+    durable::inherit_permissions(&file, &path).map_err(|source| storage("written", source))?;
+    // As late as can be: whoever edits the file by hand must not lose what they wrote.
+    let found = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(Error::Unreadable { path, source }),
+    };
+    if found != read.text {
+        return Err(Error::ChangedMeanwhile { path });
+    }
+    durable::place(file, &path).map_err(|source| storage("replaced", source))
+}
+
+/// The file itself where the kind names a link to it, so that the link stays one.
+fn target(kind: &Kind) -> PathBuf {
+    let path = kind.file();
+    fs::canonicalize(&path).unwrap_or(path)
+}
+
+/// Removes what a killed process left beside the definition file.
+pub(crate) fn sweep(kind: &Kind) -> io::Result<()> {
+    let path = target(kind);
+    durable::sweep_temporary(path.parent().unwrap_or(&kind.folder))
+}

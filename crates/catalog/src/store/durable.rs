@@ -1,0 +1,109 @@
+//! Files that are written whole or not at all: a temporary one beside them, fsync, rename, fsync of
+//! the folder.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::{Builder, NamedTempFile};
+
+/// How the names of temporary files begin. A file of such a name that nobody holds is a leftover of
+/// a process that was killed.
+pub(super) const TEMPORARY_PREFIX: &str = ".wasimancer-";
+
+/// A new temporary file in a folder, removed unless it is persisted.
+pub(super) fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(TEMPORARY_PREFIX);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// The same with these bytes, on the disk.
+pub(super) fn written(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = temporary(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Moves a file that is on the disk to its place. Once it is there it stays, so what fails after
+/// that is no error.
+pub(super) fn place(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.persist(path).map_err(|error| error.error)?;
+    if let Some(folder) = path.parent()
+        && let Err(error) = sync_folder(folder)
+    {
+        tracing::warn!(folder = %folder.display(), %error, "a folder could not be flushed to the disk: a power failure may undo the last change");
+    }
+    Ok(())
+}
+
+/// Replaces a file by these bytes.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    place(written(folder, bytes)?, path)
+}
+
+/// Gives a file the permissions of the one that it is to replace, where there is one.
+pub(super) fn inherit_permissions(file: &NamedTempFile, from: &Path) -> io::Result<()> {
+    let permissions: Option<Permissions> = match fs::metadata(from) {
+        Ok(metadata) => Some(metadata.permissions()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    match permissions {
+        Some(permissions) => file.as_file().set_permissions(permissions),
+        None => Ok(()),
+    }
+}
+
+/// Creates a folder and those above it, on the disk.
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the temporary files that a killed process left in a folder.
+pub(super) fn sweep_temporary(folder: &Path) -> io::Result<()> {
+    for entry in entries(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder; nothing where there is no such folder.
+pub(super) fn entries(
+    folder: &Path,
+) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    File::open(folder)?.sync_all()
+}
