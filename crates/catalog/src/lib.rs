@@ -19,6 +19,7 @@ mod scalar;
 mod schema;
 mod shown;
 mod snapshot;
+mod store;
 mod template;
 mod tool;
 mod uri_template;
