@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use self::outline::{Content, Outline, Piece, outline};
 use self::render::Flow;
 use self::site::{Site, find};
-use self::splice::{Splice, Splices, apply};
+use self::splice::{Splices, apply};
 use crate::error::Problem;
 use crate::node::{Data, Node};
 use crate::yaml;
@@ -152,16 +152,19 @@ impl Source<'_> {
     ) -> Result<Vec<Splices>, EditError> {
         let text = self.text;
         let is_json = outline.root.as_ref().is_some_and(Piece::in_flow);
-        let style = if is_json { Flow::Json } else { Flow::Yaml };
+        let styles: &[Flow] = if is_json { &[Flow::Json] } else { &Flow::ALL };
         match (site, step) {
             (Site::List { list, .. }, Step::Add(entry)) if list.in_flow() => {
-                let entry = render::flow(entry, style);
-                Ok(vec![flow::insert(text, list, &entry)])
+                let ways = styles
+                    .iter()
+                    .map(|style| flow::insert(text, list, &render::flow(entry, *style)));
+                Ok(ways.collect())
             }
             (Site::List { list, items, .. }, Step::Replace(index, entry)) if list.in_flow() => {
-                let with = render::flow(entry, style);
-                let range = items[index].range();
-                Ok(vec![vec![Splice { range, with }]])
+                let ways = styles
+                    .iter()
+                    .map(|style| flow::replace(&items[index], render::flow(entry, *style)));
+                Ok(ways.collect())
             }
             (Site::List { list, items, .. }, Step::Remove(index)) if list.in_flow() => {
                 Ok(vec![flow::remove(text, items, index)])
@@ -177,17 +180,21 @@ impl Source<'_> {
                     self.refuse(list.start, message)
                 })
             }
-            (site, Step::Add(entry)) => Ok(self.ways_to_begin(site, entry, style)),
+            (site, Step::Add(entry)) => Ok(self.ways_to_begin(site, entry, styles)),
             (_, Step::Replace(..) | Step::Remove(_)) => Ok(Vec::new()),
         }
     }
 
     /// The ways to put the first entry into a list that is empty or absent.
-    fn ways_to_begin(&self, site: &Site<'_>, entry: &Value, style: Flow) -> Vec<Splices> {
+    fn ways_to_begin(&self, site: &Site<'_>, entry: &Value, styles: &[Flow]) -> Vec<Splices> {
         let text = self.text;
         let list = |missing: &[&str]| {
             let around = |value, key: &&str| json!({ *key: value });
             missing.iter().rev().fold(json!([entry]), around)
+        };
+        let in_flow = |list: &Value, way: &dyn Fn(&str) -> Splices| {
+            let ways = styles.iter().map(|style| way(&render::flow(list, *style)));
+            ways.collect()
         };
         match site {
             Site::List { .. } => Vec::new(),
@@ -200,10 +207,9 @@ impl Source<'_> {
                 let list = list(missing);
                 let is_null = matches!(value.content, Content::Null { .. });
                 if map.in_flow() && is_null {
-                    vec![flow::set(text, key, value, &render::flow(&list, style))]
+                    in_flow(&list, &|list| flow::set(text, key, value, list))
                 } else if map.in_flow() || !(is_null || block::can_open(text, value)) {
-                    let list = render::flow(&list, style);
-                    vec![flow::insert(text, value, flow::inside(&list))]
+                    in_flow(&list, &|list| flow::insert(text, value, flow::inside(list)))
                 } else {
                     block::fill(text, key, value, &list)
                 }
@@ -218,10 +224,7 @@ impl Source<'_> {
                     Some((first, _)) if !map.in_flow() => {
                         block::append(text, map.end, text::column(text, first.start), &list)
                     }
-                    _ => {
-                        let list = render::flow(&list, style);
-                        vec![flow::insert(text, map, flow::inside(&list))]
-                    }
+                    _ => in_flow(&list, &|list| flow::insert(text, map, flow::inside(list))),
                 }
             }
             Site::NoValue { end, missing } => block::begin(text, *end, &list(missing)),

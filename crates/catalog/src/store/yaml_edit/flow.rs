@@ -60,6 +60,12 @@ fn comma_after(text: &str, end: usize) -> Option<usize> {
     text[next..].starts_with(',').then_some(next)
 }
 
+/// Puts an entry in the place of another.
+pub(super) fn replace(item: &Piece, entry: String) -> Splices {
+    let range = item.range();
+    vec![Splice { range, with: entry }]
+}
+
 /// Takes an entry out, with one comma, and with its lines where it has these for itself.
 pub(super) fn remove(text: &str, items: &[Piece], index: usize) -> Splices {
     let item = &items[index];

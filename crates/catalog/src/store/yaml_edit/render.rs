@@ -17,6 +17,12 @@ pub(super) enum Flow {
     Json,
 }
 
+impl Flow {
+    /// What a file in YAML may hold, the more readable first: its reader does not take every text
+    /// without quotes there, such as `[x -]`.
+    pub(super) const ALL: [Self; 2] = [Self::Yaml, Self::Json];
+}
+
 /// A value in block style, line by line, without quotes where every reader (those of YAML 1.1 too)
 /// takes the text for itself. A text of several lines becomes a block text if these are wanted.
 pub(super) fn block(value: &Value, block_texts: bool) -> Vec<String> {

@@ -3,10 +3,9 @@
 use super::outline::{Content, Outline, Piece};
 use super::{EditError, Source, Step};
 use crate::node::Node;
+use crate::yaml::MERGE_KEY;
 
-/// The key whose value is merged into its map.
-const MERGE_KEY: &str = "<<";
-
+/// A list's place, as far as the file has one.
 pub(super) enum Site<'o> {
     /// The list is there and has entries.
     List {
@@ -40,7 +39,11 @@ impl<'o> Site<'o> {
         let Site::Absent { fields, .. } = self else {
             return 0;
         };
-        let merges = |key: &Piece| matches!(&key.content, Content::Text(text) if text == MERGE_KEY);
+        // A key in quotes or with a tag is longer, and merges nothing.
+        let merges = |key: &Piece| {
+            matches!(&key.content, Content::Text(text) if text == MERGE_KEY)
+                && key.range().len() == MERGE_KEY.len()
+        };
         fields.iter().filter(|(key, _)| !merges(key)).count()
     }
 

@@ -482,6 +482,14 @@ fn lists_between_brackets_are_changed_in_place() {
 }
 
 #[test]
+fn what_the_reader_takes_for_something_else_between_brackets_is_quoted() {
+    let entry = json!({"name": "z", "texts": ["x -"]});
+    let changed = change(&["p"], "p: [{name: a}]\n", &Edit::Add(&entry));
+    let written = r#"{"name": "z", "texts": ["x -"]}"#;
+    assert_eq!(changed, format!("p: [{{name: a}}, {written}]\n"));
+}
+
+#[test]
 fn a_file_in_json_stays_one() {
     for (before, after) in [
         ("{}", r#"{"p": [{"name": "z"}]}"#),
@@ -508,6 +516,9 @@ fn a_file_in_json_stays_one() {
 fn what_merge_keys_add_stays_behind_the_new_key() {
     let text = "base: &b {q: 1, t: 2}\nr:\n  <<: *b\n  t: 3\n";
     assert_eq!(add_static(text), format!("{text}  s:\n    - name: z\n"));
+    let no_merge_key = "r:\n  \"<<\": 1\n";
+    let expected = format!("{no_merge_key}  s:\n    - name: z\n");
+    assert_eq!(add_static(no_merge_key), expected);
 }
 
 #[test]
@@ -644,10 +655,8 @@ fn an_entry_is_written_as_a_person_would() {
 
 #[test]
 fn a_large_file_takes_time_in_proportion() {
-    let entries: String = (0..10_000)
-        .map(|number| format!("  - name: n{number}\n    text: |\n      é\n    list: [1, 2]\n"))
-        .collect();
-    let text = format!("p:\n{entries}");
+    let entry = "  - name: a\n    text: |\n      é\n    list: [1, 2]\n";
+    let text = format!("p:\n{}", entry.repeat(10_000));
     let expected = format!("{text}  - name: z\n");
     assert_eq!(add(&text), expected);
     let flow = format!("p: [{}]\n", "{name: a, text: 'x'}, ".repeat(10_000));
