@@ -103,7 +103,7 @@ impl Loader {
             let same = entry
                 .name()
                 .and_then(|name| known.get(name))
-                .filter(|known| known.node.same(node) && known.identity.holds());
+                .filter(|known| known.node.same_text(node) && known.identity.holds());
             let plugin = match same {
                 Some(same) => {
                     check_tool_names(same, node, &builder, &mut entry);

@@ -93,6 +93,84 @@ impl Node {
         }
     }
 
+    /// A value that came as JSON, its numbers as JSON writes them.
+    pub(crate) fn from_json(value: &Value) -> Self {
+        let data = match value {
+            Value::Null => Data::Null,
+            Value::Bool(value) => Data::Boolean {
+                value: *value,
+                written: value.to_string(),
+            },
+            Value::Number(number) => Data::Number {
+                number: number.clone(),
+                written: number.to_string(),
+            },
+            Value::String(text) => Data::Text(text.clone()),
+            Value::Array(items) => Data::List(items.iter().map(Self::from_json).collect()),
+            Value::Object(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|(key, value)| (key.clone(), Self::from_json(value)));
+                Data::Map(entries.collect())
+            }
+        };
+        Self { line: None, data }
+    }
+
+    /// Whether this is the same value, wherever it stands: lines do not count, nor how a boolean or
+    /// an equal number is written, but the order of keys does.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.equals(other, &|one, other| match (one, other) {
+            (Data::Boolean { value, .. }, Data::Boolean { value: other, .. }) => value == other,
+            (
+                Data::Number { number, written },
+                Data::Number {
+                    number: other_number,
+                    written: other_written,
+                },
+            ) => written == other_written || number == other_number,
+            _ => false,
+        })
+    }
+
+    /// Whether this is the same value, written alike down to each number.
+    pub(crate) fn same_text(&self, other: &Self) -> bool {
+        self.equals(other, &|one, other| match (one, other) {
+            (Data::Boolean { written, .. }, Data::Boolean { written: other, .. })
+            | (Data::Number { written, .. }, Data::Number { written: other, .. }) => {
+                written == other
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether two values are equal, wherever they stand, where booleans and numbers are.
+    fn equals(&self, other: &Self, scalars: &dyn Fn(&Data, &Data) -> bool) -> bool {
+        match (&self.data, &other.data) {
+            (Data::Null, Data::Null) => true,
+            (Data::Unfit(text), Data::Unfit(other)) | (Data::Text(text), Data::Text(other)) => {
+                text == other
+            }
+            (Data::List(items), Data::List(others)) => {
+                items.len() == others.len()
+                    && items
+                        .iter()
+                        .zip(others)
+                        .all(|(item, other)| item.equals(other, scalars))
+            }
+            (Data::Map(fields), Data::Map(others)) => {
+                fields.len() == others.len()
+                    && fields
+                        .iter()
+                        .zip(others)
+                        .all(|((key, node), (other_key, other))| {
+                            key == other_key && node.equals(other, scalars)
+                        })
+            }
+            (one, other) => scalars(one, other),
+        }
+    }
+
     /// What a message calls this value: its kind, and its text where it is short.
     pub(crate) fn describe(&self) -> String {
         match &self.data {
@@ -360,6 +438,39 @@ mod tests {
         assert_eq!(cut("añb", 2), "a…");
         assert_eq!(cut("🎲", 3), "…");
         assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
+    fn values_are_the_same_wherever_and_however_they_are_written() {
+        let read = |text| crate::yaml::parse("f.yml", text).unwrap();
+        let value = serde_json::json!({
+            "a": [1, -2.5, true, null, "1"], "b": {"c": u64::MAX}, "d": []
+        });
+        let same = "a: [0x1, -2.50, TRUE, ~, '1']\n\nb:\n  c: 18446744073709551615\nd: []\n";
+        assert!(Node::from_json(&value).same(&read(same)));
+        assert!(read(same).same(&Node::from_json(&value)));
+        assert!(read("a: .inf").same(&read("'a': .inf")));
+
+        let base = read("a: 1\nb: [x, y]");
+        for other in [
+            "b: [x, y]\na: 1",
+            "a: 2\nb: [x, y]",
+            "a: '1'\nb: [x, y]",
+            "a: 1.5\nb: [x, y]",
+            "a: 1\nb: [y, x]",
+            "a: 1\nb: [x]",
+            "a: 1\nb: {x: y}",
+            "a: 1\nc: [x, y]",
+            "a: 1",
+            "a:\nb: [x, y]",
+            "a: true\nb: [x, y]",
+            "a: .inf\nb: [x, y]",
+        ] {
+            assert!(!base.same(&read(other)), "{other}");
+            assert!(!read(other).same(&base), "{other}");
+        }
+        assert!(!read("a: true").same(&read("a: false")));
+        assert!(!read("a: .inf").same(&read("a: -.inf")));
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl ServedPlugin {
     pub(crate) fn runs_like(&self, other: &Self) -> bool {
         let same = |field| match (self.node.get(field), other.node.get(field)) {
             (None, None) => true,
-            (Some(field), Some(other)) => field.same(other),
+            (Some(field), Some(other)) => field.same_text(other),
             _ => false,
         };
         self.digest() == other.digest() && RUNNING_FIELDS.into_iter().all(same)

@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 100;
 /// that a person wrote has some KiB of them, a hostile one doubles them on every line.
 const ALIASED_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The key whose value is merged into its map (YAML's "merge" type, which `js-yaml` reads too).
-const MERGE_KEY: &str = "<<";
+pub(crate) const MERGE_KEY: &str = "<<";
 
 /// A line, and what is wrong there.
 type Wrong = (usize, String);

@@ -208,7 +208,7 @@ impl Catalog {
         let owner = replaced.unwrap_or_default();
         let inside = base.store.land(landing, owner, &digest, &named);
         let entry = with_place(definition, &written(&inside), &digest);
-        let plugin = Arc::new(self.make_plugin(&base.tools, &entry, wasm, *replaced)?);
+        let mut plugin = self.make_plugin(&base.tools, &entry, wasm, *replaced)?;
         named.retain(|_, owner| *owner != plugin.name);
         named.insert(inside, plugin.name.clone());
         let change = match replaced {
@@ -218,16 +218,21 @@ impl Catalog {
             },
             None => Edit::Add(&entry),
         };
+        let edited = base.edit(&change)?;
+        // From here on it is known by how the file writes it.
+        if let Some(node) = find(&edited, &plugin.name)? {
+            plugin.node = node.clone();
+        }
         let plugin_plan = PluginPlan {
             name: plugin.name.clone(),
             incoming: None,
             before: served,
             versions: base.store.versions(&plugin.name)?,
-            after: Some(plugin),
+            after: Some(Arc::new(plugin)),
             named,
             is_new: false,
         };
-        self.plan_edit(before, base, &change, plugin_plan)
+        self.plan_edited(before, base, edited, plugin_plan)
     }
 
     /// Plans to remove a plugin.
@@ -245,19 +250,18 @@ impl Catalog {
             is_new: false,
             name: name.clone(),
         };
-        self.plan_edit(before, base, &Edit::Remove { name: &name }, plugin_plan)
+        let edited = base.edit(&Edit::Remove { name: &name })?;
+        self.plan_edited(before, base, edited, plugin_plan)
     }
 
-    /// Edits the definition file's text and loads what comes of it.
-    fn plan_edit<'c>(
+    /// Loads what the definition file is to be.
+    fn plan_edited<'c>(
         &'c self,
         before: &Snapshot,
         base: Base<'c>,
-        change: &Edit<'_>,
+        edited: DefinitionFile,
         plugin: PluginPlan,
     ) -> Result<Plan<'c>> {
-        let text = edit(&base.read.name, &base.read.text, &PLUGINS_PATH, change)?;
-        let edited = DefinitionFile::parse(&base.read.name, text)?;
         let mut known = base.tools.plugins.clone();
         known.extend(plugin.after.clone());
         let tools = self.loader.tools(&edited, &known)?;
@@ -401,6 +405,12 @@ impl<'c> Base<'c> {
         self.tools.plugins.iter().find(|plugin| plugin.name == name)
     }
 
+    /// The definition file as a change makes it.
+    fn edit(&self, change: &Edit<'_>) -> Result<DefinitionFile> {
+        let text = edit(&self.read.name, &self.read.text, &PLUGINS_PATH, change)?;
+        DefinitionFile::parse(&self.read.name, text)
+    }
+
     fn check_name(&self, name: &str) -> Result<()> {
         if self.tools.origin.names.contains(name) {
             return Ok(());
@@ -422,6 +432,12 @@ impl<'c> Base<'c> {
             publication: publication(before, before, Some(served)),
         }
     }
+}
+
+/// The entry of a plugin.
+fn find<'f>(file: &'f DefinitionFile, name: &str) -> Result<Option<&'f Node>> {
+    let mut entries = file.entries("plugins", &PLUGINS_PATH)?.iter();
+    Ok(entries.find(|entry| entry.get("name").and_then(Node::scalar_text) == Some(name)))
 }
 
 fn publication(
