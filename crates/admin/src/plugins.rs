@@ -1,27 +1,325 @@
-//! Plugins: what is served and what is quarantined.
+//! Plugins: listed, shown, published, updated, rolled back and removed.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::{Value, json};
-use wasimancer_catalog::Catalog;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wasimancer_catalog::{Change, Error as CatalogError, Quarantined, ServedPlugin};
 
-/// `GET /plugins`: the tools by name with the plugin that each belongs to, and the quarantined
-/// plugins with every reason.
-pub(crate) async fn list(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
-    let snapshot = catalog.snapshot();
-    let tools: Vec<Value> = snapshot
-        .tool_names()
-        .into_iter()
-        .filter_map(|name| snapshot.tool(name))
-        .map(|tool| json!({ "name": tool.name(), "plugin": tool.plugin() }))
-        .collect();
-    let quarantined: Vec<Value> = snapshot
-        .quarantined()
-        .iter()
-        .filter(|entry| entry.kind == "plugin")
-        .map(|entry| json!({ "name": entry.name, "problems": entry.reasons() }))
-        .collect();
-    Json(json!({ "tools": tools, "quarantined": quarantined }))
+use crate::answer::{ChangeErrors, Effect, Made, ReadErrors, VersionAnswer, answer};
+use crate::error::Error;
+use crate::request::{Admin, ChangeQuery, IfMatch, blocking, name, query};
+use crate::upload::UploadForm;
+
+/// The routes of plugins.
+pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(versions))
+        .routes(routes!(upload))
+        .routes(routes!(update))
+        .routes(routes!(remove))
+        .routes(routes!(roll_back))
+}
+
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
+struct UploadQuery {
+    /// A folder below the upload folder that the module is to lie in.
+    dir: Option<String>,
+    /// Whether to validate and compile everything, and to change nothing.
+    dry_run: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
+struct RollbackQuery {
+    /// The digest of a module or a `version`; without it, the version before the one that is served.
+    to: Option<String>,
+    /// Whether to validate and compile everything, and to change nothing.
+    dry_run: bool,
+}
+
+/// Whether a plugin is served.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum PluginState {
+    Served,
+    Quarantined,
+}
+
+/// A plugin in the list.
+#[derive(Serialize, ToSchema)]
+struct PluginSummary {
+    name: String,
+    state: PluginState,
+    /// As its definition writes it.
+    version: Option<Value>,
+    /// The digest of its module, as `sha256:…`.
+    digest: Option<String>,
+    /// Size of its module, in bytes.
+    size: Option<u64>,
+    /// The names of its tools.
+    tools: Vec<String>,
+    /// Everything that is wrong with it.
+    problems: Vec<String>,
+}
+
+/// Everything about a plugin.
+#[derive(Serialize, ToSchema)]
+struct PluginAnswer {
+    #[serde(flatten)]
+    summary: PluginSummary,
+    /// Its entry in the definition file; the values of `config` are hidden.
+    definition: Value,
+    /// The functions that its module exports.
+    exports: Vec<String>,
+    /// The versions that are kept, oldest first.
+    versions: Vec<VersionAnswer>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PluginsAnswer {
+    plugins: Vec<PluginSummary>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct VersionsAnswer {
+    versions: Vec<VersionAnswer>,
+}
+
+/// A module that was published.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UploadedAnswer {
+    message: String,
+    /// The module's place in the plugins folder.
+    file_path: String,
+    /// The definition as it was sent.
+    metadata: Value,
+    #[serde(flatten)]
+    effect: Effect,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RemovedAnswer {
+    message: String,
+    #[serde(flatten)]
+    effect: Effect,
+}
+
+/// A version that is served again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RolledBackAnswer {
+    message: String,
+    /// The version that its definition names.
+    version: Option<String>,
+    /// The digest of its module, as `sha256:…`.
+    digest: Option<String>,
+    /// The module's place in the plugins folder.
+    file_path: String,
+    #[serde(flatten)]
+    effect: Effect,
+}
+
+impl PluginSummary {
+    fn of_served(plugin: &ServedPlugin) -> Self {
+        Self {
+            name: plugin.name().to_owned(),
+            state: PluginState::Served,
+            version: plugin.definition().get("version").cloned(),
+            digest: Some(format!("sha256:{}", plugin.digest())),
+            size: Some(plugin.size_bytes()),
+            tools: plugin.tools().map(str::to_owned).collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn of_quarantined(plugin: &Quarantined) -> Self {
+        Self {
+            name: plugin.name.clone(),
+            state: PluginState::Quarantined,
+            version: plugin.definition().get("version").cloned(),
+            digest: None,
+            size: None,
+            tools: Vec::new(),
+            problems: plugin.reasons(),
+        }
+    }
+}
+
+/// List the plugins: those that are served, then those that are quarantined
+#[utoipa::path(get, path = "/plugins", tag = "plugins", responses(
+    (status = OK, body = PluginsAnswer), ReadErrors))]
+async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
+    let snapshot = admin.catalog.snapshot();
+    if !snapshot.serves_tools() {
+        return Err(CatalogError::SwitchedOff { kind: "plugin" }.into());
+    }
+    let served = snapshot.plugins().iter();
+    let served = served.map(|plugin| PluginSummary::of_served(plugin));
+    let quarantined = snapshot.quarantined().iter();
+    let quarantined = quarantined.filter(|entry| entry.kind == "plugin");
+    let plugins = served.chain(quarantined.map(PluginSummary::of_quarantined));
+    let plugins = plugins.collect();
+    Ok(answer(&snapshot.revision(), PluginsAnswer { plugins }))
+}
+
+/// Show everything about a plugin
+#[utoipa::path(get, path = "/plugins/{name}", tag = "plugins",
+    params(("name" = String, Path, description = "The plugin's name")),
+    responses((status = OK, body = PluginAnswer), ReadErrors))]
+async fn show(
+    State(admin): State<Arc<Admin>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Error> {
+    let name = name(path)?;
+    let snapshot = admin.catalog.snapshot();
+    let versions = kept_versions(&admin, name.clone()).await?;
+    let mut quarantined = snapshot.quarantined().iter();
+    let quarantined = quarantined.find(|entry| entry.kind == "plugin" && entry.name == name);
+    let shown = match (snapshot.plugin(&name), quarantined) {
+        (Some(plugin), _) => PluginAnswer {
+            summary: PluginSummary::of_served(plugin),
+            definition: plugin.definition(),
+            exports: plugin.exports(),
+            versions,
+        },
+        (None, Some(plugin)) => PluginAnswer {
+            summary: PluginSummary::of_quarantined(plugin),
+            definition: plugin.definition(),
+            exports: Vec::new(),
+            versions,
+        },
+        (None, None) => {
+            let kind = "plugin";
+            return Err(CatalogError::NotFound { kind, name }.into());
+        }
+    };
+    Ok(answer(&snapshot.revision(), shown))
+}
+
+/// List the versions of a plugin that are kept, oldest first
+#[utoipa::path(get, path = "/plugins/{name}/versions", tag = "plugins",
+    params(("name" = String, Path, description = "The plugin's name")),
+    responses((status = OK, body = VersionsAnswer), ReadErrors))]
+async fn versions(
+    State(admin): State<Arc<Admin>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Error> {
+    let versions = kept_versions(&admin, name(path)?).await?;
+    let revision = admin.catalog.snapshot().revision();
+    Ok(answer(&revision, VersionsAnswer { versions }))
+}
+
+async fn kept_versions(admin: &Admin, name: String) -> Result<Vec<VersionAnswer>, Error> {
+    let catalog = Arc::clone(&admin.catalog);
+    let (versions, served) = blocking(move || catalog.versions(&name)).await??;
+    let versions = versions.iter();
+    Ok(versions
+        .map(|version| VersionAnswer::new(version, served))
+        .collect())
+}
+
+/// Publish a new plugin
+#[utoipa::path(post, path = "/upload-plugin", tag = "plugins", params(UploadQuery, IfMatch),
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses((status = OK, body = UploadedAnswer), ChangeErrors))]
+async fn upload(
+    State(admin): State<Arc<Admin>>,
+    parameters: Result<Query<UploadQuery>, QueryRejection>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Error> {
+    let UploadQuery { dir, dry_run } = query(parameters)?;
+    let upload = admin.receive(request, dir).await?;
+    let metadata = upload.definition.clone();
+    let change = Change::AddPlugin(upload);
+    let made = admin.publish(&headers, dry_run, change).await?;
+    Ok(uploaded(&made, metadata))
+}
+
+/// Give a plugin another module and definition
+#[utoipa::path(put, path = "/update-plugin", tag = "plugins", params(UploadQuery, IfMatch),
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses((status = OK, body = UploadedAnswer), ChangeErrors))]
+async fn update(
+    State(admin): State<Arc<Admin>>,
+    parameters: Result<Query<UploadQuery>, QueryRejection>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Error> {
+    let UploadQuery { dir, dry_run } = query(parameters)?;
+    let upload = admin.receive(request, dir).await?;
+    let metadata = upload.definition.clone();
+    let change = Change::UpdatePlugin(upload);
+    let made = admin.publish(&headers, dry_run, change).await;
+    Ok(uploaded(&made.map_err(Error::of_plugin_change)?, metadata))
+}
+
+fn uploaded(made: &Made, metadata: Value) -> Response {
+    made.answer(UploadedAnswer {
+        message: made.message("🎉 File uploaded successfully".to_owned()),
+        file_path: made.publication.path.clone().unwrap_or_default(),
+        metadata,
+        effect: made.effect(),
+    })
+}
+
+/// Remove a plugin with its tools and its versions
+#[utoipa::path(delete, path = "/remove-plugin/{name}", tag = "plugins",
+    params(("name" = String, Path, description = "The plugin's name"), ChangeQuery, IfMatch),
+    responses((status = OK, body = RemovedAnswer), ChangeErrors))]
+async fn remove(
+    State(admin): State<Arc<Admin>>,
+    path: Result<Path<String>, PathRejection>,
+    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let ChangeQuery { dry_run } = query(parameters)?;
+    let change = Change::RemovePlugin(name(path)?);
+    let made = admin.publish(&headers, dry_run, change).await;
+    let made = made.map_err(Error::of_plugin_change)?;
+    Ok(made.answer(RemovedAnswer {
+        message: made.message("🙂 Plugin removed successfully".to_owned()),
+        effect: made.effect(),
+    }))
+}
+
+/// Serve an earlier version of a plugin again
+#[utoipa::path(post, path = "/rollback-plugin/{name}", tag = "plugins",
+    params(("name" = String, Path, description = "The plugin's name"), RollbackQuery, IfMatch),
+    responses((status = OK, body = RolledBackAnswer), ChangeErrors))]
+async fn roll_back(
+    State(admin): State<Arc<Admin>>,
+    path: Result<Path<String>, PathRejection>,
+    parameters: Result<Query<RollbackQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let RollbackQuery { to, dry_run } = query(parameters)?;
+    let name = name(path)?;
+    let change = Change::RollBackPlugin {
+        name: name.clone(),
+        to,
+    };
+    let made = admin.publish(&headers, dry_run, change).await?;
+    let publication = &made.publication;
+    Ok(made.answer(RolledBackAnswer {
+        message: made.message(format!("🎉 Plugin {name} rolled back successfully")),
+        version: publication.version.clone(),
+        digest: publication.digest.map(|digest| format!("sha256:{digest}")),
+        file_path: publication.path.clone().unwrap_or_default(),
+        effect: made.effect(),
+    }))
 }

@@ -81,6 +81,8 @@ pub struct Publication {
     pub revision: Digest,
     /// What is different after it.
     pub changes: Changes,
+    /// Whether all of it is served already.
+    pub unchanged: bool,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// The place of the plugin's module, relative to the plugins folder.

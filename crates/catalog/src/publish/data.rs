@@ -105,6 +105,7 @@ impl Catalog {
         let publication = Publication {
             revision: after.revision(),
             changes: Changes::between(before, &after),
+            unchanged: edited.text == read.text,
             warnings: Vec::new(),
             path: None,
             lists: (

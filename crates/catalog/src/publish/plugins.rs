@@ -448,6 +448,7 @@ fn publication(
     Publication {
         revision: after.revision(),
         changes: Changes::between(before, after),
+        unchanged: before.revision() == after.revision(),
         warnings: Vec::new(),
         path: served.map(|plugin| plugin.path().to_owned()),
         lists: (None, None),

@@ -136,7 +136,13 @@ fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>, address: Soc
     }
     let mcp = wasimancer_mcp::guard(mcp, names.clone());
     let admin = require_admin_token(
-        wasimancer_admin::router(catalog.clone()),
+        wasimancer_admin::router(
+            catalog.clone(),
+            &wasimancer_admin::Options {
+                upload_max_bytes: 64 << 20,
+                body_max_bytes: config.body_max_bytes,
+            },
+        ),
         tokens.admin.clone(),
     );
     // Probes name the server by its address, which no rebound name can stand for.

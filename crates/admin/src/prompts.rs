@@ -1,0 +1,154 @@
+//! Prompts: listed, added, updated and removed.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use wasimancer_catalog::{Change, Data, Error as CatalogError};
+
+use crate::answer::{ChangeErrors, Effect, QuarantinedAnswer, ReadErrors, answer, quarantined};
+use crate::error::Error;
+use crate::request::{Admin, ChangeQuery, IfMatch, json, name, query};
+
+/// The routes of prompts.
+pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(add))
+        .routes(routes!(update))
+        .routes(routes!(remove))
+}
+
+/// A prompt that is served.
+#[derive(Serialize, ToSchema)]
+struct PromptSummary {
+    name: String,
+    /// Its entry in the definition file.
+    definition: Value,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PromptsAnswer {
+    prompts: Vec<PromptSummary>,
+    quarantined: Vec<QuarantinedAnswer>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PromptAnswer {
+    message: String,
+    /// The prompt as it was sent.
+    prompt: Value,
+    #[serde(flatten)]
+    effect: Effect,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PromptRemovedAnswer {
+    message: String,
+    #[serde(flatten)]
+    effect: Effect,
+}
+
+/// A prompt: messages, and the arguments that fill them
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes a body that is read as a definition")]
+struct PromptBody {
+    name: String,
+    description: Option<String>,
+    arguments: Vec<Value>,
+    #[schema(min_items = 1)]
+    messages: Vec<Value>,
+}
+
+/// List the prompts: those that are served, and those that are quarantined
+#[utoipa::path(get, path = "/prompts", tag = "prompts", responses(
+    (status = OK, body = PromptsAnswer), ReadErrors))]
+async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
+    let snapshot = admin.catalog.snapshot();
+    if !snapshot.serves_prompts() {
+        return Err(CatalogError::SwitchedOff { kind: "prompt" }.into());
+    }
+    let prompts = snapshot.defined_prompts().iter();
+    let prompts = prompts.map(|prompt| PromptSummary {
+        name: prompt.name.clone(),
+        definition: prompt.definition.clone(),
+    });
+    let body = PromptsAnswer {
+        prompts: prompts.collect(),
+        quarantined: quarantined(&snapshot, "prompt"),
+    };
+    Ok(answer(&snapshot.revision(), body))
+}
+
+/// Add a prompt
+#[utoipa::path(post, path = "/add-prompt", tag = "prompts", params(ChangeQuery, IfMatch),
+    request_body = PromptBody,
+    responses((status = OK, body = PromptAnswer), ChangeErrors))]
+async fn add(
+    State(admin): State<Arc<Admin>>,
+    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Error> {
+    let ChangeQuery { dry_run } = query(parameters)?;
+    let prompt = json(request, admin.body_max_bytes).await?;
+    let change = Change::Add(Data::Prompt, prompt.clone());
+    let made = admin.publish(&headers, dry_run, change).await?;
+    let name = prompt["name"].as_str().unwrap_or_default();
+    Ok(made.answer(PromptAnswer {
+        message: made.message(format!("🎉 Prompt {name} added successfully")),
+        effect: made.effect(),
+        prompt,
+    }))
+}
+
+/// Give a prompt another definition
+#[utoipa::path(put, path = "/update-prompt/{name}", tag = "prompts",
+    params(("name" = String, Path, description = "The prompt's name"), ChangeQuery, IfMatch),
+    request_body = PromptBody,
+    responses((status = OK, body = PromptAnswer), ChangeErrors))]
+async fn update(
+    State(admin): State<Arc<Admin>>,
+    path: Result<Path<String>, PathRejection>,
+    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Error> {
+    let ChangeQuery { dry_run } = query(parameters)?;
+    let name = name(path)?;
+    let prompt = json(request, admin.body_max_bytes).await?;
+    let change = Change::Update(Data::Prompt, name.clone(), prompt.clone());
+    let made = admin.publish(&headers, dry_run, change).await?;
+    Ok(made.answer(PromptAnswer {
+        message: made.message(format!("🎉 Prompt {name} updated successfully")),
+        effect: made.effect(),
+        prompt,
+    }))
+}
+
+/// Remove a prompt
+#[utoipa::path(delete, path = "/remove-prompt/{name}", tag = "prompts",
+    params(("name" = String, Path, description = "The prompt's name"), ChangeQuery, IfMatch),
+    responses((status = OK, body = PromptRemovedAnswer), ChangeErrors))]
+async fn remove(
+    State(admin): State<Arc<Admin>>,
+    path: Result<Path<String>, PathRejection>,
+    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let ChangeQuery { dry_run } = query(parameters)?;
+    let name = name(path)?;
+    let change = Change::Remove(Data::Prompt, name.clone());
+    let made = admin.publish(&headers, dry_run, change).await?;
+    Ok(made.answer(PromptRemovedAnswer {
+        message: made.message(format!("🙂 Prompt {name} removed successfully")),
+        effect: made.effect(),
+    }))
+}

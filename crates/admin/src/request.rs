@@ -1,0 +1,119 @@
+//! What the routes read from a request, and how each part of it can be wrong.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request};
+use axum::http::HeaderMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+use wasimancer_catalog::{Catalog, Change, Request as CatalogRequest};
+
+use crate::answer::Made;
+use crate::error::Error;
+use crate::revision::if_match;
+
+/// What all routes share.
+pub(crate) struct Admin {
+    pub(crate) catalog: Arc<Catalog>,
+    /// Most bytes of a module.
+    pub(crate) upload_max_bytes: u64,
+    /// Most bytes of any other body.
+    pub(crate) body_max_bytes: u64,
+}
+
+/// The query of every change.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChangeQuery {
+    /// Whether to validate and compile everything, and to change nothing.
+    pub(crate) dry_run: bool,
+}
+
+/// The header of every change that names the revisions which it may be made to.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes a header that is read by hand")]
+pub(crate) struct IfMatch {
+    /// Revisions, as `ETag` gave them; the change is refused where the catalogue is at another one.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// The value of a query, or what is wrong with it.
+pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
+    query
+        .map(|Query(query)| query)
+        .map_err(|error| Error::BadUrl(error.body_text()))
+}
+
+/// The name in a path, percent-decoded.
+pub(crate) fn name(path: Result<Path<String>, PathRejection>) -> Result<String, Error> {
+    path.map(|Path(name)| name)
+        .map_err(|error| Error::BadUrl(error.body_text()))
+}
+
+/// A JSON body.
+pub(crate) async fn json(request: Request, limit: u64) -> Result<Value, Error> {
+    let bytes = read(request.into_body(), limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
+        what: "the body",
+        reason: error.to_string(),
+    })
+}
+
+async fn read(mut body: Body, limit: u64) -> Result<axum::body::Bytes, Error> {
+    let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+    match Limited::new(&mut body, limit_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            // A client that sends all of it before it looks for the answer would else find its
+            // connection reset, and no answer.
+            let mut rest = Limited::new(body, limit_bytes.saturating_mul(4));
+            while let Some(Ok(_)) = rest.frame().await {}
+            Err(Error::TooLarge {
+                what: "the body",
+                limit,
+            })
+        }
+        Err(error) => Err(Error::BrokenOff {
+            reason: error.to_string(),
+        }),
+    }
+}
+
+impl Admin {
+    /// Makes a change, where blocking is allowed. It is made to its end also when the client is gone.
+    pub(crate) async fn publish(
+        &self,
+        headers: &HeaderMap,
+        dry_run: bool,
+        change: Change,
+    ) -> Result<Made, Error> {
+        let catalog = Arc::clone(&self.catalog);
+        let request = CatalogRequest {
+            change,
+            expected: if_match(headers),
+            dry_run,
+        };
+        let publication = blocking(move || catalog.publish(request)).await??;
+        Ok(Made {
+            publication,
+            dry_run,
+        })
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a change ended before its time");
+        Error::Failed
+    })
+}

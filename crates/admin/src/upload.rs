@@ -1,0 +1,168 @@
+//! The body of an upload: `multipart/form-data`, its module streamed to a temporary file.
+
+use std::sync::Arc;
+
+use axum::RequestExt;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::Request;
+use serde_json::Value;
+use utoipa::ToSchema;
+use wasimancer_catalog::{Incoming, Upload};
+
+use crate::error::Error;
+use crate::request::{Admin, blocking};
+
+/// Most bytes of `pluginData`: a definition of a thousand functions has some 100 KiB.
+const DATA_MAX_BYTES: u64 = 1024 * 1024;
+/// Bytes that are gathered before they are written: each write goes to a thread that may block.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// The parts of an upload.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes a body that is read part by part")]
+pub(crate) struct UploadForm {
+    /// The WebAssembly module, in its binary format; its file name ends with `.wasm`.
+    #[schema(rename = "wasmFile", value_type = String, format = Binary)]
+    wasm_file: Vec<u8>,
+    /// The plugin's entry as `plugins.yml` holds it, in JSON: `name` and `functions` at least.
+    #[schema(rename = "pluginData")]
+    plugin_data: String,
+}
+
+/// The parts that have come so far.
+#[derive(Default)]
+struct Parts {
+    module: Option<(String, Incoming)>,
+    data: Option<Vec<u8>>,
+    /// Bytes of all parts.
+    received_bytes: u64,
+    /// What is larger than it may be.
+    too_large: Option<Error>,
+}
+
+impl Admin {
+    /// Reads a whole upload. What is refused leaves nothing on the disk.
+    pub(crate) async fn receive(
+        &self,
+        request: Request,
+        folder: Option<String>,
+    ) -> Result<Upload, Error> {
+        let multipart = request.extract::<Multipart, _>().await;
+        let mut multipart = multipart.map_err(|error| Error::NotMultipart {
+            reason: error.body_text(),
+        })?;
+        let mut parts = Parts::default();
+        while let Some(field) = multipart.next_field().await.map_err(broken)? {
+            match field.name() {
+                Some("wasmFile") => self.receive_module(field, &mut parts).await?,
+                Some("pluginData") => parts.receive_data(field, self.upload_max_bytes).await?,
+                _ => parts.discard(field, self.upload_max_bytes).await?,
+            }
+        }
+        parts.finish(folder)
+    }
+
+    async fn receive_module(&self, mut field: Field<'_>, parts: &mut Parts) -> Result<(), Error> {
+        let limit = self.upload_max_bytes;
+        let file_name = field.file_name().unwrap_or_default().to_owned();
+        let catalog = Arc::clone(&self.catalog);
+        let mut incoming = blocking(move || catalog.incoming()).await??;
+        let mut gathered = Vec::new();
+        loop {
+            let chunk = field.chunk().await.map_err(broken)?;
+            let is_last = chunk.is_none();
+            if let Some(chunk) = chunk {
+                parts.count(chunk.len(), limit)?;
+                gathered.extend_from_slice(&chunk);
+            }
+            if incoming.size_bytes() + gathered.len() as u64 > limit {
+                parts.too_large = Some(Error::TooLarge {
+                    what: "wasmFile",
+                    limit,
+                });
+                return parts.discard(field, limit).await;
+            }
+            if is_last || gathered.len() >= WRITE_BYTES {
+                let bytes = std::mem::take(&mut gathered);
+                incoming = blocking(move || incoming.write(&bytes).map(|()| incoming)).await??;
+            }
+            if is_last {
+                parts.module = Some((file_name, incoming));
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Parts {
+    async fn receive_data(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
+        let mut data = Vec::new();
+        while let Some(chunk) = field.chunk().await.map_err(broken)? {
+            self.count(chunk.len(), limit)?;
+            data.extend_from_slice(&chunk);
+            if data.len() as u64 > DATA_MAX_BYTES {
+                self.too_large = Some(Error::TooLarge {
+                    what: "pluginData",
+                    limit: DATA_MAX_BYTES,
+                });
+                return self.discard(field, limit).await;
+            }
+        }
+        self.data = Some(data);
+        Ok(())
+    }
+
+    /// Reads a part to its end and keeps nothing of it.
+    async fn discard(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
+        while let Some(chunk) = field.chunk().await.map_err(broken)? {
+            self.count(chunk.len(), limit)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what was received. A client that sends all of a body that is too large before it looks
+    /// for the answer gets one, as long as the body is not twice as large as it may be.
+    fn count(&mut self, bytes: usize, limit: u64) -> Result<(), Error> {
+        self.received_bytes += bytes as u64;
+        if self.received_bytes <= 2 * (limit + DATA_MAX_BYTES) {
+            return Ok(());
+        }
+        Err(self.too_large.take().unwrap_or(Error::TooLarge {
+            what: "the body",
+            limit,
+        }))
+    }
+
+    fn finish(self, folder: Option<String>) -> Result<Upload, Error> {
+        if let Some(error) = self.too_large {
+            return Err(error);
+        }
+        let missing = |part, remedy| Error::MissingPart { part, remedy };
+        let (file_name, module) = self
+            .module
+            .ok_or_else(|| missing("wasmFile", "send the .wasm file under this name"))?;
+        let data = self
+            .data
+            .ok_or_else(|| missing("pluginData", "send the plugin's definition, in JSON"))?;
+        let definition: Value =
+            serde_json::from_slice(&data).map_err(|error| Error::Malformed {
+                what: "pluginData",
+                reason: error.to_string(),
+            })?;
+        Ok(Upload {
+            definition,
+            module,
+            file_name,
+            folder,
+        })
+    }
+}
+
+fn broken(error: MultipartError) -> Error {
+    let reason = error.body_text();
+    if error.status().is_client_error() {
+        Error::NotMultipart { reason }
+    } else {
+        Error::BrokenOff { reason }
+    }
+}
