@@ -149,10 +149,6 @@ impl<'t> Reader<'t> {
             Event::Scalar(value, style, _, ref tag) => {
                 self.done = match style {
                     ScalarStyle::Literal | ScalarStyle::Folded => self.block_text_end(&value, span),
-                    // What is not there has its place, though the event may reach to the next value.
-                    _ if value.is_empty() && style == ScalarStyle::Plain && !has_properties => {
-                        start
-                    }
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
                         text::quoted_end(self.text, start)
                     }
@@ -174,6 +170,7 @@ impl<'t> Reader<'t> {
             _ => return None,
         };
         Some(Piece {
+            // The event of an empty block text may be where the next value begins.
             start: start.min(self.done),
             end: self.done,
             has_properties,

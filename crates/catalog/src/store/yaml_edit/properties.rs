@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::render::{self, Flow};
 use super::{Edit, edit};
-use crate::node::Node;
+use crate::node::{Data, Node};
 use crate::yaml;
 
 /// Texts that some reader of YAML takes for something else.
@@ -437,6 +437,17 @@ fn follow(mut model: Model, acts: &[Act], line_break: &str, mark: &str) {
     }
 }
 
+/// Files that mean as little as they may.
+fn odd_files() -> impl Strategy<Value = String> {
+    #[rustfmt::skip]
+    let tokens = vec![
+        "p", ":", " ", " ", "\n", "\n", "  ", "- ", "name", ": a", "name: a", "?", " |", " >+", "|-2", "#", " # c",
+        "'", "\"", "''", "&a ", "*a", "!t ", "!!map ", "!!seq", "[", "]", "{", "}", ",", "---", "...", "~", "null", "\r",
+        "\r\n", "\t", "é", "\u{feff}", "<<: *a", "\\", "p:\n", "p:", "- name: a\n", "\n- name: a", "{name: a}", "p: [",
+    ];
+    prop::collection::vec(select(tokens), 0..14).prop_map(|tokens| tokens.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 500,
@@ -457,5 +468,26 @@ proptest! {
         mark in select(vec!["", "\u{feff}"]),
     ) {
         follow(model, &acts, line_break, mark);
+    }
+
+    #[test]
+    fn an_odd_file_is_changed_rightly_or_not_at_all(text in odd_files()) {
+        let entry = json!({"name": "z", "text": "x\ny\n"});
+        let read = |text: &str| yaml::parse("f.yml", text).unwrap();
+        let count = |text: &str| match read(text).get("p").map(|list| &list.data) {
+            Some(Data::List(items)) => items.len(),
+            _ => 0,
+        };
+        let edits = [
+            (Edit::Add(&entry), 1),
+            (Edit::Replace { name: "a", entry: &entry }, 0),
+            (Edit::Remove { name: "a" }, -1),
+        ];
+        for (change, difference) in edits {
+            if let Ok(changed) = edit("f.yml", &text, &["p"], &change) {
+                let expected = count(&text).checked_add_signed(difference);
+                prop_assert_eq!(Some(count(&changed)), expected);
+            }
+        }
     }
 }

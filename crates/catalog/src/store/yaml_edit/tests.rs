@@ -251,6 +251,10 @@ fn block_texts_keep_what_belongs_to_them() {
             "p:\n- name: |\n    a\n      \n- name: z\n  \n",
         ),
         (
+            "p:\n- name: |\n\n  \n# c\n",
+            "p:\n- name: |\n- name: z\n\n  \n# c\n",
+        ),
+        (
             "p:\n- name: |-2 # c\n\n# c\n",
             "p:\n- name: |-2 # c\n- name: z\n\n# c\n",
         ),
@@ -469,6 +473,12 @@ fn lists_between_brackets_are_changed_in_place() {
             "p: [{name: a}, &x 'b', 'c' # 'd'\n  ]\n",
         ),
         (
+            "p: [{name: b}, 'c''d' ]\n",
+            "p: [{name: b}, 'c''d', {name: z} ]\n",
+            "p: [{name: z}, 'c''d' ]\n",
+            "p: ['c''d' ]\n",
+        ),
+        (
             "p: [{name: \"a\\\"\"}, {name: b},\n  {name: 'c'''}]\n",
             "p: [{name: \"a\\\"\"}, {name: b},\n  {name: 'c'''}, {name: z}]\n",
             "p: [{name: \"a\\\"\"}, {name: z},\n  {name: 'c'''}]\n",
@@ -562,6 +572,12 @@ fn what_cannot_be_changed_in_place_is_refused_with_the_remedy() {
             "f.yml:3: p: has an anchor that line 7 refers to: write the value out there first",
         ),
         (
+            "p:\n- name: a\n  x: &x 1\n  y: *x\n- name: b\n  z: *x\n",
+            &["p"],
+            &remove,
+            "f.yml:2: p: has an anchor that line 6 refers to: write the value out there first",
+        ),
+        (
             "p:\n- name: b\n- &x\n  name: a\n- *x\n",
             &["p"],
             &replace,
@@ -599,6 +615,8 @@ fn what_cannot_be_changed_in_place_is_refused_with_the_remedy() {
         ),
     ] {
         assert_eq!(refused(text, path, edit), message);
+        let text = text.replace('\n', "\r\n");
+        assert_eq!(refused(&text, path, edit), message);
     }
     let deep = (0..100).fold(json!(1), |value, _| json!([value]));
     let message = refused("p: []\n", &["p"], &Edit::Add(&deep));
@@ -623,7 +641,7 @@ fn an_entry_is_written_as_a_person_would() {
         "name": "hello", "path": "./hello/hello.wasm", "version": "1.0", "port": 8080,
         "description": "greets people: all of them", "about": "one\n\n  two\n", "none": null,
         "functions": [{"name": "a", "arguments": []}, {"name": "b", "sizes": ["any", "1x1"]}],
-        "limits": {}, "config": {"yes": "no", "<<": "=", "time": "12:30:00"},
+        "long": "word ".repeat(40) + "end", "limits": {}, "config": {"yes": "no", "<<": "=", "time": "12:30:00"},
     });
     let written = "p:\n  - name: hello
     path: ./hello/hello.wasm
@@ -642,12 +660,14 @@ fn an_entry_is_written_as_a_person_would() {
         sizes:
           - any
           - 1x1
+    long: LONG
     limits: {}
     config:
       \"yes\": \"no\"
       \"<<\": \"=\"
       time: \"12:30:00\"
 ";
+    let written = &written.replace("LONG", &("word ".repeat(40) + "end"));
     in_each_form("p:\n", written, |text| {
         change(&["p"], text, &Edit::Add(&entry))
     });
