@@ -81,10 +81,10 @@ impl Made {
     /// The message: this one, unless nothing was to change.
     pub(crate) fn message(&self, success: String) -> String {
         if self.dry_run {
-            return DRY_RUN.to_owned();
+            DRY_RUN.to_owned()
+        } else {
+            success
         }
-        tracing::info!(revision = %self.publication.revision, "{success}");
-        success
     }
 
     pub(crate) fn effect(&self) -> Effect {

@@ -112,7 +112,7 @@ struct UploadedAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
-struct RemovedAnswer {
+struct PluginRemovedAnswer {
     message: String,
     #[serde(flatten)]
     effect: Effect,
@@ -160,7 +160,7 @@ impl PluginSummary {
 }
 
 /// List the plugins: those that are served, then those that are quarantined
-#[utoipa::path(get, path = "/plugins", tag = "plugins", responses(
+#[utoipa::path(get, operation_id = "listPlugins", path = "/plugins", tag = "plugins", responses(
     (status = OK, body = PluginsAnswer), ReadErrors))]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
@@ -177,7 +177,7 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 }
 
 /// Show everything about a plugin
-#[utoipa::path(get, path = "/plugins/{name}", tag = "plugins",
+#[utoipa::path(get, operation_id = "showPlugin", path = "/plugins/{name}", tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name")),
     responses((status = OK, body = PluginAnswer), ReadErrors))]
 async fn show(
@@ -211,7 +211,7 @@ async fn show(
 }
 
 /// List the versions of a plugin that are kept, oldest first
-#[utoipa::path(get, path = "/plugins/{name}/versions", tag = "plugins",
+#[utoipa::path(get, operation_id = "listVersions", path = "/plugins/{name}/versions", tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name")),
     responses((status = OK, body = VersionsAnswer), ReadErrors))]
 async fn versions(
@@ -233,7 +233,7 @@ async fn kept_versions(admin: &Admin, name: String) -> Result<Vec<VersionAnswer>
 }
 
 /// Publish a new plugin
-#[utoipa::path(post, path = "/upload-plugin", tag = "plugins", params(UploadQuery, IfMatch),
+#[utoipa::path(post, operation_id = "uploadPlugin", path = "/upload-plugin", tag = "plugins", params(UploadQuery, IfMatch),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = OK, body = UploadedAnswer), ChangeErrors))]
 async fn upload(
@@ -251,7 +251,7 @@ async fn upload(
 }
 
 /// Give a plugin another module and definition
-#[utoipa::path(put, path = "/update-plugin", tag = "plugins", params(UploadQuery, IfMatch),
+#[utoipa::path(put, operation_id = "updatePlugin", path = "/update-plugin", tag = "plugins", params(UploadQuery, IfMatch),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = OK, body = UploadedAnswer), ChangeErrors))]
 async fn update(
@@ -278,9 +278,9 @@ fn uploaded(made: &Made, metadata: Value) -> Response {
 }
 
 /// Remove a plugin with its tools and its versions
-#[utoipa::path(delete, path = "/remove-plugin/{name}", tag = "plugins",
+#[utoipa::path(delete, operation_id = "removePlugin", path = "/remove-plugin/{name}", tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name"), ChangeQuery, IfMatch),
-    responses((status = OK, body = RemovedAnswer), ChangeErrors))]
+    responses((status = OK, body = PluginRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -291,14 +291,14 @@ async fn remove(
     let change = Change::RemovePlugin(name(path)?);
     let made = admin.publish(&headers, dry_run, change).await;
     let made = made.map_err(Error::of_plugin_change)?;
-    Ok(made.answer(RemovedAnswer {
+    Ok(made.answer(PluginRemovedAnswer {
         message: made.message("🙂 Plugin removed successfully".to_owned()),
         effect: made.effect(),
     }))
 }
 
 /// Serve an earlier version of a plugin again
-#[utoipa::path(post, path = "/rollback-plugin/{name}", tag = "plugins",
+#[utoipa::path(post, operation_id = "rollBackPlugin", path = "/rollback-plugin/{name}", tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name"), RollbackQuery, IfMatch),
     responses((status = OK, body = RolledBackAnswer), ChangeErrors))]
 async fn roll_back(

@@ -68,7 +68,7 @@ struct PromptBody {
 }
 
 /// List the prompts: those that are served, and those that are quarantined
-#[utoipa::path(get, path = "/prompts", tag = "prompts", responses(
+#[utoipa::path(get, operation_id = "listPrompts", path = "/prompts", tag = "prompts", responses(
     (status = OK, body = PromptsAnswer), ReadErrors))]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
@@ -88,7 +88,7 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 }
 
 /// Add a prompt
-#[utoipa::path(post, path = "/add-prompt", tag = "prompts", params(ChangeQuery, IfMatch),
+#[utoipa::path(post, operation_id = "addPrompt", path = "/add-prompt", tag = "prompts", params(ChangeQuery, IfMatch),
     request_body = PromptBody,
     responses((status = OK, body = PromptAnswer), ChangeErrors))]
 async fn add(
@@ -110,7 +110,7 @@ async fn add(
 }
 
 /// Give a prompt another definition
-#[utoipa::path(put, path = "/update-prompt/{name}", tag = "prompts",
+#[utoipa::path(put, operation_id = "updatePrompt", path = "/update-prompt/{name}", tag = "prompts",
     params(("name" = String, Path, description = "The prompt's name"), ChangeQuery, IfMatch),
     request_body = PromptBody,
     responses((status = OK, body = PromptAnswer), ChangeErrors))]
@@ -134,7 +134,7 @@ async fn update(
 }
 
 /// Remove a prompt
-#[utoipa::path(delete, path = "/remove-prompt/{name}", tag = "prompts",
+#[utoipa::path(delete, operation_id = "removePrompt", path = "/remove-prompt/{name}", tag = "prompts",
     params(("name" = String, Path, description = "The prompt's name"), ChangeQuery, IfMatch),
     responses((status = OK, body = PromptRemovedAnswer), ChangeErrors))]
 async fn remove(

@@ -45,7 +45,7 @@ struct ResourcesAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
-struct AddedAnswer {
+struct ResourceAddedAnswer {
     message: String,
     /// The resource as it was sent.
     resource: Value,
@@ -55,7 +55,7 @@ struct AddedAnswer {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct UpdatedAnswer {
+struct ResourceUpdatedAnswer {
     message: String,
     /// `static` or `dynamic`: what it was.
     #[schema(value_type = Option<String>)]
@@ -70,7 +70,7 @@ struct UpdatedAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
-struct RemovedAnswer {
+struct ResourceRemovedAnswer {
     message: String,
     /// `static` or `dynamic`: what it was.
     #[serde(rename = "type")]
@@ -92,7 +92,7 @@ struct ResourceBody {
 }
 
 /// List the resources: those that are served, and those that are quarantined
-#[utoipa::path(get, path = "/resources", tag = "resources", responses(
+#[utoipa::path(get, operation_id = "listResources", path = "/resources", tag = "resources", responses(
     (status = OK, body = ResourcesAnswer), ReadErrors))]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
@@ -113,9 +113,9 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 }
 
 /// Add a resource
-#[utoipa::path(post, path = "/add-resource", tag = "resources", params(ChangeQuery, IfMatch),
+#[utoipa::path(post, operation_id = "addResource", path = "/add-resource", tag = "resources", params(ChangeQuery, IfMatch),
     request_body = ResourceBody,
-    responses((status = OK, body = AddedAnswer), ChangeErrors))]
+    responses((status = OK, body = ResourceAddedAnswer), ChangeErrors))]
 async fn add(
     State(admin): State<Arc<Admin>>,
     parameters: Result<Query<ChangeQuery>, QueryRejection>,
@@ -127,7 +127,7 @@ async fn add(
     let change = Change::Add(Data::Resource, resource.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     let name = resource["name"].as_str().unwrap_or_default();
-    Ok(made.answer(AddedAnswer {
+    Ok(made.answer(ResourceAddedAnswer {
         message: made.message(format!("🎉 Resource {name} added successfully")),
         effect: made.effect(),
         resource,
@@ -135,10 +135,10 @@ async fn add(
 }
 
 /// Give a resource another definition
-#[utoipa::path(put, path = "/update-resource/{name}", tag = "resources",
+#[utoipa::path(put, operation_id = "updateResource", path = "/update-resource/{name}", tag = "resources",
     params(("name" = String, Path, description = "The resource's name"), ChangeQuery, IfMatch),
     request_body = ResourceBody,
-    responses((status = OK, body = UpdatedAnswer), ChangeErrors))]
+    responses((status = OK, body = ResourceUpdatedAnswer), ChangeErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -152,7 +152,7 @@ async fn update(
     let change = Change::Update(Data::Resource, name.clone(), resource.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     let (old_type, new_type) = made.publication.lists;
-    Ok(made.answer(UpdatedAnswer {
+    Ok(made.answer(ResourceUpdatedAnswer {
         message: made.message(format!("🎉 Resource {name} updated successfully")),
         old_type,
         new_type,
@@ -162,9 +162,9 @@ async fn update(
 }
 
 /// Remove a resource
-#[utoipa::path(delete, path = "/remove-resource/{name}", tag = "resources",
+#[utoipa::path(delete, operation_id = "removeResource", path = "/remove-resource/{name}", tag = "resources",
     params(("name" = String, Path, description = "The resource's name"), ChangeQuery, IfMatch),
-    responses((status = OK, body = RemovedAnswer), ChangeErrors))]
+    responses((status = OK, body = ResourceRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -175,7 +175,7 @@ async fn remove(
     let name = name(path)?;
     let change = Change::Remove(Data::Resource, name.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
-    Ok(made.answer(RemovedAnswer {
+    Ok(made.answer(ResourceRemovedAnswer {
         message: made.message(format!("🙂 Resource {name} removed successfully")),
         kind: made.publication.lists.0,
         effect: made.effect(),

@@ -31,6 +31,7 @@ mod template;
 mod tool;
 mod uri_template;
 mod version;
+mod watch;
 mod yaml;
 
 pub use arguments::ArgumentsError;
@@ -49,4 +50,5 @@ pub use schema::OutputError;
 pub use snapshot::{Counts, Defined, Quarantined, Snapshot};
 pub use store::{Incoming, Version};
 pub use tool::Tool;
+pub use watch::Watch;
 pub use wasimancer_runtime::Digest;

@@ -7,6 +7,8 @@
 mod data;
 mod plugins;
 
+use std::fmt;
+
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
@@ -51,6 +53,23 @@ pub enum Change {
     Update(Data, String, Value),
     /// The resource or prompt of this name goes.
     Remove(Data, String),
+}
+
+impl fmt::Display for Change {
+    /// What the log calls it.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |definition: &Value| definition["name"].as_str().map(str::to_owned);
+        let (verb, kind, name) = match self {
+            Self::AddPlugin(upload) => ("add", "plugin", name(&upload.definition)),
+            Self::UpdatePlugin(upload) => ("update", "plugin", name(&upload.definition)),
+            Self::RemovePlugin(name) => ("remove", "plugin", Some(name.clone())),
+            Self::RollBackPlugin { name, .. } => ("roll back", "plugin", Some(name.clone())),
+            Self::Add(data, definition) => ("add", data.name(), name(definition)),
+            Self::Update(data, name, _) => ("update", data.name(), Some(name.clone())),
+            Self::Remove(data, name) => ("remove", data.name(), Some(name.clone())),
+        };
+        write!(out, "{verb} {kind} {:?}", name.unwrap_or_default())
+    }
 }
 
 /// What consists of its definition alone.
@@ -114,6 +133,18 @@ impl Catalog {
     /// # Errors
     /// When the change is wrong, comes too late, or the disk refuses: then everything is as it was.
     pub fn publish(&self, request: Request) -> Result<Publication> {
+        let (label, dry_run) = (request.change.to_string(), request.dry_run);
+        let published = self.try_publish(request);
+        match &published {
+            Ok(publication) => {
+                tracing::info!(change = label, dry_run, unchanged = publication.unchanged, revision = %publication.revision, "a change was made");
+            }
+            Err(error) => tracing::info!(change = label, dry_run, %error, "a change was refused"),
+        }
+        published
+    }
+
+    fn try_publish(&self, request: Request) -> Result<Publication> {
         let _one_at_a_time = self.writing();
         let before = self.snapshot();
         check_revision(&before, request.expected.as_deref())?;

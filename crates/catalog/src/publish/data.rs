@@ -23,7 +23,7 @@ const SENT: &str = "body";
 
 impl Data {
     /// What messages call such an entry.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Resource => "resource",
             Self::Prompt => "prompt",

@@ -487,25 +487,21 @@ fn check_path(definition: &Value) -> Result<()> {
     }
 }
 
-/// The entry that is written: the definition with the place where the module really is.
+/// The entry that is written: the definition with the place where the module really is, behind its
+/// name where it names none.
 fn with_place(definition: &Value, path: &str, digest: &Digest) -> Value {
+    let fields = definition.as_object().cloned().unwrap_or_default();
+    let anchor = if fields.contains_key("path") { "path" } else { "name" };
     let mut entry = serde_json::Map::new();
-    let fields = definition.as_object().into_iter().flatten();
     for (key, value) in fields {
-        match key.as_str() {
-            "path" => {
-                entry.insert(key.clone(), Value::from(path));
-                entry.insert("digest".to_owned(), Value::from(pin(digest)));
-            }
-            "digest" => {}
-            _ => {
-                entry.insert(key.clone(), value.clone());
-            }
+        let is_anchor = key == anchor;
+        if key != "path" && key != "digest" {
+            entry.insert(key, value);
         }
-    }
-    if !entry.contains_key("path") {
-        entry.insert("path".to_owned(), Value::from(path));
-        entry.insert("digest".to_owned(), Value::from(pin(digest)));
+        if is_anchor {
+            entry.insert("path".to_owned(), Value::from(path));
+            entry.insert("digest".to_owned(), Value::from(pin(digest)));
+        }
     }
     Value::Object(entry)
 }
