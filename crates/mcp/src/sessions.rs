@@ -1,13 +1,18 @@
 //! Sessions of the older era: small, bounded in number, expiring. They are optional: a client that
-//! gets no id is served all the same.
+//! gets no id is served all the same, but only a session has a stream and subscriptions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::sync::oneshot;
+
+use crate::bounds::{Bounds, Place};
+use crate::error::Error;
+use crate::subscriptions::Watchlist;
 
 /// Most sessions at once; beyond it, `initialize` answers without a session id.
 const SESSIONS_MAX: usize = 10_000;
@@ -19,13 +24,33 @@ const ID_BYTES: usize = 16;
 /// The sessions of one endpoint.
 pub(crate) struct Sessions {
     began: Instant,
-    by_id: RwLock<HashMap<String, Session>>,
+    by_id: RwLock<HashMap<String, Arc<Session>>>,
 }
 
-struct Session {
+/// What is kept of a client between its requests.
+pub(crate) struct Session {
     version: &'static str,
+    began: Instant,
     /// Seconds since `began`.
     last_used: AtomicU64,
+    /// What its stream tells of. It stays when the stream is closed: what changes until the client
+    /// opens the next one is told there.
+    pub(crate) watchlist: Watchlist,
+    stream: Mutex<Option<OpenStream>>,
+}
+
+/// The hold of a session on its stream, while there is one.
+struct OpenStream {
+    /// Dropped to end the stream.
+    ending: oneshot::Sender<()>,
+    place: Arc<Place>,
+}
+
+/// The right to be a session's stream, until it ends or a newer stream takes over.
+pub(crate) struct Turn {
+    pub(crate) session: Arc<Session>,
+    ended: oneshot::Receiver<()>,
+    _place: Arc<Place>,
 }
 
 impl Sessions {
@@ -41,10 +66,17 @@ impl Sessions {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes).ok()?;
         let id = URL_SAFE_NO_PAD.encode(bytes);
-        let now = self.now();
+        let session = Session {
+            version,
+            began: self.began,
+            last_used: AtomicU64::new(0),
+            watchlist: Watchlist::default(),
+            stream: Mutex::new(None),
+        };
+        session.touch();
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         if by_id.len() >= SESSIONS_MAX {
-            by_id.retain(|_, session| !expired(session, now));
+            by_id.retain(|_, session| !session.is_expired());
         }
         if by_id.len() >= SESSIONS_MAX {
             tracing::warn!(
@@ -53,36 +85,96 @@ impl Sessions {
             );
             return None;
         }
-        let session = Session {
-            version,
-            last_used: AtomicU64::new(now),
-        };
-        by_id.insert(id.clone(), session);
+        by_id.insert(id.clone(), Arc::new(session));
         Some(id)
     }
 
-    /// The revision that a session negotiated, if it is alive; it lives on.
-    pub(crate) fn version(&self, id: &str) -> Option<&'static str> {
-        let now = self.now();
+    /// A session, if it is alive; it lives on.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Session>> {
         let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
-        let session = by_id.get(id).filter(|session| !expired(session, now))?;
-        session.last_used.store(now, Ordering::Relaxed);
-        Some(session.version)
+        alive(&by_id, id).cloned()
     }
 
-    /// Ends a session; whether there was one.
+    /// Makes a stream the one of its session; the one before it ends.
+    pub(crate) fn open_stream(&self, id: &str, bounds: &Bounds) -> Result<Turn, Error> {
+        // Held until the stream is open, so that a session that is ended meanwhile ends it too.
+        let by_id = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        let session = alive(&by_id, id).ok_or(Error::UnknownSession)?;
+        let mut stream = session.stream();
+        // It gets the place of the stream before, which may be held by a peer that is long gone.
+        let place = match &*stream {
+            Some(open) => open.place.clone(),
+            None => Arc::new(bounds.place()?),
+        };
+        let (ending, ended) = oneshot::channel();
+        *stream = Some(OpenStream {
+            ending,
+            place: place.clone(),
+        });
+        Ok(Turn {
+            session: session.clone(),
+            ended,
+            _place: place,
+        })
+    }
+
+    /// Ends a session and its stream; whether there was one.
     pub(crate) fn end(&self, id: &str) -> bool {
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-        by_id.remove(id).is_some()
+        let Some(session) = by_id.remove(id) else {
+            return false;
+        };
+        *session.stream() = None;
+        true
+    }
+}
+
+fn alive<'s>(by_id: &'s HashMap<String, Arc<Session>>, id: &str) -> Option<&'s Arc<Session>> {
+    let session = by_id.get(id).filter(|session| !session.is_expired())?;
+    session.touch();
+    Some(session)
+}
+
+impl Session {
+    /// The revision that it negotiated.
+    pub(crate) fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// Keeps it from expiring.
+    pub(crate) fn touch(&self) {
+        self.last_used.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn is_expired(&self) -> bool {
+        let idle = self.now() - self.last_used.load(Ordering::Relaxed).min(self.now());
+        idle > IDLE_MAX.as_secs()
     }
 
     fn now(&self) -> u64 {
         self.began.elapsed().as_secs()
     }
+
+    fn stream(&self) -> MutexGuard<'_, Option<OpenStream>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn expired(session: &Session, now: u64) -> bool {
-    now.saturating_sub(session.last_used.load(Ordering::Relaxed)) > IDLE_MAX.as_secs()
+impl Turn {
+    /// Completes when the session ends or a newer stream takes over.
+    pub(crate) async fn ended(&mut self) {
+        // Nothing is ever sent: the sender is dropped.
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.ended.close();
+        // A stream that took over meanwhile stays.
+        let mut stream = self.session.stream();
+        stream.take_if(|open| open.ending.is_closed());
+    }
 }
 
 #[cfg(test)]
@@ -92,16 +184,48 @@ mod tests {
     #[test]
     fn sessions_begin_end_and_are_bounded() {
         let sessions = Sessions::new();
+        let version = |id: &str| sessions.find(id).map(|session| session.version());
         let first = sessions.begin("2025-11-25").unwrap();
-        assert_eq!(sessions.version(&first), Some("2025-11-25"));
-        assert_eq!(sessions.version("other"), None);
+        assert_eq!(version(&first), Some("2025-11-25"));
+        assert_eq!(version("other"), None);
         for _ in 1..SESSIONS_MAX {
             assert!(sessions.begin("2025-06-18").is_some());
         }
         assert_eq!(sessions.begin("2025-06-18"), None);
         assert!(sessions.end(&first));
         assert!(!sessions.end(&first));
-        assert_eq!(sessions.version(&first), None);
+        assert_eq!(version(&first), None);
         assert!(sessions.begin("2025-06-18").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_session_has_one_stream() {
+        let (sessions, bounds) = (Sessions::new(), Bounds::new());
+        let open = |id: &str| sessions.open_stream(id, &bounds);
+        let id = sessions.begin("2025-11-25").unwrap();
+        let mut first = open(&id).unwrap();
+        let mut second = open(&id).unwrap();
+        first.ended().await;
+        drop(first);
+        assert!(second.session.stream().is_some(), "the second one is open");
+        assert!(
+            second
+                .ended
+                .try_recv()
+                .is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+        );
+        assert!(sessions.end(&id));
+        second.ended().await;
+        assert!(matches!(open(&id), Err(Error::UnknownSession)));
+        let session = second.session.clone();
+        drop(second);
+        assert!(session.stream().is_none());
+    }
+
+    /// A session must cost little while its client is silent.
+    #[test]
+    fn a_session_is_small() {
+        let size = size_of::<Session>();
+        assert!(size <= 128, "{size} bytes");
     }
 }

@@ -330,7 +330,10 @@ async fn an_empty_path_switches_a_kind_off() {
         .start();
     let client = server.client(MODERN);
     let discovered = client.ask("server/discover", json!({})).await;
-    assert_eq!(discovered.result()["capabilities"], json!({"tools": {}}));
+    assert_eq!(
+        discovered.result()["capabilities"],
+        json!({"tools": {"listChanged": true}})
+    );
     client
         .ask("completion/complete", json!({}))
         .await
