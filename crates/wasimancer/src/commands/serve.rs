@@ -15,6 +15,7 @@ use wasimancer_runtime::{EngineOptions, Runtime};
 use crate::auth::{Token, require_admin_token, require_client_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
+use crate::listeners::Timeouts;
 use crate::{health, listeners, signals, telemetry};
 
 /// The arguments of `serve`.
@@ -66,7 +67,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         stop.await;
         shutdown.send_replace(true);
     };
-    listeners::serve(listener, router, stop, config.shutdown_grace).await;
+    let timeouts = Timeouts {
+        write: config.write_timeout,
+        shutdown_grace: config.shutdown_grace,
+    };
+    listeners::serve(listener, router, stop, timeouts).await;
     Ok(())
 }
 
