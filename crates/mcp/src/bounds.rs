@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 
-/// Most streams at once. Each is an open connection, of some 20 kB with its buffers.
+/// Most streams at once. Each is an open connection, of some 14 kB with its buffers.
 const STREAMS_MAX: usize = 10_000;
 /// Most bytes of a URI that is watched: far longer than any that proxies and browsers pass on.
 const URI_MAX_BYTES: usize = 16 * 1024;
