@@ -18,6 +18,8 @@ use crate::subscriptions::Watchlist;
 const SESSIONS_MAX: usize = 10_000;
 /// A session that is not used for this long has ended.
 const IDLE_MAX: Duration = Duration::from_hours(1);
+/// How often sessions that have expired are looked for, so that what they hold is free again.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// Random bytes of an id: 128 bits, so that it cannot be guessed.
 const ID_BYTES: usize = 16;
 
@@ -25,13 +27,16 @@ const ID_BYTES: usize = 16;
 pub(crate) struct Sessions {
     began: Instant,
     by_id: RwLock<HashMap<String, Arc<Session>>>,
+    /// When expired sessions were last looked for, in seconds since `began`.
+    swept: AtomicU64,
 }
 
 /// What is kept of a client between its requests.
 pub(crate) struct Session {
     version: &'static str,
+    /// When the endpoint began.
     began: Instant,
-    /// Seconds since `began`.
+    /// Seconds since then.
     last_used: AtomicU64,
     /// What its stream tells of. It stays when the stream is closed: what changes until the client
     /// opens the next one is told there.
@@ -58,25 +63,31 @@ impl Sessions {
         Self {
             began: Instant::now(),
             by_id: RwLock::new(HashMap::new()),
+            swept: AtomicU64::new(0),
         }
     }
 
     /// Begins a session; none where there are too many, or no randomness to be had.
     pub(crate) fn begin(&self, version: &'static str) -> Option<String> {
+        self.begin_at(version, seconds_since(self.began))
+    }
+
+    fn begin_at(&self, version: &'static str, now: u64) -> Option<String> {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes).ok()?;
         let id = URL_SAFE_NO_PAD.encode(bytes);
         let session = Session {
             version,
             began: self.began,
-            last_used: AtomicU64::new(0),
+            last_used: AtomicU64::new(now),
             watchlist: Watchlist::default(),
             stream: Mutex::new(None),
         };
-        session.touch();
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-        if by_id.len() >= SESSIONS_MAX {
-            by_id.retain(|_, session| !session.is_expired());
+        let since_sweep = now.saturating_sub(self.swept.load(Ordering::Relaxed));
+        if by_id.len() >= SESSIONS_MAX || since_sweep >= SWEEP_EVERY.as_secs() {
+            by_id.retain(|_, session| !session.is_expired(now));
+            self.swept.store(now, Ordering::Relaxed);
         }
         if by_id.len() >= SESSIONS_MAX {
             tracing::warn!(
@@ -130,9 +141,16 @@ impl Sessions {
 }
 
 fn alive<'s>(by_id: &'s HashMap<String, Arc<Session>>, id: &str) -> Option<&'s Arc<Session>> {
-    let session = by_id.get(id).filter(|session| !session.is_expired())?;
+    let session = by_id.get(id)?;
+    if session.is_expired(seconds_since(session.began)) {
+        return None;
+    }
     session.touch();
     Some(session)
+}
+
+fn seconds_since(began: Instant) -> u64 {
+    began.elapsed().as_secs()
 }
 
 impl Session {
@@ -143,16 +161,12 @@ impl Session {
 
     /// Keeps it from expiring.
     pub(crate) fn touch(&self) {
-        self.last_used.store(self.now(), Ordering::Relaxed);
+        let now = seconds_since(self.began);
+        self.last_used.store(now, Ordering::Relaxed);
     }
 
-    fn is_expired(&self) -> bool {
-        let idle = self.now() - self.last_used.load(Ordering::Relaxed).min(self.now());
-        idle > IDLE_MAX.as_secs()
-    }
-
-    fn now(&self) -> u64 {
-        self.began.elapsed().as_secs()
+    fn is_expired(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_used.load(Ordering::Relaxed)) > IDLE_MAX.as_secs()
     }
 
     fn stream(&self) -> MutexGuard<'_, Option<OpenStream>> {
@@ -196,6 +210,23 @@ mod tests {
         assert!(!sessions.end(&first));
         assert_eq!(version(&first), None);
         assert!(sessions.begin("2025-06-18").is_some());
+    }
+
+    #[test]
+    fn sessions_that_nobody_uses_make_room() {
+        let sessions = Sessions::new();
+        let held = || sessions.by_id.read().unwrap().len();
+        let hour = IDLE_MAX.as_secs();
+        sessions.begin_at("2025-11-25", 0).unwrap();
+        sessions.begin_at("2025-11-25", 60).unwrap();
+        sessions.begin_at("2025-11-25", hour).unwrap();
+        assert_eq!(held(), 3);
+        // Soon after the last look nobody looks again.
+        sessions.begin_at("2025-11-25", hour + 1).unwrap();
+        assert_eq!(held(), 4);
+        let later = hour + SWEEP_EVERY.as_secs();
+        sessions.begin_at("2025-11-25", later).unwrap();
+        assert_eq!(held(), 3);
     }
 
     #[tokio::test]
