@@ -1,5 +1,7 @@
 //! What a list answer holds, serialized once.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -10,17 +12,23 @@ pub const PAGE_ENTRIES: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
     pages: Vec<Bytes>,
+    digest: u64,
 }
 
 impl List {
     pub(crate) fn new(entries: &[Value]) -> Self {
         let page = |entries: &[Value]| Bytes::from(Value::from(entries.to_vec()).to_string());
-        let pages = if entries.is_empty() {
+        let pages: Vec<Bytes> = if entries.is_empty() {
             vec![page(entries)]
         } else {
             entries.chunks(PAGE_ENTRIES).map(page).collect()
         };
-        Self { pages }
+        let mut hasher = DefaultHasher::new();
+        pages.hash(&mut hasher);
+        Self {
+            digest: hasher.finish(),
+            pages,
+        }
     }
 
     /// The JSON array of a page, the first being 0.
@@ -33,5 +41,12 @@ impl List {
     #[must_use]
     pub fn pages(&self) -> usize {
         self.pages.len()
+    }
+
+    /// Tells apart lists of this process that hold different entries. Whoever wants to know later
+    /// whether a list has changed keeps this number and not the list.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 }

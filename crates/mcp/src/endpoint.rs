@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::watch;
 use wasimancer_catalog::Catalog;
 
+use crate::bounds::Bounds;
 use crate::sessions::Sessions;
 
 /// What the endpoint is to be like.
@@ -39,20 +41,30 @@ impl Default for Options {
 /// The state of the endpoint.
 pub(crate) struct Endpoint {
     pub(crate) catalog: Arc<Catalog>,
+    /// Whether streams are to end.
+    pub(crate) shutdown: watch::Receiver<bool>,
     pub(crate) sessions: Sessions,
+    pub(crate) bounds: Bounds,
     /// JSON of an `Implementation`.
-    pub(crate) server_info: String,
+    pub(crate) server_info: Arc<str>,
     pub(crate) instructions: Option<String>,
     pub(crate) cache_ttl: Duration,
     pub(crate) body_max_bytes: usize,
 }
 
 impl Endpoint {
-    pub(crate) fn new(catalog: Arc<Catalog>, options: Options) -> Self {
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        options: Options,
+        shutdown: watch::Receiver<bool>,
+    ) -> Self {
+        let server_info = json!({ "name": options.name, "version": options.version });
         Self {
             catalog,
+            shutdown,
             sessions: Sessions::new(),
-            server_info: json!({ "name": options.name, "version": options.version }).to_string(),
+            bounds: Bounds::new(),
+            server_info: server_info.to_string().into(),
             instructions: options.instructions,
             cache_ttl: options.cache_ttl,
             body_max_bytes: options.body_max_bytes,

@@ -45,6 +45,9 @@ pub(crate) enum Error {
     UnsupportedMediaType(&'static str),
     #[error("{0}")]
     NotAcceptable(&'static str),
+    /// A bound over all clients is reached.
+    #[error("{0}")]
+    Busy(&'static str),
 }
 
 /// Parse error (JSON-RPC 2.0, section 5.1).
@@ -55,6 +58,8 @@ const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 /// Invalid params (JSON-RPC 2.0, section 5.1).
 const INVALID_PARAMS: i32 = -32602;
+/// Internal error (JSON-RPC 2.0, section 5.1).
+const INTERNAL_ERROR: i32 = -32603;
 /// Resource not found, in 2025-11-25 and before (server/resources, "Error Handling").
 const LEGACY_RESOURCE_NOT_FOUND: i32 = -32002;
 /// `HeaderMismatch` (2026-07-28, basic, "Error Codes").
@@ -81,6 +86,7 @@ impl Error {
             | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
             | Self::ResourceNotFound { .. } => INVALID_PARAMS,
+            Self::Busy(_) => INTERNAL_ERROR,
             Self::HeaderMismatch(_) => HEADER_MISMATCH,
             Self::UnsupportedVersion { .. } => UNSUPPORTED_PROTOCOL_VERSION,
         }
@@ -101,6 +107,7 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::MethodNotFound(_)
             | Self::InvalidParams(_)
             | Self::UnknownTool(_)

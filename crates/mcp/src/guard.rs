@@ -19,6 +19,8 @@ use crate::http::refuse;
 use crate::origin::AllowedNames;
 use crate::revision::Era;
 
+/// The methods that a page may use.
+const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 /// Headers that a page may send when it does not say which it will.
 const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id";
 /// Headers of an answer that a page may read.
@@ -81,7 +83,7 @@ fn preflight(requested: Option<&HeaderValue>) -> Response {
     let headers = [
         (
             ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("POST, DELETE, OPTIONS"),
+            HeaderValue::from_static(METHODS),
         ),
         (ACCESS_CONTROL_ALLOW_HEADERS, allowed),
         (

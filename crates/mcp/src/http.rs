@@ -1,4 +1,4 @@
-//! Streamable HTTP: one endpoint, `POST` with a JSON answer, `DELETE` for sessions.
+//! Streamable HTTP: one endpoint, `POST` for messages, `GET` and `DELETE` for sessions.
 
 use std::sync::Arc;
 
@@ -12,15 +12,19 @@ use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 use wasimancer_catalog::{Catalog, Snapshot};
 
 use crate::endpoint::{Endpoint, Options};
 use crate::era::{Declared, Meta, decide};
 use crate::error::Error;
 use crate::headers::single;
-use crate::jsonrpc::{self, Body, Incoming, Kind};
+use crate::jsonrpc::{self, Body, Call, Incoming, Kind};
+use crate::media_types;
 use crate::revision::{Era, Revision};
-use crate::{wire_2025_11_25, wire_2026_07_28};
+use crate::sessions::Session;
+use crate::wire_2025_11_25::{self, session_stream};
+use crate::wire_2026_07_28;
 
 /// The path of the endpoint.
 const PATH: &str = "/mcp";
@@ -28,6 +32,8 @@ const PATH: &str = "/mcp";
 const SESSION_ID: &str = "mcp-session-id";
 /// The header of the protocol version.
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// How long a client is to wait where a bound over all clients is reached, in seconds.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 /// Most messages of one batch.
 const BATCH_MAX: usize = 100;
 /// Most bytes that are read and thrown away of a body that is too large: a client that sends all
@@ -35,8 +41,9 @@ const BATCH_MAX: usize = 100;
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The endpoint at `/mcp`. It checks neither tokens nor origins: see [`crate::guard`] for those.
-pub fn router(catalog: Arc<Catalog>, options: Options) -> Router {
-    let endpoint = Endpoint::new(catalog, options);
+/// Its open streams end when `shutdown` turns true, or when nobody can turn it any more.
+pub fn router(catalog: Arc<Catalog>, options: Options, shutdown: watch::Receiver<bool>) -> Router {
+    let endpoint = Endpoint::new(catalog, options, shutdown);
     Router::new()
         .route(PATH, any(serve))
         .with_state(Arc::new(endpoint))
@@ -45,28 +52,35 @@ pub fn router(catalog: Arc<Catalog>, options: Options) -> Router {
 async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
     match *request.method() {
         Method::POST => post(&endpoint, request).await,
+        Method::GET => get(&endpoint, request.headers()),
         Method::DELETE => delete(&endpoint, request.headers()),
-        // There are no messages of the server's own yet, hence no stream to GET.
-        _ => {
-            let allow = [(
-                header::ALLOW,
-                HeaderValue::from_static("POST, DELETE, OPTIONS"),
-            )];
-            (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
-        }
+        _ => not_allowed("GET, POST, DELETE, OPTIONS"),
     }
+}
+
+fn not_allowed(allowed: &'static str) -> Response {
+    let allow = [(header::ALLOW, HeaderValue::from_static(allowed))];
+    (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
+}
+
+/// Opens the stream of a session (2025-11-25, transports, "Listening for Messages from the
+/// Server").
+fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap) -> Response {
+    match declared(headers) {
+        Ok(Revision::Modern) => return not_allowed("POST, DELETE, OPTIONS"),
+        Ok(Revision::Legacy(_)) => {}
+        Err(error) => return refuse(&error, Era::Modern),
+    }
+    let session_id = headers.get(SESSION_ID);
+    // No session has an id with other characters.
+    let session_id = session_id.map(|id| id.to_str().unwrap_or_default());
+    session_stream::open(endpoint, headers, session_id)
+        .unwrap_or_else(|error| refuse(&error, Era::Legacy))
 }
 
 /// Ends a session (2025-11-25, transports, "Session Management").
 fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
-    let declared = single(headers, PROTOCOL_VERSION).and_then(|header| {
-        decide(&Declared {
-            header,
-            meta: None,
-            session: None,
-        })
-    });
-    if let Err(error) = declared {
+    if let Err(error) = declared(headers) {
         return refuse(&error, Era::Modern);
     }
     let ended = |id: &HeaderValue| id.to_str().is_ok_and(|id| endpoint.sessions.end(id));
@@ -82,9 +96,18 @@ fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
     }
 }
 
-async fn post(endpoint: &Endpoint, request: Request) -> Response {
+/// The revision that a request without a message declares.
+fn declared(headers: &HeaderMap) -> Result<Revision, Error> {
+    decide(&Declared {
+        header: single(headers, PROTOCOL_VERSION)?,
+        meta: None,
+        session: None,
+    })
+}
+
+async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let answered = match check_media_types(&parts.headers) {
+    let answered = match media_types::check(&parts.headers) {
         Ok(()) => read(body, endpoint.body_max_bytes).await,
         Err(error) => Err(error),
     };
@@ -106,35 +129,6 @@ async fn post(endpoint: &Endpoint, request: Request) -> Response {
     }
 }
 
-/// Requests are JSON, and so are answers.
-fn check_media_types(headers: &HeaderMap) -> Result<(), Error> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Error::UnsupportedMediaType(
-            "the Content-Type of a message must be application/json",
-        ));
-    }
-    let accepts = |accept: &HeaderValue| {
-        accept.to_str().unwrap_or_default().split(',').any(|range| {
-            let range = range.split(';').next().unwrap_or_default().trim();
-            ["application/json", "application/*", "*/*"]
-                .iter()
-                .any(|known| range.eq_ignore_ascii_case(known))
-        })
-    };
-    let mut accepted = headers.get_all(header::ACCEPT).iter().peekable();
-    if accepted.peek().is_some() && !accepted.any(accepts) {
-        return Err(Error::NotAcceptable(
-            "the Accept header must list application/json and text/event-stream",
-        ));
-    }
-    Ok(())
-}
-
 async fn read(mut body: HttpBody, limit: usize) -> Result<Bytes, Error> {
     match Limited::new(&mut body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -154,42 +148,45 @@ async fn discard(body: HttpBody) {
 
 /// One HTTP exchange.
 struct Exchange<'a> {
-    endpoint: &'a Endpoint,
+    endpoint: &'a Arc<Endpoint>,
     snapshot: &'a Snapshot,
     headers: &'a HeaderMap,
 }
 
 /// What a message is answered with.
-struct Reply {
-    status: StatusCode,
-    /// None for what has no answer.
-    body: Option<Vec<u8>>,
-    session: Option<String>,
-}
-
-impl Reply {
-    fn accepted() -> Self {
-        Self {
-            status: StatusCode::ACCEPTED,
-            body: None,
-            session: None,
-        }
-    }
+enum Reply {
+    /// Nothing: it is no request.
+    Accepted,
+    /// A JSON-RPC response, or a batch of them.
+    Json {
+        status: StatusCode,
+        body: Vec<u8>,
+        /// The session that the request began.
+        session: Option<String>,
+    },
+    /// A stream of events.
+    Events(Response),
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let Some(body) = self.body else {
-            return self.status.into_response();
+        let (status, body, session) = match self {
+            Self::Accepted => return StatusCode::ACCEPTED.into_response(),
+            Self::Events(response) => return response,
+            Self::Json {
+                status,
+                body,
+                session,
+            } => (status, body, session),
         };
-        let mut response = (
-            self.status,
-            [(header::CONTENT_TYPE, "application/json")],
-            body,
-        )
-            .into_response();
-        if let Some(session) = self.session.and_then(|id| HeaderValue::try_from(id).ok()) {
-            response.headers_mut().insert(SESSION_ID, session);
+        let content_type = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (status, content_type, body).into_response();
+        let headers = response.headers_mut();
+        if let Some(session) = session.and_then(|id| HeaderValue::try_from(id).ok()) {
+            headers.insert(SESSION_ID, session);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
     }
@@ -208,14 +205,19 @@ impl Exchange<'_> {
             Kind::Call { method, params } => (method, params),
             Kind::Response => return self.take_response(incoming.id),
         };
-        let meta = Meta::of(params);
-        let (revision, meta) = match self.revision(&method, meta) {
+        let Decided {
+            revision,
+            meta,
+            session,
+        } = match self.decide(&method, Meta::of(params)) {
             Ok(decided) => decided,
             Err(error) => return reply_error(incoming.id, &error, Era::Modern),
         };
         let Some(id) = incoming.id else {
-            return Reply::accepted();
+            return Reply::Accepted;
         };
+        let method = method.as_str();
+        let call = Call { id, method, params };
         let answered = match revision {
             Revision::Modern => {
                 let handled = wire_2026_07_28::handle(
@@ -223,32 +225,35 @@ impl Exchange<'_> {
                     self.snapshot,
                     self.headers,
                     meta.as_ref(),
-                    &method,
-                    params,
+                    &call,
                 );
-                handled.await.map(|fields| (fields, None))
+                handled.await.map(|answer| match answer {
+                    wire_2026_07_28::Answer::Result(fields) => reply_result(id, &fields, None),
+                    wire_2026_07_28::Answer::Events(response) => Reply::Events(response),
+                })
             }
             Revision::Legacy(version) => {
-                let handled =
-                    wire_2025_11_25::handle(self.endpoint, self.snapshot, version, &method, params);
-                handled.await.map(|answer| (answer.fields, answer.session))
+                let handled = wire_2025_11_25::handle(
+                    self.endpoint,
+                    self.snapshot,
+                    version,
+                    session.as_ref(),
+                    &call,
+                );
+                handled
+                    .await
+                    .map(|answer| reply_result(id, &answer.fields, answer.session))
             }
         };
-        match answered {
-            Ok((fields, session)) => Reply {
-                status: StatusCode::OK,
-                body: Some(jsonrpc::write_result(id, &fields)),
-                session,
-            },
-            Err(error) => reply_error(Some(id), &error, revision.era()),
-        }
+        answered.unwrap_or_else(|error| reply_error(Some(id), &error, revision.era()))
     }
 
     /// 2026-07-28 knows no responses from clients, and of the older ones nothing was asked.
     fn take_response(&self, id: Option<jsonrpc::Id<'_>>) -> Reply {
-        let error = match self.revision("", None) {
-            Ok((Revision::Legacy(_), _)) => return Reply::accepted(),
-            Ok((Revision::Modern, _)) => {
+        let revision = self.decide("", None).map(|decided| decided.revision);
+        let error = match revision {
+            Ok(Revision::Legacy(_)) => return Reply::Accepted,
+            Ok(Revision::Modern) => {
                 Error::InvalidRequest("clients send no responses in this revision".to_owned())
             }
             Err(error) => error,
@@ -259,8 +264,8 @@ impl Exchange<'_> {
     /// Answers a batch (2025-03-26 alone) with a batch; nothing where it holds no request.
     async fn answer_batch(&self, messages: &[&RawValue]) -> Response {
         let refused = |message: String| refuse(&Error::InvalidRequest(message), Era::Legacy);
-        let has_batches = match self.revision("", None) {
-            Ok((revision, _)) => revision.has_batches(),
+        let has_batches = match self.decide("", None) {
+            Ok(decided) => decided.revision.has_batches(),
             Err(error) => return refuse(&error, Era::Modern),
         };
         if !has_batches {
@@ -275,21 +280,17 @@ impl Exchange<'_> {
         let replies = messages.iter().map(|message| self.answer_in_batch(message));
         let mut answers: Vec<u8> = Vec::new();
         for reply in join_all(replies).await {
-            if let Some(body) = reply.body {
+            // Revisions with streams of events have no batches.
+            if let Reply::Json { body, .. } = reply {
                 answers.push(if answers.is_empty() { b'[' } else { b',' });
                 answers.extend_from_slice(&body);
             }
         }
         if answers.is_empty() {
-            return Reply::accepted().into_response();
+            return Reply::Accepted.into_response();
         }
         answers.push(b']');
-        Reply {
-            status: StatusCode::OK,
-            body: Some(answers),
-            session: None,
-        }
-        .into_response()
+        reply(StatusCode::OK, answers).into_response()
     }
 
     async fn answer_in_batch(&self, message: &RawValue) -> Reply {
@@ -299,7 +300,7 @@ impl Exchange<'_> {
         };
         match (&incoming.kind, incoming.id) {
             // A notification is never answered, whatever is wrong with it.
-            (Kind::Call { .. }, None) => Reply::accepted(),
+            (Kind::Call { .. }, None) => Reply::Accepted,
             (Kind::Call { method, .. }, id) if method == "initialize" => {
                 let error =
                     Error::InvalidRequest("initialize must not be part of a batch".to_owned());
@@ -309,42 +310,58 @@ impl Exchange<'_> {
         }
     }
 
-    /// The revision of a request; an older one must not belong to a session that has ended.
-    fn revision(
-        &self,
-        method: &str,
-        meta: Option<Meta>,
-    ) -> Result<(Revision, Option<Meta>), Error> {
+    /// What serves a request; if an older revision does, its session must not have ended.
+    fn decide(&self, method: &str, meta: Option<Meta>) -> Result<Decided, Error> {
         let session_id = self.headers.get(SESSION_ID);
         let session_id = session_id.filter(|_| method != "initialize");
         let session = session_id
             .and_then(|id| id.to_str().ok())
-            .and_then(|id| self.endpoint.sessions.version(id));
+            .and_then(|id| self.endpoint.sessions.find(id));
         let declared = Declared {
             header: single(self.headers, PROTOCOL_VERSION)?,
             meta,
-            session,
+            session: session.as_ref().map(|session| session.version()),
         };
         let revision = decide(&declared)?;
         if revision.era() == Era::Legacy && session_id.is_some() && session.is_none() {
             return Err(Error::UnknownSession);
         }
-        Ok((revision, declared.meta))
+        Ok(Decided {
+            revision,
+            meta: declared.meta,
+            session,
+        })
+    }
+}
+
+/// What serves a request.
+struct Decided {
+    revision: Revision,
+    meta: Option<Meta>,
+    /// None in the stateless revision, and for clients that have none.
+    session: Option<Arc<Session>>,
+}
+
+fn reply(status: StatusCode, body: Vec<u8>) -> Reply {
+    Reply::Json {
+        status,
+        body,
+        session: None,
+    }
+}
+
+fn reply_result(id: jsonrpc::Id<'_>, fields: &str, session: Option<String>) -> Reply {
+    Reply::Json {
+        status: StatusCode::OK,
+        body: jsonrpc::write_result(id, fields),
+        session,
     }
 }
 
 fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {
-    let body = jsonrpc::write_error(
-        id,
-        error.code(era),
-        &error.to_string(),
-        error.data().as_ref(),
-    );
-    Reply {
-        status: error.status(era),
-        body: Some(body),
-        session: None,
-    }
+    let (code, message) = (error.code(era), error.to_string());
+    let body = jsonrpc::write_error(id, code, &message, error.data().as_ref());
+    reply(error.status(era), body)
 }
 
 /// An error for an exchange whose message could not be read.

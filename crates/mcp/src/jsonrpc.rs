@@ -23,6 +23,13 @@ pub(crate) enum Kind<'a> {
     Response,
 }
 
+/// A request.
+pub(crate) struct Call<'a> {
+    pub(crate) id: Id<'a>,
+    pub(crate) method: &'a str,
+    pub(crate) params: Option<&'a RawValue>,
+}
+
 /// The id of a request as its JSON: a string or an integer.
 #[derive(Clone, Copy)]
 pub(crate) struct Id<'a>(&'a str);

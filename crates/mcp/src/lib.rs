@@ -1,11 +1,13 @@
 //! The Model Context Protocol over Streamable HTTP, in both of its eras, on one endpoint.
 //!
 //! The crate promises that each request is served by the revision that it declares: 2026-07-28
-//! statelessly, 2025-11-25 and before with or without `initialize`. Protocol types are its own,
+//! statelessly, 2025-11-25 and before with or without `initialize`. Whoever subscribes is told when a
+//! list or a resource has changed, and holds up neither the publication nor other subscribers. Protocol types are its own,
 //! small and borrowed; what exists as bytes is passed on as bytes. It knows nothing of REST, YAML
 //! or WebAssembly.
 
 mod block;
+mod bounds;
 mod content;
 mod endpoint;
 mod era;
@@ -14,11 +16,15 @@ mod guard;
 mod headers;
 mod http;
 mod jsonrpc;
+mod listener;
+mod media_types;
 mod origin;
 mod outcome;
 mod revision;
 mod service;
 mod sessions;
+mod sse;
+mod subscriptions;
 mod wire_2025_11_25;
 mod wire_2026_07_28;
 

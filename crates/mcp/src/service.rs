@@ -7,8 +7,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use wasimancer_catalog::{List, MessageContent, Snapshot};
 
 use crate::block;
@@ -29,10 +29,7 @@ pub(crate) async fn handle(
 ) -> Option<Result<Outcome, Error>> {
     let listed = |name, list: Option<&List>| Some(self::list(name, list?, params));
     match method {
-        "tools/list" => match revision.era() {
-            Era::Modern => listed("tools", snapshot.tool_list()),
-            Era::Legacy => listed("tools", snapshot.object_output_tool_list()),
-        },
+        "tools/list" => listed("tools", tool_list(snapshot, revision.era())),
         "resources/list" => listed("resources", snapshot.resource_list()),
         "resources/templates/list" => {
             listed("resourceTemplates", snapshot.resource_template_list())
@@ -50,20 +47,34 @@ pub(crate) async fn handle(
     }
 }
 
+/// The list of tools as the clients of an era see it.
+pub(crate) fn tool_list(snapshot: &Snapshot, era: Era) -> Option<&List> {
+    match era {
+        Era::Modern => snapshot.tool_list(),
+        Era::Legacy => snapshot.object_output_tool_list(),
+    }
+}
+
 /// The capabilities that a snapshot gives rise to, in both eras.
 pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value> {
+    let (tools, resources, prompts) = (
+        snapshot.serves_tools(),
+        snapshot.serves_resources(),
+        snapshot.serves_prompts(),
+    );
     let served = [
-        ("tools", snapshot.serves_tools()),
-        ("resources", snapshot.serves_resources()),
-        ("prompts", snapshot.serves_prompts()),
+        ("tools", tools, json!({ "listChanged": true })),
         (
-            "completions",
-            snapshot.serves_prompts() || snapshot.serves_resources(),
+            "resources",
+            resources,
+            json!({ "subscribe": true, "listChanged": true }),
         ),
+        ("prompts", prompts, json!({ "listChanged": true })),
+        ("completions", prompts || resources, json!({})),
     ];
-    let names = served.into_iter().filter(|(_, served)| *served);
-    names
-        .map(|(name, _)| (name.to_owned(), Value::Object(serde_json::Map::new())))
+    let served = served.into_iter().filter(|(_, served, _)| *served);
+    served
+        .map(|(name, _, capability)| (name.to_owned(), capability))
         .collect()
 }
 
@@ -195,11 +206,11 @@ fn get_prompt(
         .into_iter()
         .map(|message| {
             let content = match message.content {
-                MessageContent::Text(text) => serde_json::json!({ "type": "text", "text": text }),
+                MessageContent::Text(text) => json!({ "type": "text", "text": text }),
                 MessageContent::Block(block) if revision.knows_resource_links() => block,
                 MessageContent::Block(block) => block::without_link(block),
             };
-            serde_json::json!({ "role": message.role, "content": content })
+            json!({ "role": message.role, "content": content })
         })
         .collect();
     let mut fields = String::new();
@@ -267,7 +278,7 @@ fn complete(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, E
         .into_iter()
         .filter(|choice| choice.to_lowercase().starts_with(&typed))
         .collect();
-    let completion = serde_json::json!({
+    let completion = json!({
         "values": &found[..found.len().min(COMPLETIONS_MAX)],
         "total": found.len(),
         "hasMore": found.len() > COMPLETIONS_MAX,

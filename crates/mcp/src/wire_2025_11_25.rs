@@ -1,7 +1,10 @@
 //! Revisions 2025-11-25, 2025-06-18 and 2025-03-26: `initialize`, optional sessions, `ping`.
 
+pub(crate) mod session_stream;
+
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,9 +13,11 @@ use wasimancer_catalog::Snapshot;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::jsonrpc::Call;
 use crate::outcome::Outcome;
 use crate::revision::{LATEST_LEGACY_VERSION, Revision, legacy};
 use crate::service;
+use crate::sessions::Session;
 
 /// The levels of log messages (server/utilities/logging, "Log Levels").
 const LOG_LEVELS: [&str; 8] = [
@@ -37,13 +42,20 @@ pub(crate) async fn handle(
     endpoint: &Endpoint,
     snapshot: &Snapshot,
     version: &'static str,
-    method: &str,
-    params: Option<&RawValue>,
+    session: Option<&Arc<Session>>,
+    call: &Call<'_>,
 ) -> Result<Answer, Error> {
+    let Call { method, params, .. } = *call;
     let fields = match method {
         "initialize" => return initialize(endpoint, snapshot, params),
         "ping" => String::new(),
         "logging/setLevel" => set_level(params)?,
+        "resources/subscribe" if snapshot.serves_resources() => {
+            session_stream::subscribe(endpoint, session, params)?
+        }
+        "resources/unsubscribe" if snapshot.serves_resources() => {
+            session_stream::unsubscribe(session, params)?
+        }
         _ => match service::handle(snapshot, Revision::Legacy(version), method, params).await {
             Some(answer) => complete(answer?),
             None => return Err(Error::MethodNotFound(method.to_owned())),

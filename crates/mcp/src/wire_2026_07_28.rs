@@ -1,8 +1,12 @@
 //! Revision 2026-07-28: stateless requests that carry their own metadata.
 
+mod listen;
+
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 
+use axum::response::Response;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,30 +17,43 @@ use crate::endpoint::Endpoint;
 use crate::era::{Meta, check_meta};
 use crate::error::Error;
 use crate::headers;
+use crate::jsonrpc::Call;
 use crate::outcome::Outcome;
 use crate::revision::{Revision, SERVER_INFO_KEY, SUPPORTED_VERSIONS};
 use crate::service;
 
-/// Answers a request: the fields of its result.
+/// What a request is answered with.
+pub(crate) enum Answer {
+    /// The fields of its result.
+    Result(String),
+    /// A stream of events.
+    Events(Response),
+}
+
+/// Answers a request of this revision.
 pub(crate) async fn handle(
-    endpoint: &Endpoint,
+    endpoint: &Arc<Endpoint>,
     snapshot: &Snapshot,
     http_headers: &HeaderMap,
     meta: Option<&Meta>,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Result<String, Error> {
+    call: &Call<'_>,
+) -> Result<Answer, Error> {
+    let Call { id, method, params } = *call;
     headers::check_method(http_headers, method)?;
     check_meta(meta)?;
     check_mirrored(snapshot, http_headers, method, params)?;
     let outcome = match method {
         "server/discover" => discover(endpoint, snapshot),
+        "subscriptions/listen" => {
+            let listening = listen::listen(endpoint, http_headers, id, params);
+            return listening.await.map(Answer::Events);
+        }
         _ => match service::handle(snapshot, Revision::Modern, method, params).await {
             Some(answer) => answer?,
             None => return Err(Error::MethodNotFound(method.to_owned())),
         },
     };
-    Ok(complete(endpoint, &outcome))
+    Ok(Answer::Result(complete(endpoint, &outcome)))
 }
 
 /// What the headers mirror, where it is given; what is missing in the params is their own error.

@@ -78,6 +78,7 @@ pub(crate) struct ConfigFile {
     pub(crate) log: Option<String>,
     pub(crate) instructions: Option<String>,
     pub(crate) shutdown_grace: Option<String>,
+    pub(crate) write_timeout: Option<String>,
     pub(crate) body_limit: Option<String>,
     pub(crate) cache_ttl: Option<String>,
     pub(crate) instances: Option<u32>,

@@ -1,7 +1,8 @@
 //! Connections: bound, accepted, served, drained.
 
+use std::error::Error;
 use std::future::Future;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,12 +12,29 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutWriter;
 
 /// How long a client may take to send the head of a request, and to begin the next one.
 const HEAD_READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long to wait after a failed accept, which is mostly a lack of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// How long a peer may acknowledge nothing of what it was sent, before the connection is taken for
+/// dead: four of the comments that keep a stream of notifications alive.
+#[cfg(target_os = "linux")]
+const PEER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long connections are waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// How long a client may leave unread what it is sent.
+    pub(crate) write: Duration,
+    /// How long requests under way may go on after a shutdown has begun.
+    pub(crate) shutdown_grace: Duration,
+}
 
 /// Binds an address, with a remedy in the error where it is taken.
 pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -41,13 +59,14 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves connections until `shutdown`, then lets the requests under way finish within `grace`.
+/// Serves connections until `shutdown`, then lets the requests under way finish within the grace.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()>,
-    grace: Duration,
+    timeouts: Timeouts,
 ) {
+    let grace = timeouts.shutdown_grace;
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -56,7 +75,9 @@ pub(crate) async fn serve(
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, _)) => spawn_connection(stream, router.clone(), &graceful),
+            Ok((stream, _)) => {
+                spawn_connection(stream, router.clone(), timeouts.write, &graceful);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -79,19 +100,48 @@ pub(crate) async fn serve(
     }
 }
 
-fn spawn_connection(stream: TcpStream, router: Router, graceful: &GracefulShutdown) {
+fn spawn_connection(
+    stream: TcpStream,
+    router: Router,
+    write_timeout: Duration,
+    graceful: &GracefulShutdown,
+) {
+    set_options(&stream);
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(write_timeout));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_TIMEOUT)
+        .serve_connection(
+            TokioIo::new(Box::pin(stream)),
+            TowerToHyperService::new(router),
+        );
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        match connection.await {
+            Ok(()) => {}
+            Err(error) if is_timeout(&error) => {
+                tracing::info!("a connection was ended, since its client reads nothing any more");
+            }
+            Err(error) => tracing::debug!(%error, "a connection ended"),
+        }
+    });
+}
+
+fn set_options(stream: &TcpStream) {
     // Without it an answer in two writes waits for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended");
-        }
-    });
+    // Without it a peer that vanished is noticed after a quarter of an hour.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(PEER_TIMEOUT)) {
+        tracing::debug!(%error, "TCP_USER_TIMEOUT could not be set");
+    }
+}
+
+/// Whether a connection ended because nothing could be written for too long.
+fn is_timeout(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::TimedOut)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use tokio::sync::watch;
 use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot};
 use wasimancer_mcp::Options;
 use wasimancer_runtime::{EngineOptions, Runtime};
@@ -14,6 +15,7 @@ use wasimancer_runtime::{EngineOptions, Runtime};
 use crate::auth::{Token, require_admin_token, require_client_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
+use crate::listeners::Timeouts;
 use crate::{health, listeners, signals, telemetry};
 
 /// The arguments of `serve`.
@@ -50,7 +52,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     .context("loading the home ended before its time")?;
     let catalog = Arc::new(catalog?);
     let tokens = Tokens::resolve(&config)?;
-    let router = routes(&config, &tokens, &catalog, address);
+    let (shutdown, is_shutting_down) = watch::channel(false);
+    let router = routes(&config, &tokens, &catalog, address, is_shutting_down);
     log_quarantined(&catalog.snapshot());
     let stop = signals::listen()?;
     // A server whose output nobody reads serves all the same.
@@ -59,7 +62,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Err(error) = told {
         tracing::warn!(%error, "what is served could not be announced");
     }
-    listeners::serve(listener, router, stop, config.shutdown_grace).await;
+    // Streams of notifications never end by themselves: they are told.
+    let stop = async move {
+        stop.await;
+        shutdown.send_replace(true);
+    };
+    let timeouts = Timeouts {
+        write: config.write_timeout,
+        shutdown_grace: config.shutdown_grace,
+    };
+    listeners::serve(listener, router, stop, timeouts).await;
     Ok(())
 }
 
@@ -122,7 +134,13 @@ impl Tokens {
 }
 
 /// All routes with their layers, in the one place where their order shows.
-fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>, address: SocketAddr) -> Router {
+fn routes(
+    config: &Config,
+    tokens: &Tokens,
+    catalog: &Arc<Catalog>,
+    address: SocketAddr,
+    is_shutting_down: watch::Receiver<bool>,
+) -> Router {
     let names = config.public_hosts.clone().and_address(address.ip());
     let options = Options {
         instructions: config.instructions.clone(),
@@ -130,7 +148,7 @@ fn routes(config: &Config, tokens: &Tokens, catalog: &Arc<Catalog>, address: Soc
         cache_ttl: config.cache_ttl,
         ..Options::default()
     };
-    let mut mcp = wasimancer_mcp::router(catalog.clone(), options);
+    let mut mcp = wasimancer_mcp::router(catalog.clone(), options, is_shutting_down);
     if let Some(token) = &tokens.client {
         mcp = require_client_token(mcp, token.clone());
     }

@@ -17,6 +17,9 @@ use crate::auth::Token;
 const DEFAULT_PORT: u16 = 3001;
 /// How long calls may go on after the server was told to stop.
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long a client may leave unread what it is sent; less than a minute, so that one that reads
+/// nothing does not hold up the end of the server or its memory for long.
+const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most bytes of a request's body.
 const DEFAULT_BODY_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// How long clients may keep lists and resources; short, since they change.
@@ -41,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) log: String,
     pub(crate) instructions: Option<String>,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) write_timeout: Duration,
     pub(crate) body_max_bytes: u64,
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
@@ -176,6 +180,9 @@ impl Resolver<'_> {
                     parse_duration,
                 )
                 .unwrap_or(DEFAULT_SHUTDOWN_GRACE),
+            write_timeout: self
+                .value("write_timeout", file.write_timeout.as_ref(), parse_duration)
+                .unwrap_or(DEFAULT_WRITE_TIMEOUT),
             body_max_bytes: self
                 .value("body_limit", file.body_limit.as_ref(), parse_size)
                 .unwrap_or(DEFAULT_BODY_MAX_BYTES),

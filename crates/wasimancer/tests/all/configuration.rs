@@ -149,7 +149,7 @@ async fn every_error_is_told_at_once() {
     let home = Home::new();
     home.file(
         "wasimancer.toml",
-        "shutdown_grace = \"soon\"\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\n\
+        "shutdown_grace = \"soon\"\nwrite_timeout = \"never\"\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\n\
          [limits]\ntimeout = \"0s\"\nmemory = \"-1\"\ninput = \"1.5GiB\"\noutput = \"x\"\nhttpResponse = \"y\"\nconcurrency = 0\n",
     );
     let ended = serve(&home)
@@ -160,6 +160,7 @@ async fn every_error_is_told_at_once() {
         .refused();
     for wanted in [
         "shutdown_grace: `soon`",
+        "write_timeout: `never`",
         "body_limit: `much`",
         "cache_ttl: `5 parsecs`",
         "instances: 0",
@@ -182,7 +183,7 @@ async fn every_error_is_told_at_once() {
         );
     }
     assert!(
-        ended.stderr.contains("wrong in 15 places"),
+        ended.stderr.contains("wrong in 16 places"),
         "{}",
         ended.stderr
     );
@@ -330,7 +331,10 @@ async fn an_empty_path_switches_a_kind_off() {
         .start();
     let client = server.client(MODERN);
     let discovered = client.ask("server/discover", json!({})).await;
-    assert_eq!(discovered.result()["capabilities"], json!({"tools": {}}));
+    assert_eq!(
+        discovered.result()["capabilities"],
+        json!({"tools": {"listChanged": true}})
+    );
     client
         .ask("completion/complete", json!({}))
         .await
@@ -469,7 +473,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "address",
     "http_port",
     "public_hosts",
@@ -479,6 +483,7 @@ const KEYS: [&str; 24] = [
     "log",
     "instructions",
     "shutdown_grace",
+    "write_timeout",
     "body_limit",
     "cache_ttl",
     "instances",

@@ -18,7 +18,12 @@ async fn discover_tells_versions_and_capabilities() {
         json!({
             "resultType": "complete",
             "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"],
-            "capabilities": {"tools": {}, "resources": {}, "prompts": {}, "completions": {}},
+            "capabilities": {
+                "tools": {"listChanged": true},
+                "resources": {"subscribe": true, "listChanged": true},
+                "prompts": {"listChanged": true},
+                "completions": {},
+            },
             "ttlMs": 1000,
             "cacheScope": "private",
         })
@@ -54,7 +59,6 @@ async fn methods_belong_to_their_era() {
         "logging/setLevel",
         "resources/subscribe",
         "resources/unsubscribe",
-        "subscriptions/listen",
         "unknown/method",
         "tools",
         "Tools/List",
@@ -69,7 +73,7 @@ async fn methods_belong_to_their_era() {
         let legacy = server.client(revision);
         for method in [
             "server/discover",
-            "resources/subscribe",
+            "subscriptions/listen",
             "unknown/method",
             "notifications/initialized",
         ] {

@@ -28,7 +28,13 @@ async fn each_older_version_is_agreed_to() {
             answer.result(),
             &json!({
                 "protocolVersion": version,
-                "capabilities": {"tools": {}, "resources": {}, "prompts": {}, "completions": {}, "logging": {}},
+                "capabilities": {
+                    "tools": {"listChanged": true},
+                    "resources": {"subscribe": true, "listChanged": true},
+                    "prompts": {"listChanged": true},
+                    "completions": {},
+                    "logging": {},
+                },
                 "serverInfo": {"name": "wasimancer", "version": env!("CARGO_PKG_VERSION")},
             })
         );

@@ -188,7 +188,7 @@ async fn allowed_pages_can_read_every_answer() {
         client.headers.insert("origin", origin.parse().unwrap());
         check(&client.ask("tools/list", json!({})).await, 200);
         check(&client.post("{").await, 400);
-        check(&client.send(Method::GET, &client.headers, "").await, 405);
+        check(&client.send(Method::PUT, &client.headers, "").await, 405);
         client.headers.remove("authorization");
         let answer = client.ask("tools/list", json!({})).await;
         check(&answer, 401);
@@ -218,7 +218,7 @@ async fn preflights_are_answered_without_a_token() {
     );
     assert_eq!(
         answer.header("access-control-allow-methods"),
-        "POST, DELETE, OPTIONS"
+        "GET, POST, DELETE, OPTIONS"
     );
     for name in [
         "authorization",

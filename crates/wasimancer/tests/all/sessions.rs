@@ -8,7 +8,7 @@ use crate::initialize::{newcomer, params};
 use crate::support::{Answer, Client, LEGACY, MODERN, Server, guest};
 
 /// A client in a session of this version, which it does not repeat in a header.
-async fn in_session(server: &Server, version: &str) -> Client {
+pub(crate) async fn in_session(server: &Server, version: &str) -> Client {
     let mut client = newcomer(server);
     let answer = client.ask("initialize", params(version)).await;
     client.headers.insert(

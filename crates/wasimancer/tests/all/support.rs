@@ -1,6 +1,7 @@
 //! What the tests share: homes, the server as a child process, clients of both eras.
 
 mod client;
+mod events;
 mod home;
 mod server;
 mod upstream;
@@ -8,6 +9,7 @@ mod upstream;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_KEY, exchange};
+pub(crate) use events::Events;
 pub(crate) use home::{Home, assemble, examples_folder, guest_module};
 pub(crate) use server::{Ended, Launch, Server, command, examples, finish, guest};
 pub(crate) use upstream::Upstream;

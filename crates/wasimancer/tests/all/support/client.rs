@@ -11,7 +11,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::{ADMIN_TOKEN, PATIENCE, TOKEN};
+use super::{ADMIN_TOKEN, Events, PATIENCE, TOKEN};
 
 /// The stateless revision.
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -154,12 +154,27 @@ impl Client {
         headers: &HeaderMap,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
+        Answer::of(self.begin(method, headers, body).await).await
+    }
+
+    /// The same, up to the head of the answer.
+    pub(super) async fn begin(
+        &self,
+        method: reqwest::Method,
+        headers: &HeaderMap,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Response {
         let request = self
             .http
             .request(method, &self.url)
             .headers(headers.clone())
             .body(body);
-        Answer::of(request.send().await.expect("an answer")).await
+        request.send().await.expect("an answer")
+    }
+
+    /// The stream of the client's session.
+    pub(crate) async fn stream(&self) -> Events {
+        Events::of(self.begin(reqwest::Method::GET, &self.headers, "").await)
     }
 
     /// `GET` of another path of the server, without a token.
@@ -282,6 +297,14 @@ impl Request<'_> {
             r#"{{"jsonrpc":"2.0",{id}"method":{}{params}}}"#,
             json!(self.method)
         )
+    }
+
+    /// Sends it and reads the stream of events that it is answered with.
+    pub(crate) async fn listen(self) -> Events {
+        let begun = self
+            .client
+            .begin(reqwest::Method::POST, &self.headers, self.body());
+        Events::of(begun.await)
     }
 
     /// Sends it and checks what every answer of the revision must have.

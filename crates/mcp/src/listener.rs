@@ -1,0 +1,83 @@
+//! A stream's way through time: it waits for a publication, then looks at what it watches.
+//!
+//! Nothing is queued for a stream. Each looks for itself, one topic after another and only when
+//! its connection takes more, so a slow reader finds several changes as one and holds up nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
+
+use crate::endpoint::Endpoint;
+use crate::revision::Era;
+use crate::subscriptions::{Watched, Watchlist};
+
+/// How long a stream is silent before a comment is sent: well below the minute after which
+/// proxies take a connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What a stream wakes for.
+pub(crate) enum Wake {
+    /// This has changed.
+    Changed(Arc<Watched>),
+    /// There was nothing to tell for a while.
+    Silence,
+    /// The server is shutting down.
+    Shutdown,
+}
+
+/// Waits for changes on behalf of one stream.
+pub(crate) struct Listener {
+    endpoint: Arc<Endpoint>,
+    era: Era,
+    publications: watch::Receiver<()>,
+    shutdown: watch::Receiver<bool>,
+    /// What is yet to be looked at after the last publication.
+    unseen: std::vec::IntoIter<Arc<Watched>>,
+}
+
+impl Listener {
+    /// Misses no publication from now on: make it before the first look at a snapshot.
+    pub(crate) fn new(endpoint: &Arc<Endpoint>, era: Era) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            era,
+            publications: endpoint.catalog.changes(),
+            shutdown: endpoint.shutdown.clone(),
+            unseen: Vec::new().into_iter(),
+        }
+    }
+
+    /// Looks once without waiting for a publication.
+    pub(crate) fn look_at_once(&mut self) {
+        self.publications.mark_changed();
+    }
+
+    /// The next thing to tell.
+    pub(crate) async fn next(&mut self, watchlist: &Watchlist) -> Wake {
+        loop {
+            if *self.shutdown.borrow() {
+                return Wake::Shutdown;
+            }
+            for watched in self.unseen.by_ref() {
+                // Reading takes time where URIs are many, and others wait for this thread.
+                consume_budget().await;
+                if watched.look(&self.endpoint.catalog.snapshot(), self.era) {
+                    return Wake::Changed(watched);
+                }
+            }
+            tokio::select! {
+                // Fails with the end of the process alone, which is a shutdown too.
+                _ = self.shutdown.changed() => return Wake::Shutdown,
+                published = self.publications.changed() => {
+                    if published.is_err() {
+                        return Wake::Shutdown;
+                    }
+                    self.unseen = watchlist.all().into_iter();
+                }
+                () = tokio::time::sleep(KEEP_ALIVE) => return Wake::Silence,
+            }
+        }
+    }
+}

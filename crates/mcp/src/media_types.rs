@@ -1,0 +1,54 @@
+//! The media types of messages and of their answers.
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::error::Error;
+use crate::sse;
+
+/// Requests are JSON, and so are most answers.
+pub(crate) fn check(headers: &HeaderMap) -> Result<(), Error> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !essence(content_type).eq_ignore_ascii_case("application/json") {
+        return Err(Error::UnsupportedMediaType(
+            "the Content-Type of a message must be application/json",
+        ));
+    }
+    if !accepts(headers, &["application/json", "application/*", "*/*"]) {
+        return Err(Error::NotAcceptable(
+            "the Accept header must list application/json and text/event-stream",
+        ));
+    }
+    Ok(())
+}
+
+/// For what is answered with a stream of events.
+pub(crate) fn check_accepts_events(headers: &HeaderMap) -> Result<(), Error> {
+    if accepts(headers, &[sse::MEDIA_TYPE, "text/*", "*/*"]) {
+        return Ok(());
+    }
+    Err(Error::NotAcceptable(
+        "the Accept header must list text/event-stream: the answer is a stream of events",
+    ))
+}
+
+/// Whether `Accept` lists one of the ranges; without one, everything is accepted.
+fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
+    let lists = |accept: &HeaderValue| {
+        let mut listed = accept.to_str().unwrap_or_default().split(',');
+        listed.any(|range| {
+            ranges
+                .iter()
+                .any(|known| essence(range).eq_ignore_ascii_case(known))
+        })
+    };
+    let mut accepted = headers.get_all(header::ACCEPT).iter().peekable();
+    accepted.peek().is_none() || accepted.any(lists)
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}

@@ -1,0 +1,31 @@
+//! Server-sent events: how messages are written to a stream.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+
+/// The media type of a stream of events.
+pub(crate) const MEDIA_TYPE: &str = "text/event-stream";
+
+/// A comment, which clients ignore and which keeps the connection in use.
+pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+/// An event with a message as its data. The message is JSON without line breaks.
+pub(crate) fn event(message: &str) -> Bytes {
+    Bytes::from(format!("data: {message}\n\n"))
+}
+
+/// The answer whose body is a stream of events.
+pub(crate) fn answer(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let headers = [
+        (CONTENT_TYPE.as_str(), MEDIA_TYPE),
+        (CACHE_CONTROL.as_str(), "no-cache"),
+        // Proxies such as nginx would else collect events instead of passing them on.
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(events.map(Ok::<_, Infallible>))).into_response()
+}

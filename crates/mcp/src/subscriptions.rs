@@ -1,0 +1,182 @@
+//! What subscribers watch, and whether it has changed: the same in both eras.
+//!
+//! Of each thing that is watched only a fingerprint is kept, neither contents nor a snapshot, so
+//! that a subscriber is small and keeps nothing alive that is served no more.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use wasimancer_catalog::{List, Snapshot};
+
+use crate::bounds::Held;
+use crate::error::Error;
+use crate::revision::Era;
+use crate::service;
+
+/// Most URIs that one subscription or session watches. Each is read again after a publication.
+pub(crate) const URIS_MAX: usize = 500;
+
+/// What can be watched.
+pub(crate) enum Topic {
+    /// The list of tools.
+    Tools,
+    /// The lists of resources and of resource templates.
+    Resources,
+    /// The list of prompts.
+    Prompts,
+    /// The contents at a URI, whether there are any or not.
+    Resource(Held),
+}
+
+impl Topic {
+    /// The lists of a snapshot's kinds.
+    pub(crate) fn lists(snapshot: &Snapshot) -> impl Iterator<Item = Self> {
+        [
+            snapshot.serves_tools().then_some(Self::Tools),
+            snapshot.serves_resources().then_some(Self::Resources),
+            snapshot.serves_prompts().then_some(Self::Prompts),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The notification of a change.
+    pub(crate) fn method(&self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+            Self::Resources => "notifications/resources/list_changed",
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resource(_) => "notifications/resources/updated",
+        }
+    }
+
+    /// The URI, where it is one that is watched.
+    pub(crate) fn uri(&self) -> Option<&str> {
+        match self {
+            Self::Resource(uri) => Some(uri.text()),
+            Self::Tools | Self::Resources | Self::Prompts => None,
+        }
+    }
+
+    /// Differs where what clients of the era are served differs.
+    fn fingerprint(&self, snapshot: &Snapshot, era: Era) -> u64 {
+        let digest = |list: Option<&List>| list.map(List::digest);
+        match self {
+            Self::Tools => fingerprint(digest(service::tool_list(snapshot, era))),
+            Self::Resources => fingerprint((
+                digest(snapshot.resource_list()),
+                digest(snapshot.resource_template_list()),
+            )),
+            Self::Prompts => fingerprint(digest(snapshot.prompt_list())),
+            Self::Resource(uri) => fingerprint(snapshot.read_resource(uri.text())),
+        }
+    }
+}
+
+fn fingerprint(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A topic, and what its subscriber knows of it.
+pub(crate) struct Watched {
+    topic: Topic,
+    /// The fingerprint of what was there when it was last looked at.
+    seen: AtomicU64,
+}
+
+impl Watched {
+    /// Begins to watch: what differs from this snapshot is a change.
+    pub(crate) fn new(topic: Topic, snapshot: &Snapshot, era: Era) -> Self {
+        let seen = AtomicU64::new(topic.fingerprint(snapshot, era));
+        Self { topic, seen }
+    }
+
+    pub(crate) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Whether it has changed since the last look.
+    pub(crate) fn look(&self, snapshot: &Snapshot, era: Era) -> bool {
+        let now = self.topic.fingerprint(snapshot, era);
+        self.seen.swap(now, Ordering::Relaxed) != now
+    }
+
+    /// The message that tells of a change; `meta` is the JSON of its `_meta`.
+    pub(crate) fn notification(&self, meta: Option<&str>) -> String {
+        let meta = meta.map(|meta| format!("\"_meta\":{meta}"));
+        let uri = self.topic.uri();
+        let uri = uri.map(|uri| format!("\"uri\":{}", Value::from(uri)));
+        let params: Vec<String> = meta.into_iter().chain(uri).collect();
+        notification(self.topic.method(), &params.join(","))
+    }
+}
+
+/// Writes a notification from the fields of its params; none has no params.
+pub(crate) fn notification(method: &str, params: &str) -> String {
+    let params = if params.is_empty() {
+        String::new()
+    } else {
+        format!(",\"params\":{{{params}}}")
+    };
+    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{method}\"{params}}}")
+}
+
+/// What one subscriber watches.
+#[derive(Default)]
+pub(crate) struct Watchlist(Mutex<Vec<Arc<Watched>>>);
+
+impl Watchlist {
+    pub(crate) fn new(watched: Vec<Arc<Watched>>) -> Self {
+        Self(Mutex::new(watched))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Watched>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything on it now.
+    pub(crate) fn all(&self) -> Vec<Arc<Watched>> {
+        self.lock().clone()
+    }
+
+    /// Puts the lists on it, unless they are: what a subscriber was told of them stays told.
+    pub(crate) fn add_lists(&self, snapshot: &Snapshot, era: Era) {
+        let mut watched = self.lock();
+        if watched.iter().all(|known| known.topic.uri().is_some()) {
+            let lists = Topic::lists(snapshot);
+            watched.extend(lists.map(|topic| Arc::new(Watched::new(topic, snapshot, era))));
+        }
+    }
+
+    /// Puts a URI on it, unless it is. `watch` begins to watch it, and must look at the snapshot
+    /// that is the current one while it runs: then a change is either before, or a stream finds
+    /// the URI on the list when it wakes.
+    pub(crate) fn add_uri(
+        &self,
+        uri: &str,
+        watch: impl FnOnce() -> Result<Watched, Error>,
+    ) -> Result<(), Error> {
+        let mut watched = self.lock();
+        let is_known = |known: &Arc<Watched>| known.topic.uri() == Some(uri);
+        if watched.iter().any(is_known) {
+            return Ok(());
+        }
+        let uris = watched.iter().filter(|known| known.topic.uri().is_some());
+        if uris.count() >= URIS_MAX {
+            return Err(Error::InvalidParams(format!(
+                "`uri`: the session is subscribed to {URIS_MAX} resources, and that is the most: unsubscribe from others first"
+            )));
+        }
+        watched.push(Arc::new(watch()?));
+        Ok(())
+    }
+
+    /// Takes a URI off it, if it is there.
+    pub(crate) fn remove_uri(&self, uri: &str) {
+        self.lock().retain(|known| known.topic.uri() != Some(uri));
+    }
+}

@@ -1,0 +1,107 @@
+//! The stream of a session, and what it tells of (2025-11-25, basic/transports, "Listening for
+//! Messages from the Server", and server/resources, "Subscriptions").
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::response::Response;
+use futures_util::stream;
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::listener::{Listener, Wake};
+use crate::media_types::check_accepts_events;
+use crate::revision::Era;
+use crate::service;
+use crate::sessions::Session;
+use crate::sse;
+use crate::subscriptions::{Topic, Watched};
+
+/// Opens the stream of the session with this id.
+pub(crate) fn open(
+    endpoint: &Arc<Endpoint>,
+    headers: &HeaderMap,
+    session_id: Option<&str>,
+) -> Result<Response, Error> {
+    check_accepts_events(headers)?;
+    let session_id = session_id.ok_or_else(|| {
+        Error::InvalidRequest(
+            "the Mcp-Session-Id header is missing: a stream belongs to the session that `initialize` began"
+                .to_owned(),
+        )
+    })?;
+    let turn = endpoint
+        .sessions
+        .open_stream(session_id, &endpoint.bounds)?;
+    let mut listener = Listener::new(endpoint, Era::Legacy);
+    let watchlist = &turn.session.watchlist;
+    watchlist.add_lists(&endpoint.catalog.snapshot(), Era::Legacy);
+    // While the session had no stream, something may have changed.
+    listener.look_at_once();
+    let events = stream::unfold((turn, listener), |(mut turn, mut listener)| async move {
+        let session = turn.session.clone();
+        let wake = tokio::select! {
+            biased;
+            () = turn.ended() => return None,
+            wake = listener.next(&session.watchlist) => wake,
+        };
+        // An open stream is use enough.
+        session.touch();
+        let event = match wake {
+            Wake::Changed(watched) => sse::event(&watched.notification(None)),
+            Wake::Silence => sse::COMMENT,
+            Wake::Shutdown => return None,
+        };
+        Some((event, (turn, listener)))
+    });
+    Ok(sse::answer(events))
+}
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    #[serde(borrow)]
+    uri: Cow<'a, str>,
+}
+
+/// `resources/subscribe`: the session's stream tells of changes from now on.
+pub(crate) fn subscribe(
+    endpoint: &Endpoint,
+    session: Option<&Arc<Session>>,
+    params: Option<&RawValue>,
+) -> Result<String, Error> {
+    let Params { uri } = service::parse(params)?;
+    let watch = || {
+        let snapshot = endpoint.catalog.snapshot();
+        if snapshot.read_resource(&uri).is_none() {
+            let uri = uri.clone().into_owned();
+            return Err(Error::ResourceNotFound { uri });
+        }
+        let topic = Topic::Resource(endpoint.bounds.hold_uri(&uri, "uri")?);
+        Ok(Watched::new(topic, &snapshot, Era::Legacy))
+    };
+    required(session)?.watchlist.add_uri(&uri, watch)?;
+    Ok(String::new())
+}
+
+/// `resources/unsubscribe`: succeeds for what is not subscribed to as well.
+pub(crate) fn unsubscribe(
+    session: Option<&Arc<Session>>,
+    params: Option<&RawValue>,
+) -> Result<String, Error> {
+    let Params { uri } = service::parse(params)?;
+    required(session)?.watchlist.remove_uri(&uri);
+    Ok(String::new())
+}
+
+fn required(session: Option<&Arc<Session>>) -> Result<&Session, Error> {
+    let session = session.ok_or_else(|| {
+        Error::InvalidRequest(
+            "subscriptions belong to a session: repeat the Mcp-Session-Id that `initialize` was answered with"
+                .to_owned(),
+        )
+    })?;
+    Ok(session)
+}

@@ -1,0 +1,290 @@
+//! `subscriptions/listen`: a request that is answered with a stream of notifications (2026-07-28,
+//! basic/patterns/subscriptions).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::task::coop::consume_budget;
+use wasimancer_catalog::Snapshot;
+
+use crate::bounds::{Bounds, Held, Place};
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::jsonrpc;
+use crate::listener::{Listener, Wake};
+use crate::media_types::check_accepts_events;
+use crate::revision::{Era, SERVER_INFO_KEY};
+use crate::service;
+use crate::sse;
+use crate::subscriptions::{Topic, URIS_MAX, Watched, Watchlist, notification};
+
+/// The key under which `_meta` of every message names the subscription.
+const SUBSCRIPTION_ID_KEY: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// Opens a subscription.
+pub(crate) async fn listen(
+    endpoint: &Arc<Endpoint>,
+    headers: &HeaderMap,
+    id: jsonrpc::Id<'_>,
+    params: Option<&RawValue>,
+) -> Result<Response, Error> {
+    check_accepts_events(headers)?;
+    let filter = Filter::parse(params)?;
+    let place = endpoint.bounds.place()?;
+    let id = endpoint.bounds.hold(id.json())?;
+    // It listens before the first look, so that no publication falls between the two.
+    let listener = Listener::new(endpoint, Era::Modern);
+    let snapshot = endpoint.catalog.snapshot();
+    let mut watched = Vec::new();
+    for topic in filter.topics(&snapshot, &endpoint.bounds)? {
+        // Reading takes time where URIs are many, and others wait for this thread.
+        consume_budget().await;
+        watched.push(Arc::new(Watched::new(topic, &snapshot, Era::Modern)));
+    }
+    let acknowledgement = acknowledgement(&id, &watched);
+    let subscription = Subscription {
+        id,
+        server_info: endpoint.server_info.clone(),
+        watchlist: Watchlist::new(watched),
+        listener,
+        _place: place,
+    };
+    let opening = stream::iter([sse::event(&acknowledgement)]);
+    let events = stream::unfold(Some(subscription), |subscription| async move {
+        let mut subscription = subscription?;
+        let event = match subscription.listener.next(&subscription.watchlist).await {
+            Wake::Changed(watched) => {
+                sse::event(&watched.notification(Some(&meta(&subscription.id))))
+            }
+            Wake::Silence => sse::COMMENT,
+            Wake::Shutdown => return Some((sse::event(&subscription.closure()), None)),
+        };
+        Some((event, Some(subscription)))
+    });
+    Ok(sse::answer(opening.chain(events)))
+}
+
+/// An open subscription.
+struct Subscription {
+    /// The id of the request, as its JSON.
+    id: Held,
+    /// JSON of an `Implementation`.
+    server_info: Arc<str>,
+    watchlist: Watchlist,
+    listener: Listener,
+    _place: Place,
+}
+
+impl Subscription {
+    /// The response of the request, which says that the server has ended the subscription.
+    fn closure(&self) -> String {
+        let id = self.id.text();
+        let server_info = &self.server_info;
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"resultType\":\"complete\",\"_meta\":{{\
+             \"{SUBSCRIPTION_ID_KEY}\":{id},\"{SERVER_INFO_KEY}\":{server_info}}}}}}}"
+        )
+    }
+}
+
+fn meta(id: &Held) -> String {
+    format!("{{\"{SUBSCRIPTION_ID_KEY}\":{}}}", id.text())
+}
+
+/// Says what of the filter is honoured.
+fn acknowledgement(id: &Held, watched: &[Arc<Watched>]) -> String {
+    let mut honoured = Map::new();
+    let mut uris = Vec::new();
+    for watched in watched {
+        let field = match watched.topic() {
+            Topic::Tools => "toolsListChanged",
+            Topic::Resources => "resourcesListChanged",
+            Topic::Prompts => "promptsListChanged",
+            Topic::Resource(uri) => {
+                uris.push(Value::from(uri.text()));
+                continue;
+            }
+        };
+        honoured.insert(field.to_owned(), Value::Bool(true));
+    }
+    if !uris.is_empty() {
+        honoured.insert("resourceSubscriptions".to_owned(), Value::Array(uris));
+    }
+    let params = format!(
+        "\"_meta\":{},\"notifications\":{}",
+        meta(id),
+        Value::Object(honoured)
+    );
+    notification("notifications/subscriptions/acknowledged", &params)
+}
+
+/// What a client wants to be told.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Filter {
+    tools: bool,
+    resources: bool,
+    prompts: bool,
+    /// Each once.
+    uris: Vec<String>,
+}
+
+impl Filter {
+    fn parse(params: Option<&RawValue>) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Params {
+            #[serde(default)]
+            notifications: Value,
+        }
+        let Params { notifications } = service::parse(params)?;
+        let Value::Object(fields) = notifications else {
+            return Err(wrong(
+                "notifications",
+                &notifications,
+                "an object, which may be empty",
+            ));
+        };
+        Ok(Self {
+            tools: boolean(&fields, "toolsListChanged")?,
+            resources: boolean(&fields, "resourcesListChanged")?,
+            prompts: boolean(&fields, "promptsListChanged")?,
+            uris: uris(&fields)?,
+        })
+    }
+
+    /// What can be told of it: a kind that is not served is left out.
+    fn topics(&self, snapshot: &Snapshot, bounds: &Bounds) -> Result<Vec<Topic>, Error> {
+        let is_wanted = |topic: &Topic| match topic {
+            Topic::Tools => self.tools,
+            Topic::Resources => self.resources,
+            Topic::Prompts => self.prompts,
+            Topic::Resource(_) => false,
+        };
+        let mut topics: Vec<Topic> = Topic::lists(snapshot).filter(is_wanted).collect();
+        if snapshot.serves_resources() {
+            for uri in &self.uris {
+                let uri = bounds.hold_uri(uri, "notifications.resourceSubscriptions")?;
+                topics.push(Topic::Resource(uri));
+            }
+        }
+        Ok(topics)
+    }
+}
+
+fn boolean(fields: &Map<String, Value>, name: &str) -> Result<bool, Error> {
+    match fields.get(name) {
+        None => Ok(false),
+        Some(Value::Bool(wanted)) => Ok(*wanted),
+        Some(other) => Err(wrong(
+            &format!("notifications.{name}"),
+            other,
+            "true or false",
+        )),
+    }
+}
+
+fn uris(fields: &Map<String, Value>) -> Result<Vec<String>, Error> {
+    const FIELD: &str = "notifications.resourceSubscriptions";
+    let given = match fields.get("resourceSubscriptions") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(given)) => given,
+        Some(other) => return Err(wrong(FIELD, other, "a list of URIs")),
+    };
+    let mut known = HashSet::new();
+    let mut uris = Vec::new();
+    for (index, uri) in given.iter().enumerate() {
+        let Value::String(uri) = uri else {
+            return Err(wrong(&format!("{FIELD}[{index}]"), uri, "a string"));
+        };
+        if known.insert(uri) {
+            uris.push(uri.clone());
+        }
+    }
+    if uris.len() > URIS_MAX {
+        return Err(Error::InvalidParams(format!(
+            "`{FIELD}` holds {} URIs and may hold {URIS_MAX}: open further subscriptions for the rest",
+            uris.len()
+        )));
+    }
+    Ok(uris)
+}
+
+fn wrong(field: &str, value: &Value, wanted: &str) -> Error {
+    Error::InvalidParams(format!("`{field}` is {value} and must be {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(notifications: &Value) -> Result<Filter, String> {
+        let params = json!({ "notifications": notifications }).to_string();
+        let raw: &RawValue = serde_json::from_str(&params).unwrap();
+        Filter::parse(Some(raw)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn filters_say_what_is_wanted() {
+        assert_eq!(parse(&json!({})), Ok(Filter::default()));
+        assert_eq!(
+            parse(&json!({
+                "toolsListChanged": true,
+                "promptsListChanged": false,
+                "resourceSubscriptions": ["a://b", "a://c", "a://b"],
+                "unknown": "is ignored",
+            })),
+            Ok(Filter {
+                tools: true,
+                uris: vec!["a://b".to_owned(), "a://c".to_owned()],
+                ..Filter::default()
+            })
+        );
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        for (wrong, field) in [
+            (json!(null), "`notifications` is null"),
+            (json!([]), "`notifications` is []"),
+            (
+                json!({"toolsListChanged": "yes"}),
+                "`notifications.toolsListChanged` is \"yes\"",
+            ),
+            (
+                json!({"resourcesListChanged": null}),
+                "`notifications.resourcesListChanged` is null",
+            ),
+            (
+                json!({"promptsListChanged": 1}),
+                "`notifications.promptsListChanged` is 1",
+            ),
+            (
+                json!({"resourceSubscriptions": "a://b"}),
+                "`notifications.resourceSubscriptions` is \"a://b\"",
+            ),
+            (
+                json!({"resourceSubscriptions": ["a://b", 5]}),
+                "`notifications.resourceSubscriptions[1]` is 5",
+            ),
+        ] {
+            let error = parse(&wrong).unwrap_err();
+            assert!(error.contains(field), "{error}");
+        }
+        assert!(
+            Filter::parse(None)
+                .unwrap_err()
+                .to_string()
+                .contains("`notifications` is null")
+        );
+        let many: Vec<String> = (0..=URIS_MAX).map(|index| format!("a://{index}")).collect();
+        let error = parse(&json!({ "resourceSubscriptions": many })).unwrap_err();
+        assert!(error.contains("holds 501 URIs and may hold 500"), "{error}");
+    }
+}

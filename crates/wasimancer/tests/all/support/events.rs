@@ -1,0 +1,69 @@
+//! Streams of server-sent events, read as they come.
+
+use reqwest::Response;
+use serde_json::Value;
+
+/// An open stream, closed when it is dropped.
+pub(crate) struct Events {
+    response: Response,
+    /// What has come and is yet to be read, up to any byte.
+    unread: Vec<u8>,
+}
+
+impl Events {
+    /// Checks what every stream must have.
+    #[track_caller]
+    pub(super) fn of(response: Response) -> Self {
+        assert_eq!(response.status(), 200, "{response:?}");
+        for (name, value) in [
+            ("content-type", "text/event-stream"),
+            ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+        ] {
+            assert_eq!(response.headers()[name], value, "{name}");
+        }
+        Self {
+            response,
+            unread: Vec::new(),
+        }
+    }
+
+    /// The next message; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            let block = self.block().await?;
+            if block != ":" {
+                let data = block.strip_prefix("data: ").expect("an event is its data");
+                return Some(serde_json::from_str(data).expect("the data is JSON"));
+            }
+        }
+    }
+
+    /// The next message, which must come.
+    pub(crate) async fn message(&mut self) -> Value {
+        self.next().await.expect("the stream goes on")
+    }
+
+    /// Waits for the end, before which nothing may come.
+    pub(crate) async fn ends(&mut self) {
+        assert_eq!(self.next().await, None);
+    }
+
+    /// The next event or comment as it was sent, without the line breaks that end it.
+    pub(crate) async fn block(&mut self) -> Option<String> {
+        loop {
+            let end = self.unread.windows(2).position(|pair| pair == b"\n\n");
+            if let Some(end) = end {
+                let block: Vec<u8> = self.unread.drain(..end + 2).take(end).collect();
+                return Some(String::from_utf8(block).expect("events are UTF-8"));
+            }
+            match self.response.chunk().await.expect("the stream ends well") {
+                Some(chunk) => self.unread.extend_from_slice(&chunk),
+                None => {
+                    assert!(self.unread.is_empty(), "the stream ends between events");
+                    return None;
+                }
+            }
+        }
+    }
+}
