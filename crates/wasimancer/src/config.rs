@@ -40,6 +40,12 @@ pub(crate) struct Flags {
     /// Folder of prompts; empty switches them off [env: PROMPTS_PATH] [default: prompts in the home]
     #[arg(long, value_name = "DIR")]
     pub(crate) prompts_path: Option<String>,
+    /// Folder of published modules, inside that of plugins [env: UPLOAD_PATH] [default: bucket in it]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) upload_path: Option<String>,
+    /// Address and port of the administration [env: ADMIN_ADDRESS] [default: where clients are served]
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) admin_address: Option<String>,
     /// Port to listen on; 0 takes any free one [env: HTTP_PORT, PORT] [default: 3001]
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,
@@ -88,6 +94,11 @@ pub(crate) struct ConfigFile {
     pub(crate) resources_definition_file: Option<String>,
     pub(crate) prompts_path: Option<String>,
     pub(crate) prompts_definition_file: Option<String>,
+    pub(crate) upload_path: Option<String>,
+    pub(crate) upload_limit: Option<String>,
+    pub(crate) versions: Option<u32>,
+    pub(crate) settle_time: Option<String>,
+    pub(crate) admin_address: Option<String>,
     pub(crate) limits: FileLimits,
 }
 

@@ -25,8 +25,11 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
         .iter()
         .map(|entry| json!({ "kind": entry.kind, "name": entry.name, "problems": entry.reasons() }))
         .collect();
+    // An edit that is wrong: what was served before it is served still.
+    let edit = catalog.edit_problem();
+    let is_whole = quarantined.is_empty() && edit.is_none();
     Json(json!({
-        "status": if quarantined.is_empty() { "ready" } else { "degraded" },
+        "status": if is_whole { "ready" } else { "degraded" },
         "serves": {
             "plugins": counts.plugins,
             "tools": counts.tools,
@@ -35,5 +38,6 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
             "prompts": counts.prompts,
         },
         "quarantined": quarantined,
+        "notLoaded": edit.as_deref(),
     }))
 }

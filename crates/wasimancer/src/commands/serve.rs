@@ -4,12 +4,14 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use futures_util::future::OptionFuture;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot};
-use wasimancer_mcp::Options;
+use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot, Watch};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
 use crate::auth::{Token, require_admin_token, require_client_token};
@@ -40,12 +42,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = listeners::bind(config.address).await?;
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
+    let listeners = Listeners::bind(&config).await?;
+    let addresses = listeners.addresses()?;
     let (config, catalog) = tokio::task::spawn_blocking(move || {
         let catalog = open_catalog(&config);
+        if let Ok(catalog) = &catalog {
+            catalog.sweep();
+        }
         (config, catalog)
     })
     .await
@@ -53,26 +56,89 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let catalog = Arc::new(catalog?);
     let tokens = Tokens::resolve(&config)?;
     let (shutdown, is_shutting_down) = watch::channel(false);
-    let router = routes(&config, &tokens, &catalog, address, is_shutting_down);
+    let routes = Routes::new(&config, &tokens, &catalog, addresses.clients, &is_shutting_down);
     log_quarantined(&catalog.snapshot());
+    let _watch = start_watch(&catalog, config.publishing.settle_time);
     let stop = signals::listen()?;
     // A server whose output nobody reads serves all the same.
     let told = show_generated(&tokens, &mut io::stderr())
-        .and_then(|()| announce(&config, &catalog.snapshot(), address, &mut io::stdout()));
+        .and_then(|()| announce(&config, &catalog.snapshot(), &addresses, &mut io::stdout()));
     if let Err(error) = told {
         tracing::warn!(%error, "what is served could not be announced");
     }
-    // Streams of notifications never end by themselves: they are told.
-    let stop = async move {
-        stop.await;
-        shutdown.send_replace(true);
-    };
     let timeouts = Timeouts {
         write: config.write_timeout,
         shutdown_grace: config.shutdown_grace,
     };
-    listeners::serve(listener, router, stop, timeouts).await;
+    let serve = |listener, router| {
+        let stopped = stopped(is_shutting_down.clone());
+        listeners::serve(listener, router, stopped, timeouts)
+    };
+    let operators = listeners.operators.zip(routes.operators);
+    let operators = operators.map(|(listener, router)| serve(listener, router));
+    // Streams of notifications never end by themselves: they are told.
+    let stop = async {
+        stop.await;
+        shutdown.send_replace(true);
+    };
+    tokio::join!(
+        stop,
+        serve(listeners.clients, routes.clients),
+        OptionFuture::from(operators)
+    );
     Ok(())
+}
+
+/// Completes once the server is told to stop.
+async fn stopped(mut is_shutting_down: watch::Receiver<bool>) {
+    // An error means that nobody is left to tell.
+    let _ = is_shutting_down.wait_for(|stops| *stops).await;
+}
+
+/// Where clients are served, and operators where that is elsewhere.
+struct Listeners {
+    clients: TcpListener,
+    operators: Option<TcpListener>,
+}
+
+struct Addresses {
+    clients: SocketAddr,
+    operators: Option<SocketAddr>,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let clients = listeners::bind(config.address).await?;
+        let operators = match config.publishing.admin_address {
+            Some(address) => Some(listeners::bind(address).await?),
+            None => None,
+        };
+        Ok(Self { clients, operators })
+    }
+
+    fn addresses(&self) -> anyhow::Result<Addresses> {
+        let address = |listener: &TcpListener| {
+            let address = listener.local_addr();
+            address.context("the listener has no address")
+        };
+        Ok(Addresses {
+            clients: address(&self.clients)?,
+            operators: self.operators.as_ref().map(address).transpose()?,
+        })
+    }
+}
+
+/// Begins to watch the files; without it they are read at the next start.
+fn start_watch(catalog: &Arc<Catalog>, settle_time: Duration) -> Option<Watch> {
+    let watch = catalog.watch(settle_time);
+    watch
+        .inspect_err(|reason| {
+            tracing::warn!(
+                reason,
+                "what is edited by hand will not be noticed while the server runs"
+            );
+        })
+        .ok()
 }
 
 /// Starts the engine and loads the home. Blocks.
@@ -81,7 +147,8 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
     let settings = Settings {
         limits: config.limits.clone(),
         config: config.plugin_values.clone(),
-        ..Settings::default()
+        upload_folder: config.publishing.upload_folder.clone(),
+        versions_kept: config.publishing.versions_kept,
     };
     Ok(Catalog::open(&config.home, &settings, &runtime)?)
 }
@@ -134,39 +201,53 @@ impl Tokens {
 }
 
 /// All routes with their layers, in the one place where their order shows.
-fn routes(
-    config: &Config,
-    tokens: &Tokens,
-    catalog: &Arc<Catalog>,
-    address: SocketAddr,
-    is_shutting_down: watch::Receiver<bool>,
-) -> Router {
-    let names = config.public_hosts.clone().and_address(address.ip());
-    let options = Options {
-        instructions: config.instructions.clone(),
-        body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
-        cache_ttl: config.cache_ttl,
-        ..Options::default()
-    };
-    let mut mcp = wasimancer_mcp::router(catalog.clone(), options, is_shutting_down);
-    if let Some(token) = &tokens.client {
-        mcp = require_client_token(mcp, token.clone());
-    }
-    let mcp = wasimancer_mcp::guard(mcp, names.clone());
-    let admin = require_admin_token(
-        wasimancer_admin::router(
-            catalog.clone(),
-            &wasimancer_admin::Options {
-                upload_max_bytes: 64 << 20,
-                body_max_bytes: config.body_max_bytes,
+struct Routes {
+    clients: Router,
+    /// None where operators are served where clients are.
+    operators: Option<Router>,
+}
+
+impl Routes {
+    fn new(
+        config: &Config,
+        tokens: &Tokens,
+        catalog: &Arc<Catalog>,
+        address: SocketAddr,
+        is_shutting_down: &watch::Receiver<bool>,
+    ) -> Self {
+        let names = config.public_hosts.clone().and_address(address.ip());
+        let options = wasimancer_mcp::Options {
+            instructions: config.instructions.clone(),
+            body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
+            cache_ttl: config.cache_ttl,
+            ..wasimancer_mcp::Options::default()
+        };
+        let mut mcp = wasimancer_mcp::router(catalog.clone(), options, is_shutting_down.clone());
+        if let Some(token) = &tokens.client {
+            mcp = require_client_token(mcp, token.clone());
+        }
+        let mcp = wasimancer_mcp::guard(mcp, names.clone());
+        let options = wasimancer_admin::Options {
+            upload_max_bytes: config.publishing.upload_max_bytes,
+            body_max_bytes: config.body_max_bytes,
+        };
+        let admin = wasimancer_admin::router(catalog.clone(), &options);
+        let admin = require_admin_token(admin, tokens.admin.clone());
+        // Probes name the server by its address, which no rebound name can stand for.
+        let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
+        let health = wasimancer_mcp::guard(health::router(catalog.clone()), names);
+        let clients = health.merge(mcp);
+        match config.publishing.admin_address {
+            Some(_) => Self {
+                clients,
+                operators: Some(admin),
             },
-        ),
-        tokens.admin.clone(),
-    );
-    // Probes name the server by its address, which no rebound name can stand for.
-    let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
-    let health = wasimancer_mcp::guard(health::router(catalog.clone()), names);
-    health.merge(mcp).merge(admin)
+            None => Self {
+                clients: clients.merge(admin),
+                operators: None,
+            },
+        }
+    }
 }
 
 fn log_quarantined(snapshot: &Snapshot) {
@@ -187,7 +268,7 @@ fn log_quarantined(snapshot: &Snapshot) {
 fn announce(
     config: &Config,
     snapshot: &Snapshot,
-    address: SocketAddr,
+    addresses: &Addresses,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let counts = snapshot.counts();
@@ -216,7 +297,10 @@ fn announce(
             "  quarantined: {kind} {name:?}; the log and /readyz say why"
         )?;
     }
-    writeln!(out, "listening on http://{address}/mcp")?;
+    if let Some(address) = addresses.operators {
+        writeln!(out, "administration on http://{address}")?;
+    }
+    writeln!(out, "listening on http://{}/mcp", addresses.clients)?;
     out.flush()
 }
 

@@ -1,5 +1,7 @@
 //! Configuration as it is used: every default filled in, every value checked, all errors at once.
 
+mod publishing;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,6 +14,8 @@ use wasimancer_runtime::{HostRule, Limits, LimitsOverride, UnitError, parse_dura
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
 use crate::auth::Token;
+
+pub(crate) use publishing::Publishing;
 
 /// The port where none is given: that of the JavaScript server.
 const DEFAULT_PORT: u16 = 3001;
@@ -49,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
     pub(crate) limits: Limits,
+    pub(crate) publishing: Publishing,
     /// What plugins read with `config_get`; may hold secrets.
     pub(crate) plugin_values: BTreeMap<String, String>,
     pub(crate) client_token: ClientToken,
@@ -159,9 +164,13 @@ impl Resolver<'_> {
             .log_format
             .or_else(|| self.log_format())
             .or(file.log_format);
+        let definitions = self.home(flags, file, home);
+        let plugins = definitions.plugins.as_ref();
+        let plugins = plugins.map(|kind| kind.folder.as_path());
         Config {
             address: self.address(flags, file),
-            home: self.home(flags, file, home),
+            publishing: self.publishing(flags, file, home, plugins),
+            home: definitions,
             public_hosts: self.public_hosts(flags, file),
             allowed_hosts: self.allowed_hosts(flags, file),
             cache_folder: self.cache_folder(flags, file),

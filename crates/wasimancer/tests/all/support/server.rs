@@ -11,7 +11,10 @@ use std::thread::JoinHandle;
 use super::{ADMIN_TOKEN, Client, Home, TOKEN, examples_folder, until, until_blocking};
 
 /// Variables that would reach the server from whoever runs the tests.
-const OWN_VARIABLES: [&str; 8] = [
+const OWN_VARIABLES: [&str; 11] = [
+    "UPLOAD_PATH",
+    "UPLOAD_LIMIT",
+    "ADMIN_ADDRESS",
     "HTTP_PORT",
     "PORT",
     "PLUGINS_PATH",
