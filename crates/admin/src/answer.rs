@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::{RefOr, ResponseBuilder, ContentBuilder, Ref};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema, openapi};
 use wasimancer_catalog::{Difference, Digest, Publication, Snapshot, Version};
 
@@ -176,14 +176,29 @@ pub(crate) struct ReadErrors;
 impl IntoResponses for ChangeErrors {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
         error_responses(&[
-            ("400", "The request is wrong: the error names the field, the value and the remedy"),
+            (
+                "400",
+                "The request is wrong: the error names the field, the value and the remedy",
+            ),
             ("403", "The administration token is missing or wrong"),
-            ("404", "There is no such resource, prompt or version, or the kind is switched off"),
+            (
+                "404",
+                "There is no such resource, prompt or version, or the kind is switched off",
+            ),
             ("405", "The route has another method"),
-            ("409", "The definition file was edited by hand in a way that stands against the change"),
-            ("412", "The catalogue is at another revision than If-Match names"),
+            (
+                "409",
+                "The definition file was edited by hand in a way that stands against the change",
+            ),
+            (
+                "412",
+                "The catalogue is at another revision than If-Match names",
+            ),
             ("413", "The body is larger than the limit"),
-            ("500", "The module is wrong, there is no such plugin, or the disk refused"),
+            (
+                "500",
+                "The module is wrong, there is no such plugin, or the disk refused",
+            ),
         ])
     }
 }

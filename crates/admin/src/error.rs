@@ -129,9 +129,10 @@ fn of_catalog(error: &CatalogError) -> (StatusCode, &'static str) {
         CatalogError::InvalidEdit { .. } => (StatusCode::CONFLICT, "definition_file_invalid"),
         CatalogError::NotEditable(_) => (StatusCode::CONFLICT, "definition_file_not_editable"),
         CatalogError::Malformed(_) => (StatusCode::CONFLICT, "definition_file_malformed"),
-        CatalogError::Unreadable { .. } => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "definition_file_unreadable")
-        }
+        CatalogError::Unreadable { .. } => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "definition_file_unreadable",
+        ),
         CatalogError::ModuleGone { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "module_gone"),
         CatalogError::Storage { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "storage_failed"),
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::RequestExt;
-use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::Request;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
 use serde_json::Value;
 use utoipa::ToSchema;
 use wasimancer_catalog::{Incoming, Upload};

@@ -64,7 +64,11 @@ impl Catalog {
     /// serves. Blocks.
     pub fn sweep(&self) {
         let _one_at_a_time = self.writing();
-        store::sweep(&self.loader.home, self.loader.store.as_ref(), &self.snapshot());
+        store::sweep(
+            &self.loader.home,
+            self.loader.store.as_ref(),
+            &self.snapshot(),
+        );
     }
 
     /// Begins to receive a module. Blocks.
@@ -73,7 +77,9 @@ impl Catalog {
     /// When plugins are switched off, or the disk refuses.
     pub fn incoming(&self) -> Result<Incoming> {
         let store = self.loader.store.as_ref();
-        store.ok_or(Error::SwitchedOff { kind: "plugin" })?.incoming()
+        store
+            .ok_or(Error::SwitchedOff { kind: "plugin" })?
+            .incoming()
     }
 
     /// The versions of a plugin that are kept, oldest first, and which of them is served. Reads a
@@ -122,7 +128,9 @@ impl Catalog {
                 let problem = error.to_string();
                 let known = self.edit_problem.load_full();
                 if known.is_none_or(|known| *known != problem) {
-                    tracing::error!("what is served stays, since the definitions are wrong: {problem}");
+                    tracing::error!(
+                        "what is served stays, since the definitions are wrong: {problem}"
+                    );
                 }
                 self.edit_problem.store(Some(Arc::new(problem)));
                 false
@@ -140,7 +148,9 @@ impl Catalog {
         let mut after = before.clone();
         let home = &self.loader.home;
         if let (Some(kind), Some(served)) = (&home.plugins, before.tools()) {
-            let tools = self.loader.tools(&DefinitionFile::read(kind)?, &served.plugins)?;
+            let tools = self
+                .loader
+                .tools(&DefinitionFile::read(kind)?, &served.plugins)?;
             check_edit(Some(&served.origin), &tools.origin)?;
             after = after.with_tools(tools);
         }

@@ -71,7 +71,9 @@ impl Difference {
 fn tools(snapshot: &Snapshot) -> BTreeMap<&str, (&ServedPlugin, &ServedTool)> {
     let plugins = snapshot.plugins().iter();
     let tools = plugins.flat_map(|plugin| plugin.tools.iter().map(move |tool| (&**plugin, tool)));
-    tools.map(|(plugin, tool)| (tool.tool.name(), (plugin, tool))).collect()
+    tools
+        .map(|(plugin, tool)| (tool.tool.name(), (plugin, tool)))
+        .collect()
 }
 
 fn same_tool(
@@ -86,5 +88,7 @@ fn same_tool(
 
 fn defined(entries: &[Defined]) -> BTreeMap<&str, &Value> {
     let entries = entries.iter();
-    entries.map(|entry| (entry.name.as_str(), &entry.definition)).collect()
+    entries
+        .map(|entry| (entry.name.as_str(), &entry.definition))
+        .collect()
 }

@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wasimancer_runtime::{
-    Digest, DigestError, HostRule, LimitsOverride, Permissions, UnitError, parse_duration, parse_size,
+    Digest, DigestError, HostRule, LimitsOverride, Permissions, UnitError, parse_duration,
+    parse_size,
 };
 
 use crate::arguments::Argument;

@@ -42,7 +42,9 @@ pub enum Error {
     },
 
     /// The file's name is none of a module.
-    #[error("the file name {name:?} is none of a module: name it like plugin.wasm, without a folder")]
+    #[error(
+        "the file name {name:?} is none of a module: name it like plugin.wasm, without a folder"
+    )]
     FileName {
         /// The name.
         name: String,

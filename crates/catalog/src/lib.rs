@@ -50,5 +50,5 @@ pub use schema::OutputError;
 pub use snapshot::{Counts, Defined, Quarantined, Snapshot};
 pub use store::{Incoming, Version};
 pub use tool::Tool;
-pub use watch::Watch;
 pub use wasimancer_runtime::Digest;
+pub use watch::Watch;

@@ -211,8 +211,13 @@ pub(crate) fn check_edit(before: Option<&Origin>, after: &Origin) -> Result<()> 
     let was_wrong = |name: &str| {
         before.is_some_and(|before| before.quarantined.iter().any(|entry| entry.name == name))
     };
-    let new = after.quarantined.iter().filter(|entry| !was_wrong(&entry.name));
-    let problems: Vec<Problem> = new.flat_map(|entry| entry.problems.iter().cloned()).collect();
+    let new = after
+        .quarantined
+        .iter()
+        .filter(|entry| !was_wrong(&entry.name));
+    let problems: Vec<Problem> = new
+        .flat_map(|entry| entry.problems.iter().cloned())
+        .collect();
     if problems.is_empty() {
         Ok(())
     } else {

@@ -179,7 +179,10 @@ impl Snapshot {
 
     /// The digests that the definitions of plugins name.
     pub(crate) fn pinned(&self) -> HashSet<Digest> {
-        self.tools.as_ref().map(|tools| tools.pinned()).unwrap_or_default()
+        self.tools
+            .as_ref()
+            .map(|tools| tools.pinned())
+            .unwrap_or_default()
     }
 
     /// Whether everything is as in another snapshot, down to the reasons of what is quarantined.
@@ -216,7 +219,9 @@ impl Snapshot {
     /// The definitions of the prompts that are served, in the order of their file.
     #[must_use]
     pub fn defined_prompts(&self) -> &[Defined] {
-        self.prompts.as_ref().map_or(&[], |prompts| &prompts.defined)
+        self.prompts
+            .as_ref()
+            .map_or(&[], |prompts| &prompts.defined)
     }
 
     /// Whether tools are served at all; an empty list of them is served too.

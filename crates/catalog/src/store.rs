@@ -165,7 +165,8 @@ impl Store {
     /// Removes the modules that nothing names: neither a version nor one of these.
     pub(crate) fn remove_modules_but(&self, pinned: &HashSet<Digest>) -> Result<()> {
         let folder = self.modules_folder();
-        self.try_remove_modules_but(pinned).map_err(storage("swept", &folder))
+        self.try_remove_modules_but(pinned)
+            .map_err(storage("swept", &folder))
     }
 
     fn try_remove_modules_but(&self, pinned: &HashSet<Digest>) -> io::Result<()> {
@@ -175,7 +176,9 @@ impl Store {
         }
         for entry in durable::entries(&self.modules_folder())? {
             let path = entry?.path();
-            let digest = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            let digest = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.parse().ok());
             if digest.is_some_and(|digest: Digest| !named.contains(&digest)) {
                 durable::remove(&path)?;
             }
@@ -188,7 +191,10 @@ impl Store {
         let mut all = Vec::new();
         for entry in durable::entries(&self.versions_folder())? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
                 all.push(serde_json::from_slice(&fs::read(path)?)?);
             }
         }

@@ -6,7 +6,9 @@ use crate::node::Node;
 pub(crate) fn rises(old: Option<&Node>, new: Option<&Node>) -> Option<String> {
     let text = |node: Option<&Node>| node.and_then(Node::scalar_text).map(str::to_owned);
     match (text(old), text(new)) {
-        (_, None) => Some("the definition names no `version`: give each update a higher one".to_owned()),
+        (_, None) => {
+            Some("the definition names no `version`: give each update a higher one".to_owned())
+        }
         (None, Some(_)) => None,
         (Some(old), Some(new)) if is_higher(&old, &new) => None,
         (Some(old), Some(new)) => Some(format!(
@@ -40,10 +42,22 @@ mod tests {
 
     #[test]
     fn a_version_rises_number_by_number() {
-        for (old, new) in [("1.0.0", "1.0.1"), ("1.9", "1.10"), ("v1", "2"), ("1.0", "1.0.0.1"), ("2025-a", "2025-b")] {
+        for (old, new) in [
+            ("1.0.0", "1.0.1"),
+            ("1.9", "1.10"),
+            ("v1", "2"),
+            ("1.0", "1.0.0.1"),
+            ("2025-a", "2025-b"),
+        ] {
             assert!(is_higher(old, new), "{old} {new}");
         }
-        for (old, new) in [("1.0.0", "1.0.0"), ("1.0", "1.0.0"), ("2.0.0", "1.9.9"), ("1.10", "1.9"), ("x", "x")] {
+        for (old, new) in [
+            ("1.0.0", "1.0.0"),
+            ("1.0", "1.0.0"),
+            ("2.0.0", "1.9.9"),
+            ("1.10", "1.9"),
+            ("x", "x"),
+        ] {
             assert!(!is_higher(old, new), "{old} {new}");
         }
     }

@@ -139,12 +139,11 @@ impl Follower {
 
     /// Watches the folders of what is served now. A folder that went and came again is watched anew.
     fn follow(&mut self) {
-        let (Some(catalog), Some(watcher)) = (self.catalog.upgrade(), self.watcher.upgrade()) else {
+        let (Some(catalog), Some(watcher)) = (self.catalog.upgrade(), self.watcher.upgrade())
+        else {
             return;
         };
-        let mut watcher = watcher
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
         let folders = catalog.folders();
         for folder in self.folders.difference(&folders) {
             // It may be gone already.

@@ -66,7 +66,9 @@ impl Catalog {
         let kind = self.kind_of(data)?;
         let read = DefinitionFile::read(kind)?;
         let base = self.load_data(before, data, &read)?;
-        let origin = data.origin(&base).ok_or(Error::SwitchedOff { kind: data.name() })?;
+        let origin = data
+            .origin(&base)
+            .ok_or(Error::SwitchedOff { kind: data.name() })?;
         check_edit(data.origin(before), origin)?;
         if let Some(name) = name.as_ref().filter(|name| !origin.names.contains(*name)) {
             return Err(Error::NotFound {
@@ -108,10 +110,7 @@ impl Catalog {
             unchanged: edited.text == read.text,
             warnings: Vec::new(),
             path: None,
-            lists: (
-                kind_in(&base, name.as_deref()),
-                kind_in(&after, new_name),
-            ),
+            lists: (kind_in(&base, name.as_deref()), kind_in(&after, new_name)),
             version: None,
             digest: None,
         };
@@ -131,7 +130,8 @@ impl Catalog {
             Data::Resource => &home.resources,
             Data::Prompt => &home.prompts,
         };
-        kind.as_ref().ok_or(Error::SwitchedOff { kind: data.name() })
+        kind.as_ref()
+            .ok_or(Error::SwitchedOff { kind: data.name() })
     }
 
     /// The snapshot with what a file says, which is what it holds already where the file is the same.

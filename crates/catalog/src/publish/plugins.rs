@@ -153,7 +153,9 @@ impl Catalog {
         let Some(target) = target else {
             let known = versions.versions.iter().map(|version| {
                 let named = version.version().unwrap_or_default();
-                format!("{} {}", version.digest, named).trim_end().to_owned()
+                format!("{} {}", version.digest, named)
+                    .trim_end()
+                    .to_owned()
             });
             return Err(Error::UnknownVersion {
                 plugin: name,
@@ -166,11 +168,14 @@ impl Catalog {
             wanted: to,
             known: Vec::new(),
         })?;
-        let wasm = base.store.module(&digest).map_err(|source| Error::Storage {
-            action: "read",
-            path: PathBuf::from(digest.to_string()),
-            source,
-        })?;
+        let wasm = base
+            .store
+            .module(&digest)
+            .map_err(|source| Error::Storage {
+                action: "read",
+                path: PathBuf::from(digest.to_string()),
+                source,
+            })?;
         let wasm = wasm.ok_or(Error::ModuleGone { digest })?;
         let path = inside_folder(&target.path).unwrap_or_default();
         let landing = Landing::again(&path, base.store.uploads());
@@ -310,11 +315,18 @@ impl Catalog {
         let Some(store) = &self.loader.store else {
             return Ok(());
         };
-        if let Some(before) = plan.before.as_ref().filter(|before| plan.needs_version(before, store))
+        if let Some(before) = plan
+            .before
+            .as_ref()
+            .filter(|before| plan.needs_version(before, store))
         {
             let published = Published::of(before);
             let is_kept = store.keeps(&published.digest);
-            let module = if is_kept { None } else { self.module_of(before) };
+            let module = if is_kept {
+                None
+            } else {
+                self.module_of(before)
+            };
             if let Some(module) = &module {
                 store.keep_bytes(module, &published.digest)?;
             }
@@ -330,7 +342,11 @@ impl Catalog {
 
     /// Forgets the module that was kept for a change that is not made.
     pub(super) fn forget_modules(&self, pinned: &HashSet<Digest>) {
-        let forgotten = self.loader.store.as_ref().map(|store| store.remove_modules_but(pinned));
+        let forgotten = self
+            .loader
+            .store
+            .as_ref()
+            .map(|store| store.remove_modules_but(pinned));
         if let Some(Err(error)) = forgotten {
             tracing::warn!(%error, "the module of a change that was not made could not be removed");
         }
@@ -349,12 +365,7 @@ impl Catalog {
         }
     }
 
-    fn try_settle(
-        &self,
-        store: &Store,
-        plan: &PluginPlan,
-        pinned: &HashSet<Digest>,
-    ) -> Result<()> {
+    fn try_settle(&self, store: &Store, plan: &PluginPlan, pinned: &HashSet<Digest>) -> Result<()> {
         let mut versions = plan.versions.clone();
         let mut forgets = plan.after.is_none();
         if let Some(after) = &plan.after {
@@ -440,11 +451,7 @@ fn find<'f>(file: &'f DefinitionFile, name: &str) -> Result<Option<&'f Node>> {
     Ok(entries.find(|entry| entry.get("name").and_then(Node::scalar_text) == Some(name)))
 }
 
-fn publication(
-    before: &Snapshot,
-    after: &Snapshot,
-    served: Option<&ServedPlugin>,
-) -> Publication {
+fn publication(before: &Snapshot, after: &Snapshot, served: Option<&ServedPlugin>) -> Publication {
     Publication {
         revision: after.revision(),
         changes: Changes::between(before, after),
@@ -470,7 +477,9 @@ fn check_digest(definition: &Value, wasm: &[u8]) -> Result<()> {
                 line: None,
                 entry: String::new(),
                 field: "digest".to_owned(),
-                message: format!("is {other} and the module that was sent has \"{found}\": leave it out, or send that module"),
+                message: format!(
+                    "is {other} and the module that was sent has \"{found}\": leave it out, or send that module"
+                ),
             }],
         }),
     }
@@ -491,7 +500,11 @@ fn check_path(definition: &Value) -> Result<()> {
 /// name where it names none.
 fn with_place(definition: &Value, path: &str, digest: &Digest) -> Value {
     let fields = definition.as_object().cloned().unwrap_or_default();
-    let anchor = if fields.contains_key("path") { "path" } else { "name" };
+    let anchor = if fields.contains_key("path") {
+        "path"
+    } else {
+        "name"
+    };
     let mut entry = serde_json::Map::new();
     for (key, value) in fields {
         let is_anchor = key == anchor;

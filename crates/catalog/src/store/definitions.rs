@@ -22,8 +22,8 @@ pub(crate) fn commit(kind: &Kind, read: &DefinitionFile, text: &str) -> Result<(
         source,
     };
     let folder = path.parent().unwrap_or(&kind.folder);
-    let file = durable::written(folder, text.as_bytes())
-        .map_err(|source| storage("written", source))?;
+    let file =
+        durable::written(folder, text.as_bytes()).map_err(|source| storage("written", source))?;
     durable::inherit_permissions(&file, &path).map_err(|source| storage("written", source))?;
     // As late as can be: whoever edits the file by hand must not lose what they wrote.
     let found = match fs::read_to_string(&path) {

@@ -89,9 +89,7 @@ pub(super) fn sweep_temporary(folder: &Path) -> io::Result<()> {
 }
 
 /// What is in a folder; nothing where there is no such folder.
-pub(super) fn entries(
-    folder: &Path,
-) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
+pub(super) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(Some(entries).into_iter().flatten()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),

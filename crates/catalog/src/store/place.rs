@@ -61,7 +61,10 @@ impl Landing {
     pub(crate) fn again(path: &Path, uploads: &Path) -> Option<Self> {
         let folder = path.parent()?;
         Some(Self {
-            folder: folder.strip_prefix(uploads).unwrap_or(Path::new("")).to_owned(),
+            folder: folder
+                .strip_prefix(uploads)
+                .unwrap_or(Path::new(""))
+                .to_owned(),
             file_name: path.file_name()?.to_str()?.to_owned(),
         })
     }

@@ -193,7 +193,11 @@ mod tests {
     }
 
     fn numbers(versions: &Versions) -> Vec<u64> {
-        versions.versions.iter().map(|version| version.number).collect()
+        versions
+            .versions
+            .iter()
+            .map(|version| version.number)
+            .collect()
     }
 
     fn three() -> Versions {
@@ -240,7 +244,11 @@ mod tests {
     fn versions_are_named_by_digest_or_version() {
         let versions = three();
         let second = &versions.versions[1];
-        for name in [&second.digest, second.digest.trim_start_matches("sha256:"), "2"] {
+        for name in [
+            &second.digest,
+            second.digest.trim_start_matches("sha256:"),
+            "2",
+        ] {
             assert_eq!(versions.named(name, None), Some(second));
             assert_eq!(versions.named(name, Some(second)), None);
         }

@@ -56,7 +56,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let catalog = Arc::new(catalog?);
     let tokens = Tokens::resolve(&config)?;
     let (shutdown, is_shutting_down) = watch::channel(false);
-    let routes = Routes::new(&config, &tokens, &catalog, addresses.clients, &is_shutting_down);
+    let routes = Routes::new(
+        &config,
+        &tokens,
+        &catalog,
+        addresses.clients,
+        &is_shutting_down,
+    );
     log_quarantined(&catalog.snapshot());
     let _watch = start_watch(&catalog, config.publishing.settle_time);
     let stop = signals::listen()?;

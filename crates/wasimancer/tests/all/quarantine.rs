@@ -498,23 +498,11 @@ async fn operators_see_what_is_quarantined() {
         "plugins:\n  - {name: broken, path: nowhere.wasm, functions: [{function: x}]}\n",
     );
     let server = Launch::of(home).start();
-    let mut client = crate::support::Client::new(server.url("/plugins"), MODERN);
-    client.headers.insert(
-        "authorization",
-        format!("Bearer {}", crate::support::ADMIN_TOKEN)
-            .parse()
-            .unwrap(),
-    );
-    let answer = client.send(reqwest::Method::GET, &client.headers, "").await;
-    assert_eq!(answer.json["quarantined"][0]["name"], "broken");
-    assert!(
-        answer.json["quarantined"][0]["problems"][0]
-            .as_str()
-            .unwrap()
-            .contains("nowhere.wasm"),
-        "{}",
-        answer.text
-    );
+    let answer = crate::support::Operator::of(&server).get("/plugins").await;
+    let broken = &answer.granted()["plugins"][0];
+    assert_eq!(broken["name"], "broken");
+    let problem = broken["problems"][0].as_str().unwrap();
+    assert!(problem.contains("nowhere.wasm"), "{problem}");
 }
 
 /// What is wrong with a file as a whole stops the start: nothing of it can be trusted.

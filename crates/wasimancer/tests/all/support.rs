@@ -3,6 +3,7 @@
 mod client;
 mod events;
 mod home;
+mod operator;
 mod server;
 mod upstream;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_KEY, exchange};
 pub(crate) use events::Events;
 pub(crate) use home::{Home, assemble, examples_folder, guest_module};
+pub(crate) use operator::{Operator, Sample, answer, files, speaking};
 pub(crate) use server::{Ended, Launch, Server, command, examples, finish, guest};
 pub(crate) use upstream::Upstream;
 

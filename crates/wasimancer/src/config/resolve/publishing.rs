@@ -39,7 +39,9 @@ impl Resolver<'_> {
     ) -> Publishing {
         let defaults = Settings::default();
         let given = flags.upload_path.clone();
-        let given = given.or_else(|| self.variable("UPLOAD_PATH")).map(PathBuf::from);
+        let given = given
+            .or_else(|| self.variable("UPLOAD_PATH"))
+            .map(PathBuf::from);
         let given = given.or_else(|| file.upload_path.as_ref().map(|path| home.join(path)));
         let upload_folder = match (given, plugins) {
             (Some(given), Some(plugins)) => self.inside(&given, plugins),

@@ -114,6 +114,30 @@ impl Launch {
         self
     }
 
+    /// Lets no file of the server grow beyond this.
+    pub(crate) fn with_file_limit_kib(mut self, kib: u64) -> Self {
+        let serve = self.command;
+        let mut command = Command::new("bash");
+        // The signal would end the process before it is told.
+        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
+        command
+            .args(["-c", &script, "bash"])
+            .arg(serve.get_program());
+        command.args(serve.get_args());
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
     pub(crate) fn start(mut self) -> Server {
@@ -174,6 +198,11 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// The process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child().id()
     }
 
     /// A client of a revision, with the clients' token.
