@@ -73,6 +73,15 @@ impl Topic {
             Self::Resource(uri) => fingerprint(snapshot.read_resource(uri.text())),
         }
     }
+
+    /// Cheap to compute, and stays only where the fingerprint does: so that a publication of a
+    /// plugin or prompt has no URI read again.
+    fn source(&self, snapshot: &Snapshot, era: Era) -> u64 {
+        match self {
+            Self::Tools | Self::Resources | Self::Prompts => self.fingerprint(snapshot, era),
+            Self::Resource(_) => fingerprint(snapshot.resources_digest()),
+        }
+    }
 }
 
 fn fingerprint(value: impl Hash) -> u64 {
@@ -86,13 +95,18 @@ pub(crate) struct Watched {
     topic: Topic,
     /// The fingerprint of what was there when it was last looked at.
     seen: AtomicU64,
+    /// The fingerprint of what that depends on, see [`Topic::source`].
+    source: AtomicU64,
 }
 
 impl Watched {
     /// Begins to watch: what differs from this snapshot is a change.
     pub(crate) fn new(topic: Topic, snapshot: &Snapshot, era: Era) -> Self {
-        let seen = AtomicU64::new(topic.fingerprint(snapshot, era));
-        Self { topic, seen }
+        Self {
+            seen: AtomicU64::new(topic.fingerprint(snapshot, era)),
+            source: AtomicU64::new(topic.source(snapshot, era)),
+            topic,
+        }
     }
 
     pub(crate) fn topic(&self) -> &Topic {
@@ -101,8 +115,9 @@ impl Watched {
 
     /// Whether it has changed since the last look.
     pub(crate) fn look(&self, snapshot: &Snapshot, era: Era) -> bool {
-        let now = self.topic.fingerprint(snapshot, era);
-        self.seen.swap(now, Ordering::Relaxed) != now
+        let differs = |before: &AtomicU64, now| before.swap(now, Ordering::Relaxed) != now;
+        differs(&self.source, self.topic.source(snapshot, era))
+            && differs(&self.seen, self.topic.fingerprint(snapshot, era))
     }
 
     /// The message that tells of a change; `meta` is the JSON of its `_meta`.
@@ -143,12 +158,12 @@ impl Watchlist {
         self.lock().clone()
     }
 
-    /// Puts the lists on it, unless they are: what a subscriber was told of them stays told.
+    /// Puts the lists first on it, unless they are there: what a subscriber was told of them stays told.
     pub(crate) fn add_lists(&self, snapshot: &Snapshot, era: Era) {
         let mut watched = self.lock();
         if watched.iter().all(|known| known.topic.uri().is_some()) {
-            let lists = Topic::lists(snapshot);
-            watched.extend(lists.map(|topic| Arc::new(Watched::new(topic, snapshot, era))));
+            let watch = |topic| Arc::new(Watched::new(topic, snapshot, era));
+            watched.splice(..0, Topic::lists(snapshot).map(watch));
         }
     }
 
