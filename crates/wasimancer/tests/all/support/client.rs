@@ -43,6 +43,14 @@ pub(crate) struct Client {
     pub(crate) headers: HeaderMap,
 }
 
+/// A client of plain HTTP, with connections of its own.
+pub(crate) fn http_client() -> reqwest::Client {
+    // Another test may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+    http.build().expect("a client")
+}
+
 /// The params of a request, as JSON.
 pub(crate) struct Params(String);
 
@@ -60,13 +68,6 @@ impl From<&str> for Params {
 
 impl Client {
     pub(crate) fn new(url: String, revision: &'static str) -> Self {
-        // Another test may have installed it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client");
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(
@@ -81,7 +82,7 @@ impl Client {
             headers.insert("mcp-protocol-version", HeaderValue::from_static(revision));
         }
         Self {
-            http,
+            http: http_client(),
             url,
             revision,
             headers,
