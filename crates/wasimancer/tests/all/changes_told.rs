@@ -69,7 +69,14 @@ impl Operator {
     }
 
     async fn upload_plugin(&self, name: &str) {
-        let functions = json!([{"displayName": name, "function": "echo"}]);
+        let function = json!({"displayName": name, "function": "echo"});
+        self.upload(Method::POST, "/upload-plugin", name, &function)
+            .await;
+    }
+
+    /// Uploads a plugin with one function.
+    async fn upload(&self, method: Method, path: &str, name: &str, function: &Value) {
+        let functions = [function];
         let data = json!({"name": name, "functions": functions});
         let mut body = format!(
             "--edge\r\ncontent-disposition: form-data; name=\"pluginData\"\r\n\r\n{data}\r\n--edge\r\n\
@@ -80,8 +87,7 @@ impl Operator {
         body.extend_from_slice(guest_module());
         body.extend_from_slice(b"\r\n--edge--\r\n");
         let content_type = "multipart/form-data; boundary=edge";
-        self.send(Method::POST, "/upload-plugin", content_type, body)
-            .await;
+        self.send(method, path, content_type, body).await;
     }
 }
 
@@ -203,6 +209,31 @@ async fn only_who_watches_what_changed_is_told() {
         operator.remove_resource("news").await;
         all.is_told(resources).await;
     }
+}
+
+/// Older clients see no output schema but of an object, hence no change of another.
+#[tokio::test]
+async fn a_list_has_changed_where_its_reader_sees_it() {
+    let [tools, _, prompts] = LISTS;
+    let (server, operator) = start();
+    let function = |output: &str| {
+        let schema = json!({ "type": output });
+        json!({"displayName": "list", "function": "value", "returns": "json", "outputSchema": schema})
+    };
+    let [list, text, object] = ["array", "string", "object"].map(function);
+    let add = operator.upload(Method::POST, "/upload-plugin", "another", &list);
+    add.await;
+    let mut modern = Subscriber::to(&server, MODERN, &[]).await;
+    let mut legacy = Subscriber::to(&server, LEGACY[0], &[]).await;
+    let update = |function| operator.upload(Method::PUT, "/update-plugin", "another", function);
+    update(&text).await;
+    modern.is_told(tools).await;
+    operator.add_prompt("another").await;
+    modern.is_told(prompts).await;
+    legacy.is_told(prompts).await;
+    update(&object).await;
+    modern.is_told(tools).await;
+    legacy.is_told(tools).await;
 }
 
 #[tokio::test]
