@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use tokio::task::yield_now;
 use wasimancer_catalog::{List, Snapshot};
 
 use crate::bounds::Held;
@@ -17,6 +18,9 @@ use crate::service;
 
 /// Most URIs that one subscription or session watches. Each is read again after a publication.
 pub(crate) const URIS_MAX: usize = 500;
+/// How many topics are looked at before others have the thread, since each URI is read: some tens
+/// of microseconds, so that a request waits little however many subscribers there are.
+const LOOKS_IN_A_TURN: usize = 16;
 
 /// What can be watched.
 pub(crate) enum Topic {
@@ -81,6 +85,14 @@ impl Topic {
             Self::Tools | Self::Resources | Self::Prompts => self.fingerprint(snapshot, era),
             Self::Resource(_) => fingerprint(snapshot.resources_digest()),
         }
+    }
+}
+
+/// Lets others have the thread from time to time, while many topics are looked at; `others` is the
+/// number of those before this one, or after it.
+pub(crate) async fn take_turns(others: usize) {
+    if (others + 1).is_multiple_of(LOOKS_IN_A_TURN) {
+        yield_now().await;
     }
 }
 
