@@ -89,7 +89,7 @@ case $1 in
   *)
     [ -x "$1" ] || tools_die "$1 is not an executable file"
     # The operator's changes go to the definition files, so that the server gets a copy of them.
-    rm -rf "$logs/home"
+    rm -rf "${logs:?}/home"
     cp -r "$root/conformance" "$logs/home"
     export WASIMANCER_ADMIN_TOKEN=conformance
     start operator "$operator_announced" node "$root/conformance/operator.mjs" "$logs/server.stdout"
