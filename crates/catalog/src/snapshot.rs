@@ -261,6 +261,14 @@ impl Snapshot {
         self.tools.as_ref().map(|tools| &tools.object_output_list)
     }
 
+    /// The digest of the definitions of resources. While it stays, each URI reads as before.
+    #[must_use]
+    pub fn resources_digest(&self) -> Option<Digest> {
+        self.resources
+            .as_ref()
+            .map(|resources| resources.origin.digest)
+    }
+
     /// The contents at a URI, as a JSON array: of the static resource with it, or of the first
     /// template in the order of the file that matches it.
     #[must_use]

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::coop::consume_budget;
 
 use crate::endpoint::Endpoint;
 use crate::revision::Era;
-use crate::subscriptions::{Watched, Watchlist};
+use crate::subscriptions::{Watched, Watchlist, take_turns};
 
 /// How long a stream is silent before a comment is sent: well below the minute after which
 /// proxies take a connection for dead.
@@ -60,9 +59,8 @@ impl Listener {
             if *self.shutdown.borrow() {
                 return Wake::Shutdown;
             }
-            for watched in self.unseen.by_ref() {
-                // Reading takes time where URIs are many, and others wait for this thread.
-                consume_budget().await;
+            while let Some(watched) = self.unseen.next() {
+                take_turns(self.unseen.len()).await;
                 if watched.look(&self.endpoint.catalog.snapshot(), self.era) {
                     return Wake::Changed(watched);
                 }

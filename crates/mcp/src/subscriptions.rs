@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use tokio::task::yield_now;
 use wasimancer_catalog::{List, Snapshot};
 
 use crate::bounds::Held;
@@ -17,6 +18,9 @@ use crate::service;
 
 /// Most URIs that one subscription or session watches. Each is read again after a publication.
 pub(crate) const URIS_MAX: usize = 500;
+/// How many topics are looked at before others have the thread, since each URI is read: some tens
+/// of microseconds, so that a request waits little however many subscribers there are.
+const LOOKS_IN_A_TURN: usize = 16;
 
 /// What can be watched.
 pub(crate) enum Topic {
@@ -73,6 +77,23 @@ impl Topic {
             Self::Resource(uri) => fingerprint(snapshot.read_resource(uri.text())),
         }
     }
+
+    /// Cheap to compute, and stays only where the fingerprint does: so that a publication of a
+    /// plugin or prompt has no URI read again.
+    fn source(&self, snapshot: &Snapshot, era: Era) -> u64 {
+        match self {
+            Self::Tools | Self::Resources | Self::Prompts => self.fingerprint(snapshot, era),
+            Self::Resource(_) => fingerprint(snapshot.resources_digest()),
+        }
+    }
+}
+
+/// Lets others have the thread from time to time, while many topics are looked at; `others` is the
+/// number of those before this one, or after it.
+pub(crate) async fn take_turns(others: usize) {
+    if (others + 1).is_multiple_of(LOOKS_IN_A_TURN) {
+        yield_now().await;
+    }
 }
 
 fn fingerprint(value: impl Hash) -> u64 {
@@ -86,13 +107,18 @@ pub(crate) struct Watched {
     topic: Topic,
     /// The fingerprint of what was there when it was last looked at.
     seen: AtomicU64,
+    /// The fingerprint of what that depends on, see [`Topic::source`].
+    source: AtomicU64,
 }
 
 impl Watched {
     /// Begins to watch: what differs from this snapshot is a change.
     pub(crate) fn new(topic: Topic, snapshot: &Snapshot, era: Era) -> Self {
-        let seen = AtomicU64::new(topic.fingerprint(snapshot, era));
-        Self { topic, seen }
+        Self {
+            seen: AtomicU64::new(topic.fingerprint(snapshot, era)),
+            source: AtomicU64::new(topic.source(snapshot, era)),
+            topic,
+        }
     }
 
     pub(crate) fn topic(&self) -> &Topic {
@@ -101,8 +127,9 @@ impl Watched {
 
     /// Whether it has changed since the last look.
     pub(crate) fn look(&self, snapshot: &Snapshot, era: Era) -> bool {
-        let now = self.topic.fingerprint(snapshot, era);
-        self.seen.swap(now, Ordering::Relaxed) != now
+        let differs = |before: &AtomicU64, now| before.swap(now, Ordering::Relaxed) != now;
+        differs(&self.source, self.topic.source(snapshot, era))
+            && differs(&self.seen, self.topic.fingerprint(snapshot, era))
     }
 
     /// The message that tells of a change; `meta` is the JSON of its `_meta`.
@@ -143,12 +170,12 @@ impl Watchlist {
         self.lock().clone()
     }
 
-    /// Puts the lists on it, unless they are: what a subscriber was told of them stays told.
+    /// Puts the lists first on it, unless they are there: what a subscriber was told of them stays told.
     pub(crate) fn add_lists(&self, snapshot: &Snapshot, era: Era) {
         let mut watched = self.lock();
         if watched.iter().all(|known| known.topic.uri().is_some()) {
-            let lists = Topic::lists(snapshot);
-            watched.extend(lists.map(|topic| Arc::new(Watched::new(topic, snapshot, era))));
+            let watch = |topic| Arc::new(Watched::new(topic, snapshot, era));
+            watched.splice(..0, Topic::lists(snapshot).map(watch));
         }
     }
 

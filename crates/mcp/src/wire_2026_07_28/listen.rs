@@ -10,7 +10,6 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::task::coop::consume_budget;
 use wasimancer_catalog::Snapshot;
 
 use crate::bounds::{Bounds, Held, Place};
@@ -22,7 +21,7 @@ use crate::media_types::check_accepts_events;
 use crate::revision::{Era, SERVER_INFO_KEY};
 use crate::service;
 use crate::sse;
-use crate::subscriptions::{Topic, URIS_MAX, Watched, Watchlist, notification};
+use crate::subscriptions::{Topic, URIS_MAX, Watched, Watchlist, notification, take_turns};
 
 /// The key under which `_meta` of every message names the subscription.
 const SUBSCRIPTION_ID_KEY: &str = "io.modelcontextprotocol/subscriptionId";
@@ -43,8 +42,7 @@ pub(crate) async fn listen(
     let snapshot = endpoint.catalog.snapshot();
     let mut watched = Vec::new();
     for topic in filter.topics(&snapshot, &endpoint.bounds)? {
-        // Reading takes time where URIs are many, and others wait for this thread.
-        consume_budget().await;
+        take_turns(watched.len()).await;
         watched.push(Arc::new(Watched::new(topic, &snapshot, Era::Modern)));
     }
     let acknowledgement = acknowledgement(&id, &watched);

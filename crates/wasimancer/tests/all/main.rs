@@ -8,6 +8,7 @@
 mod arguments;
 mod authentication;
 mod batches;
+mod changes_told;
 mod command_call;
 mod command_check;
 mod command_inspect;
