@@ -42,11 +42,11 @@ pub fn router(catalog: Arc<Catalog>, options: &Options) -> Router {
         upload_max_bytes: options.upload_max_bytes,
         body_max_bytes: options.body_max_bytes,
     };
-    let routes = OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let documented = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(plugins::routes())
         .merge(resources::routes())
         .merge(prompts::routes());
-    let (router, document) = routes.split_for_parts();
+    let (router, document) = documented.split_for_parts();
     let mut router = router.route("/openapi.json", get(async move || Json(document)));
     for (kind, paths) in [
         ("plugin", ["/remove-plugin", "/rollback-plugin"].as_slice()),

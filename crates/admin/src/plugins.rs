@@ -31,7 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct UploadQuery {
     /// A folder below the upload folder that the module is to lie in.
@@ -41,7 +41,7 @@ struct UploadQuery {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RollbackQuery {
     /// The digest of a module or a `version`; without it, the version before the one that is served.

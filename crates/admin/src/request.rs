@@ -27,7 +27,7 @@ pub(crate) struct Admin {
 
 /// The query of every change.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ChangeQuery {
     /// Whether to validate and compile everything, and to change nothing.

@@ -52,7 +52,11 @@ impl Admin {
             reason: error.body_text(),
         })?;
         let mut parts = Parts::default();
-        while let Some(field) = multipart.next_field().await.map_err(broken)? {
+        while let Some(field) = multipart
+            .next_field()
+            .await
+            .map_err(|error| broken(&error))?
+        {
             match field.name() {
                 Some("wasmFile") => self.receive_module(field, &mut parts).await?,
                 Some("pluginData") => parts.receive_data(field, self.upload_max_bytes).await?,
@@ -69,7 +73,7 @@ impl Admin {
         let mut incoming = blocking(move || catalog.incoming()).await??;
         let mut gathered = Vec::new();
         loop {
-            let chunk = field.chunk().await.map_err(broken)?;
+            let chunk = field.chunk().await.map_err(|error| broken(&error))?;
             let is_last = chunk.is_none();
             if let Some(chunk) = chunk {
                 parts.count(chunk.len(), limit)?;
@@ -97,7 +101,7 @@ impl Admin {
 impl Parts {
     async fn receive_data(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
         let mut data = Vec::new();
-        while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
             self.count(chunk.len(), limit)?;
             data.extend_from_slice(&chunk);
             if data.len() as u64 > DATA_MAX_BYTES {
@@ -114,7 +118,7 @@ impl Parts {
 
     /// Reads a part to its end and keeps nothing of it.
     async fn discard(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
-        while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
             self.count(chunk.len(), limit)?;
         }
         Ok(())
@@ -158,7 +162,7 @@ impl Parts {
     }
 }
 
-fn broken(error: MultipartError) -> Error {
+fn broken(error: &MultipartError) -> Error {
     let reason = error.body_text();
     if error.status().is_client_error() {
         Error::NotMultipart { reason }

@@ -159,7 +159,7 @@ impl Catalog {
             (&home.prompts, Data::Prompt),
         ] {
             if let Some(kind) = kind {
-                after = self.load_data(&after, data, &DefinitionFile::read(kind)?)?;
+                after = Self::load_data(&after, data, &DefinitionFile::read(kind)?)?;
                 if let (before, Some(origin)) = (data.origin(before), data.origin(&after)) {
                     check_edit(before, origin)?;
                 }

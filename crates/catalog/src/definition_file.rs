@@ -33,7 +33,8 @@ impl DefinitionFile {
 
     /// Parses a text that is, or is to be, the file's.
     pub(crate) fn parse(name: &str, text: String) -> Result<Self> {
-        let root = yaml::parse(name, &text).map_err(Error::Malformed)?;
+        let root =
+            yaml::parse(name, &text).map_err(|problem| Error::Malformed(Box::new(problem)))?;
         Ok(Self {
             name: name.to_owned(),
             text,
@@ -67,7 +68,7 @@ impl DefinitionFile {
     }
 
     fn malformed(&self, node: &Node, kind: &str, path: &[&str], wanted: &str) -> Error {
-        Error::Malformed(Problem {
+        Error::Malformed(Box::new(Problem {
             cause: crate::error::Cause::Definition,
             file: self.name.clone(),
             line: node.line,
@@ -77,6 +78,6 @@ impl DefinitionFile {
                 "a {wanted} is wanted here for the {kind}, and there is {}",
                 node.describe()
             ),
-        })
+        }))
     }
 }

@@ -25,7 +25,7 @@ pub enum Error {
 
     /// A definition file is not what its kind wants as a whole: no YAML, or another shape.
     #[error("{0}")]
-    Malformed(Problem),
+    Malformed(Box<Problem>),
 
     /// The definition of a change is wrong.
     #[error("{}", list(.problems))]
@@ -100,7 +100,7 @@ pub enum Error {
 
     /// The definition file cannot be edited in place.
     #[error("{0}")]
-    NotEditable(#[from] EditError),
+    NotEditable(Box<EditError>),
 
     /// There is no such version to roll back to.
     #[error(
@@ -134,6 +134,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<EditError> for Error {
+    fn from(error: EditError) -> Self {
+        Self::NotEditable(Box::new(error))
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

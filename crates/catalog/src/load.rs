@@ -63,25 +63,16 @@ impl Loader {
 
     /// Loads everything.
     pub(crate) fn everything(&self) -> Result<Snapshot> {
-        let tools = self.home.plugins.as_ref().map(|kind| {
-            let file = DefinitionFile::read(kind)?;
-            warn_if_absent(kind);
-            self.tools(&file, &[]).map(Arc::new)
-        });
-        let resources = self.home.resources.as_ref().map(|kind| {
-            let file = DefinitionFile::read(kind)?;
-            warn_if_absent(kind);
-            self.resources(&file).map(Arc::new)
-        });
-        let prompts = self.home.prompts.as_ref().map(|kind| {
-            let file = DefinitionFile::read(kind)?;
-            warn_if_absent(kind);
-            self.prompts(&file).map(Arc::new)
-        });
+        let tools = read_first(self.home.plugins.as_ref())?;
+        let tools = tools.map(|file| self.tools(&file, &[])).transpose()?;
+        let resources = read_first(self.home.resources.as_ref())?;
+        let resources = resources.map(|file| Self::resources(&file)).transpose()?;
+        let prompts = read_first(self.home.prompts.as_ref())?;
+        let prompts = prompts.map(|file| Self::prompts(&file)).transpose()?;
         Ok(Snapshot::new(
-            tools.transpose()?,
-            resources.transpose()?,
-            prompts.transpose()?,
+            tools.map(Arc::new),
+            resources.map(Arc::new),
+            prompts.map(Arc::new),
         ))
     }
 
@@ -197,7 +188,7 @@ impl Loader {
         compiled.ok()
     }
 
-    pub(crate) fn resources(&self, file: &DefinitionFile) -> Result<Resources> {
+    pub(crate) fn resources(file: &DefinitionFile) -> Result<Resources> {
         let mut quarantined = Vec::new();
         let mut builder = ResourcesBuilder::default();
         let mut names = HashSet::new();
@@ -216,7 +207,7 @@ impl Loader {
         }))
     }
 
-    pub(crate) fn prompts(&self, file: &DefinitionFile) -> Result<Prompts> {
+    pub(crate) fn prompts(file: &DefinitionFile) -> Result<Prompts> {
         let mut quarantined = Vec::new();
         let mut builder = PromptsBuilder::default();
         let mut names = HashSet::new();
@@ -249,11 +240,17 @@ pub(crate) fn resource(known: &ResourcesBuilder, entry: &mut Entry<'_>) -> Optio
     entry.is_right().then_some(resource)
 }
 
-fn warn_if_absent(kind: &Kind) {
+/// Reads the definition file of a kind that is on, and says so where there is none yet.
+fn read_first(kind: Option<&Kind>) -> Result<Option<DefinitionFile>> {
+    let Some(kind) = kind else {
+        return Ok(None);
+    };
+    let read = DefinitionFile::read(kind)?;
     let file = kind.file();
     if !file.exists() {
         tracing::warn!(file = %file.display(), "there is no definition file yet: nothing of this kind is served");
     }
+    Ok(Some(read))
 }
 
 /// Resolves a plugin's functions and compiles their schemas; problems go to the entry.

@@ -136,8 +136,15 @@ impl Catalog {
         let (label, dry_run) = (request.change.to_string(), request.dry_run);
         let published = self.try_publish(request);
         match &published {
+            Ok(publication) if dry_run => {
+                tracing::info!(
+                    change = label,
+                    unchanged = publication.unchanged,
+                    "a change was tried, and not made"
+                );
+            }
             Ok(publication) => {
-                tracing::info!(change = label, dry_run, unchanged = publication.unchanged, revision = %publication.revision, "a change was made");
+                tracing::info!(change = label, unchanged = publication.unchanged, revision = %publication.revision, "a change was made");
             }
             Err(error) => tracing::info!(change = label, dry_run, %error, "a change was refused"),
         }
@@ -160,15 +167,15 @@ impl Catalog {
             Change::AddPlugin(upload) => self.plan_upload(before, upload, None),
             Change::UpdatePlugin(upload) => {
                 let name = plugins::name_of(&upload.definition)?;
-                self.plan_upload(before, upload, Some(name))
+                self.plan_upload(before, upload, Some(&name))
             }
-            Change::RemovePlugin(name) => self.plan_removal(before, name),
+            Change::RemovePlugin(name) => self.plan_removal(before, &name),
             Change::RollBackPlugin { name, to } => self.plan_rollback(before, name, to),
-            Change::Add(data, definition) => self.plan_data(before, data, None, Some(definition)),
+            Change::Add(data, definition) => self.plan_data(before, data, None, Some(&definition)),
             Change::Update(data, name, definition) => {
-                self.plan_data(before, data, Some(name), Some(definition))
+                self.plan_data(before, data, Some(&name), Some(&definition))
             }
-            Change::Remove(data, name) => self.plan_data(before, data, Some(name), None),
+            Change::Remove(data, name) => self.plan_data(before, data, Some(&name), None),
         }
     }
 

@@ -151,7 +151,8 @@ impl Store {
         let file = self.versions_file(&versions.plugin);
         let written = self.create_folders().and_then(|()| {
             let bytes = serde_json::to_vec(versions)?;
-            durable::replace(&file, &bytes)
+            // A definition may hold secrets in its `config`.
+            durable::replace_private(&file, &bytes)
         });
         written.map_err(storage("written", &file))
     }

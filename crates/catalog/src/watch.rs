@@ -10,6 +10,7 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::catalog::Catalog;
+use crate::home::Kind;
 use crate::module::Identity;
 
 /// How many settle times in a row may see changes before they are loaded all the same: a file that
@@ -65,7 +66,7 @@ impl Catalog {
         let home = &self.loader.home;
         let mut files = Vec::new();
         for kind in [&home.plugins, &home.resources, &home.prompts] {
-            files.extend(kind.as_ref().map(|kind| kind.file()));
+            files.extend(kind.as_ref().map(Kind::file));
         }
         let snapshot = self.snapshot();
         for plugin in snapshot.plugins() {

@@ -97,7 +97,7 @@ impl Runtime {
                 .linker
                 .instantiate_pre(&module)
                 .map_err(|error| Error::InvalidModule {
-                    reason: format!("{error:#}"),
+                    reason: one_line(&error),
                 })?;
         let initializers = initializers(&module).map(|(_, export)| export).collect();
         let mut permissions = spec.permissions;
@@ -155,7 +155,7 @@ impl Runtime {
             });
         }
         let module = Module::from_binary(engine, wasm).map_err(|error| Error::InvalidModule {
-            reason: format!("{error:#}"),
+            reason: one_line(&error),
         })?;
         if let Some(cache) = &self.0.cache {
             cache.store(&module, digest);
@@ -284,6 +284,12 @@ pub struct Import {
     pub name: String,
     /// Whether this server offers it.
     pub offered: bool,
+}
+
+/// The engine's words on one line: some of them show values as tables.
+fn one_line(error: &wasmtime::Error) -> String {
+    let words = format!("{error:#}");
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn function_type(module: &Module, name: &str) -> Option<FuncType> {

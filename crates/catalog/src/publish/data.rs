@@ -11,7 +11,7 @@ use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::home::Kind;
-use crate::load::{PROMPTS_PATH, RESOURCE_PATHS, resource};
+use crate::load::{Loader, PROMPTS_PATH, RESOURCE_PATHS, resource};
 use crate::node::Node;
 use crate::prompt::Prompt;
 use crate::resource::Resource;
@@ -60,29 +60,28 @@ impl Catalog {
         &self,
         before: &Snapshot,
         data: Data,
-        name: Option<String>,
-        definition: Option<Value>,
+        name: Option<&str>,
+        definition: Option<&Value>,
     ) -> Result<Plan<'_>> {
         let kind = self.kind_of(data)?;
         let read = DefinitionFile::read(kind)?;
-        let base = self.load_data(before, data, &read)?;
+        let base = Self::load_data(before, data, &read)?;
         let origin = data
             .origin(&base)
             .ok_or(Error::SwitchedOff { kind: data.name() })?;
         check_edit(data.origin(before), origin)?;
-        if let Some(name) = name.as_ref().filter(|name| !origin.names.contains(*name)) {
+        if let Some(name) = name.filter(|name| !origin.names.contains(*name)) {
             return Err(Error::NotFound {
                 kind: data.name(),
-                name: name.clone(),
+                name: name.to_owned(),
             });
         }
         let list = definition
-            .as_ref()
-            .map(|definition| check(&base, origin, data, name.as_deref(), definition))
+            .map(|definition| check(&base, origin, data, name, definition))
             .transpose()?;
         let mut text = read.text.clone();
-        let old = name.as_deref().and_then(|name| holding(&read, data, name));
-        text = match (&name, old, &definition, list) {
+        let old = name.and_then(|name| holding(&read, data, name));
+        text = match (name, old, definition, list) {
             (Some(name), Some(old), Some(entry), Some(new)) if old == new => {
                 edit(&read.name, &text, &old, &Edit::Replace { name, entry })?
             }
@@ -97,20 +96,20 @@ impl Catalog {
             }
         };
         let edited = DefinitionFile::parse(&read.name, text)?;
-        let after = self.load_data(&base, data, &edited)?;
+        let after = Self::load_data(&base, data, &edited)?;
         let kind_in = |snapshot: &Snapshot, name: Option<&str>| {
             let mut defined = data.defined(snapshot).iter();
             let found = defined.find(|entry| Some(entry.name.as_str()) == name);
             found.map(|entry| entry.list)
         };
-        let new_name = definition.as_ref().and_then(|entry| entry["name"].as_str());
+        let new_name = definition.and_then(|entry| entry["name"].as_str());
         let publication = Publication {
             revision: after.revision(),
             changes: Changes::between(before, &after),
             unchanged: edited.text == read.text,
             warnings: Vec::new(),
             path: None,
-            lists: (kind_in(&base, name.as_deref()), kind_in(&after, new_name)),
+            lists: (kind_in(&base, name), kind_in(&after, new_name)),
             version: None,
             digest: None,
         };
@@ -136,7 +135,6 @@ impl Catalog {
 
     /// The snapshot with what a file says, which is what it holds already where the file is the same.
     pub(crate) fn load_data(
-        &self,
         snapshot: &Snapshot,
         data: Data,
         file: &DefinitionFile,
@@ -146,8 +144,8 @@ impl Catalog {
             return Ok(snapshot.clone());
         }
         Ok(match data {
-            Data::Resource => snapshot.with_resources(self.loader.resources(file)?),
-            Data::Prompt => snapshot.with_prompts(self.loader.prompts(file)?),
+            Data::Resource => snapshot.with_resources(Loader::resources(file)?),
+            Data::Prompt => snapshot.with_prompts(Loader::prompts(file)?),
         })
     }
 }

@@ -101,10 +101,10 @@ impl Catalog {
         &self,
         before: &Snapshot,
         upload: Upload,
-        replaced: Option<String>,
+        replaced: Option<&str>,
     ) -> Result<Plan<'_>> {
         let base = self.base(before)?;
-        if let Some(name) = &replaced {
+        if let Some(name) = replaced {
             base.check_name(name)?;
         }
         check_path(&upload.definition)?;
@@ -115,7 +115,7 @@ impl Catalog {
             definition: &upload.definition,
             wasm: &wasm,
             landing,
-            replaced: replaced.as_deref(),
+            replaced,
         };
         let mut plan = self.plan_candidate(before, base, &candidate)?;
         if let Some(plugin) = &mut plan.plugin {
@@ -241,21 +241,21 @@ impl Catalog {
     }
 
     /// Plans to remove a plugin.
-    pub(super) fn plan_removal(&self, before: &Snapshot, name: String) -> Result<Plan<'_>> {
+    pub(super) fn plan_removal(&self, before: &Snapshot, name: &str) -> Result<Plan<'_>> {
         let base = self.base(before)?;
-        base.check_name(&name)?;
+        base.check_name(name)?;
         let mut named = base.tools.named_files();
         named.retain(|_, owner| *owner != name);
         let plugin_plan = PluginPlan {
             incoming: None,
-            before: base.plugin(&name).cloned(),
+            before: base.plugin(name).cloned(),
             after: None,
             named,
-            versions: base.store.versions(&name)?,
+            versions: base.store.versions(name)?,
             is_new: false,
-            name: name.clone(),
+            name: name.to_owned(),
         };
-        let edited = base.edit(&Edit::Remove { name: &name })?;
+        let edited = base.edit(&Edit::Remove { name })?;
         self.plan_edited(before, base, edited, plugin_plan)
     }
 

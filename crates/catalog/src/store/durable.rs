@@ -46,6 +46,16 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(written(folder, bytes)?, path)
 }
 
+/// The same for a file that nobody else may read.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = written(folder, bytes)?;
+    #[cfg(unix)]
+    file.as_file()
+        .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    place(file, path)
+}
+
 /// Gives a file the permissions of the one that it is to replace, where there is one.
 pub(super) fn inherit_permissions(file: &NamedTempFile, from: &Path) -> io::Result<()> {
     let permissions: Option<Permissions> = match fs::metadata(from) {

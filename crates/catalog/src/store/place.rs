@@ -28,7 +28,7 @@ impl Landing {
         let is_plain = Path::new(file_name).components().count() == 1
             && !file_name.contains(['/', '\\', '\0'])
             && !file_name.starts_with('.');
-        if !is_plain || !file_name.ends_with(".wasm") {
+        if !is_plain || Path::new(file_name).extension() != Some("wasm".as_ref()) {
             return Err(Error::FileName {
                 name: file_name.to_owned(),
             });
@@ -91,7 +91,7 @@ impl Store {
         let folder = self.uploads.join(&landing.folder);
         let stem = landing.file_name.trim_end_matches(".wasm");
         let digits = digest.to_string();
-        let names = [
+        let candidates = [
             landing.file_name.clone(),
             format!("{stem}-{}.wasm", &digits[..8]),
             format!("{stem}-{digits}.wasm"),
@@ -103,9 +103,9 @@ impl Store {
                 Err(_) => !self.plugins.join(inside).exists(),
             },
         };
-        let mut paths = names.iter().map(|name| folder.join(name));
+        let mut paths = candidates.iter().map(|name| folder.join(name));
         let free = paths.find(is_free);
-        free.unwrap_or_else(|| folder.join(&names[2]))
+        free.unwrap_or_else(|| folder.join(&candidates[2]))
     }
 
     /// Puts a copy of a module that is kept where its definition names it, for people and for

@@ -18,10 +18,11 @@ use crate::snapshot::{Snapshot, Tools};
 /// Sweeps everything that belongs to a home. What cannot be done is logged: the server serves
 /// without it.
 pub(crate) fn sweep(home: &Home, store: Option<&Store>, snapshot: &Snapshot) {
-    for kind in [&home.plugins, &home.resources, &home.prompts] {
-        if let Some(kind) = kind {
-            told(&kind.folder, definitions::sweep(kind));
-        }
+    for kind in [&home.plugins, &home.resources, &home.prompts]
+        .into_iter()
+        .flatten()
+    {
+        told(&kind.folder, definitions::sweep(kind));
     }
     if let (Some(store), Some(tools)) = (store, snapshot.tools()) {
         told(&store.plugins, store.sweep(tools));

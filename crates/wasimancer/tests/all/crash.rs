@@ -23,7 +23,7 @@ type Offer = [BTreeMap<String, String>; 3];
 
 const PLUGINS: usize = 0;
 const RESOURCES: usize = 1;
-const PROMPTS: usize = 2;
+// Prompts are the third.
 
 /// One change: to which kind, to which name, and the text that it gives or none where it removes.
 struct Step {
