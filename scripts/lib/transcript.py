@@ -97,6 +97,7 @@ class Shell:
         self.bash.stdin.write(f". ./.command </dev/null; printf '\\n{MARK}%s\\n' $?\n")
         self.bash.stdin.flush()
         timer = threading.Timer(COMMAND_SECONDS, self.bash.kill)
+        timer.daemon = True
         timer.start()
         printed = []
         for line in self.bash.stdout:
