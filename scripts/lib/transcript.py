@@ -90,7 +90,7 @@ class Shell:
         )
 
     def run(self, command):
-        """What the command prints, without the line breaks at its end."""
+        """What the command prints, without the line breaks at its end, and then its status if that is not 0."""
         # Read from a file, so that no command reads those that follow it.
         with open(".command", "w", encoding="utf-8") as file:
             file.write(command + "\n")
@@ -103,10 +103,9 @@ class Shell:
         for line in self.bash.stdout:
             if line.startswith(MARK):
                 timer.cancel()
-                text = "".join(printed)
-                if line != f"{MARK}0\n":
-                    fail(f"{command}\nfailed with status {line.removeprefix(MARK)}{text}")
-                return text.rstrip("\n")
+                status = line.removeprefix(MARK).rstrip("\n")
+                text = "".join(printed).rstrip("\n")
+                return text if status == "0" else f"{text}\n[exit status {status}]"
             printed.append(line)
         fail(f"{command}\nended the shell, or took more than {COMMAND_SECONDS} s:\n{''.join(printed)}")
 
