@@ -11,6 +11,7 @@ cd "$root"
 source scripts/lib/tools.sh
 # Paths, tokens and plugin configuration of the caller's environment are none of the tests' business.
 unset "${!WASIMANCER_@}" "${!WASM_@}" HTTP_PORT PORT PLUGINS_PATH RESOURCES_PATH PROMPTS_PATH
+unset UPLOAD_PATH UPLOAD_LIMIT ADMIN_ADDRESS
 
 step() { printf '\n== %s (%s)\n' "$*" "$(date +%H:%M:%S)"; }
 
@@ -43,6 +44,9 @@ bash scripts/conformance.sh target/debug/wasimancer
 
 step "Official clients"
 bash scripts/clients.sh target/debug/wasimancer examples
+
+step "The README's and the guides' commands"
+bash scripts/readme.sh target/debug/wasimancer
 
 step "Plugins from source: C and AssemblyScript byte for byte, all to the same behaviour"
 rebuilt=target/rebuilt-examples
