@@ -48,3 +48,58 @@ pub(crate) fn sweep(kind: &Kind) -> io::Result<()> {
     let path = target(kind);
     durable::sweep_temporary(path.parent().unwrap_or(&kind.folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(folder: &tempfile::TempDir) -> Kind {
+        Kind {
+            folder: folder.path().to_owned(),
+            definition_file: "plugins.yml".to_owned(),
+        }
+    }
+
+    fn files(folder: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[test]
+    fn a_file_that_was_changed_between_read_and_write_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let kind = kind(&folder);
+        for (read, changed) in [
+            ("plugins: []\n", Some("plugins: [] # mine\n")),
+            ("plugins: []\n", None),
+            ("", Some("plugins: []\n")),
+        ] {
+            let _ = fs::remove_file(kind.file());
+            if !read.is_empty() {
+                fs::write(kind.file(), read).unwrap();
+            }
+            let found = DefinitionFile::read(&kind).unwrap();
+            match changed {
+                Some(changed) => fs::write(kind.file(), changed).unwrap(),
+                None => fs::remove_file(kind.file()).unwrap(),
+            }
+            let refused = commit(&kind, &found, "plugins:\n  - name: new\n");
+            assert!(matches!(refused, Err(Error::ChangedMeanwhile { .. })));
+            assert_eq!(fs::read_to_string(kind.file()).ok().as_deref(), changed);
+            assert_eq!(files(&folder).len(), usize::from(changed.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_read_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let kind = kind(&folder);
+        let none = DefinitionFile::read(&kind).unwrap();
+        commit(&kind, &none, "plugins: []\n").unwrap();
+        let first = DefinitionFile::read(&kind).unwrap();
+        assert_eq!(first.text, "plugins: []\n");
+        commit(&kind, &first, "plugins:\n").unwrap();
+        assert_eq!(fs::read_to_string(kind.file()).unwrap(), "plugins:\n");
+        assert_eq!(files(&folder).len(), 1, "no temporary file stays");
+    }
+}

@@ -3,92 +3,58 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::sessions::in_session;
 use crate::subscriptions::{ID_KEY, listen};
 use crate::support::{
-    ADMIN_TOKEN, Client, Events, Home, LEGACY, Launch, MODERN, PATIENCE, Server, TOKEN,
-    guest_module, http_client,
+    Client, Events, Home, LEGACY, Launch, MODERN, Operator, PATIENCE, Sample, Server, TOKEN,
+    guest_module,
 };
 
-/// Changes what a server offers, as an operator does.
-struct Operator {
-    http: reqwest::Client,
-    url: String,
-}
+/// An operator whose every change must be granted.
+struct Publisher(Operator);
 
-impl Operator {
+impl Publisher {
     fn of(server: &Server) -> Self {
-        Self {
-            http: http_client(),
-            url: server.url(""),
-        }
-    }
-
-    async fn send(&self, method: Method, path: &str, content_type: &str, body: impl AsRef<[u8]>) {
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(ADMIN_TOKEN)
-            .header("content-type", content_type)
-            .body(body.as_ref().to_vec());
-        let answer = request.send().await.expect("an answer");
-        let status = answer.status();
-        assert_eq!(status, 200, "{path}: {:?}", answer.text().await);
-    }
-
-    async fn send_json(&self, method: Method, path: &str, body: Value) {
-        let content_type = "application/json";
-        self.send(method, path, content_type, body.to_string())
-            .await;
+        Self(Operator::of(server))
     }
 
     async fn add_resource(&self, name: &str) {
-        self.send_json(Method::POST, "/add-resource", resource(name, "as it began"))
-            .await;
+        let body = resource(name, "as it began");
+        self.0.post("/add-resource", body).await.granted();
     }
 
     async fn update_resource(&self, name: &str, text: &str) {
+        self.replace_resource(name, resource(name, text)).await;
+    }
+
+    async fn replace_resource(&self, name: &str, body: Value) {
         let path = format!("/update-resource/{name}");
-        self.send_json(Method::PUT, &path, resource(name, text))
-            .await;
+        self.0.put(&path, body).await.granted();
     }
 
     async fn remove_resource(&self, name: &str) {
         let path = format!("/remove-resource/{name}");
-        self.send(Method::DELETE, &path, "application/json", "")
-            .await;
+        self.0.delete(&path).await.granted();
     }
 
     async fn add_prompt(&self, name: &str) {
         let messages = json!([{"role": "user", "text": "x"}]);
         let prompt = json!({"name": name, "arguments": [], "messages": messages});
-        self.send_json(Method::POST, "/add-prompt", prompt).await;
+        self.0.post("/add-prompt", prompt).await.granted();
     }
 
     async fn upload_plugin(&self, name: &str) {
         let function = json!({"displayName": name, "function": "echo"});
-        self.upload(Method::POST, "/upload-plugin", name, &function)
-            .await;
+        self.0.upload("", &guest(name, &function)).await.granted();
     }
+}
 
-    /// Uploads a plugin with one function.
-    async fn upload(&self, method: Method, path: &str, name: &str, function: &Value) {
-        let functions = [function];
-        let data = json!({"name": name, "functions": functions});
-        let mut body = format!(
-            "--edge\r\ncontent-disposition: form-data; name=\"pluginData\"\r\n\r\n{data}\r\n--edge\r\n\
-             content-disposition: form-data; name=\"wasmFile\"; filename=\"{name}.wasm\"\r\n\
-             content-type: application/wasm\r\n\r\n"
-        )
-        .into_bytes();
-        body.extend_from_slice(guest_module());
-        body.extend_from_slice(b"\r\n--edge--\r\n");
-        let content_type = "multipart/form-data; boundary=edge";
-        self.send(method, path, content_type, body).await;
-    }
+/// A plugin with one function of the guest module.
+fn guest(name: &str, function: &Value) -> Sample {
+    let sample = Sample::new(name, "1", "").with_module(guest_module());
+    sample.with("/functions", json!([function]))
 }
 
 fn resource(name: &str, text: &str) -> Value {
@@ -105,9 +71,9 @@ fn greeting(text: &str) -> Value {
     })
 }
 
-fn start() -> (Server, Operator) {
+fn start() -> (Server, Publisher) {
     let server = Launch::of(Home::guest()).start();
-    let operator = Operator::of(&server);
+    let operator = Publisher::of(&server);
     (server, operator)
 }
 
@@ -221,11 +187,14 @@ async fn a_list_has_changed_where_its_reader_sees_it() {
         json!({"displayName": "list", "function": "value", "returns": "json", "outputSchema": schema})
     };
     let [list, text, object] = ["array", "string", "object"].map(function);
-    let add = operator.upload(Method::POST, "/upload-plugin", "another", &list);
-    add.await;
+    let added = operator.0.upload("", &guest("another", &list)).await;
+    added.granted();
     let mut modern = Subscriber::to(&server, MODERN, &[]).await;
     let mut legacy = Subscriber::to(&server, LEGACY[0], &[]).await;
-    let update = |function| operator.upload(Method::PUT, "/update-plugin", "another", function);
+    let update = async |function| {
+        let updated = operator.0.update("", &guest("another", function)).await;
+        updated.granted();
+    };
     update(&text).await;
     modern.is_told(tools).await;
     operator.add_prompt("another").await;
@@ -249,11 +218,10 @@ async fn resources_are_told_of_when_they_read_differently() {
         subscriber.is_told_of("info://one").await;
         operator.update_resource("other", "better").await;
         // One that matches a template changes with it.
-        let path = "/update-resource/greet";
-        operator.send_json(Method::PUT, path, greeting("Hi")).await;
+        operator.replace_resource("greet", greeting("Hi")).await;
         subscriber.is_told(resources).await;
         subscriber.is_told_of("greet://Ada/Lovelace").await;
-        operator.send_json(Method::PUT, path, greeting("Ho")).await;
+        operator.replace_resource("greet", greeting("Ho")).await;
         subscriber.is_told_of("greet://Ada/Lovelace").await;
         // To vanish is a change, and so is to appear.
         operator.remove_resource("one").await;
@@ -362,7 +330,7 @@ async fn a_subscriber_that_reads_nothing_holds_up_nobody() {
         "body_limit = \"16MiB\"\nwrite_timeout = \"1s\"\nlog = \"wasimancer_mcp=debug,info\"\n",
     );
     let server = Launch::of(home).env("NO_COLOR", "1").start();
-    let operator = Operator::of(&server);
+    let operator = Publisher::of(&server);
     let deaf = begin_and_stop_reading(&server);
     let mut subscriber = Subscriber::to(&server, MODERN, &["greet://Ada/Lovelace"]).await;
     server.logs("was opened open=2").await;
@@ -371,8 +339,7 @@ async fn a_subscriber_that_reads_nothing_holds_up_nobody() {
     while !server.stderr().contains("its client reads nothing") {
         round += 1;
         let text = greeting(&format!("{round}."));
-        let path = "/update-resource/greet";
-        operator.send_json(Method::PUT, path, text).await;
+        operator.replace_resource("greet", text).await;
         if round == 1 {
             subscriber.is_told(LISTS[1]).await;
         }
