@@ -3,6 +3,8 @@
 //! The crate promises that what is served is one immutable snapshot behind one pointer: a reader
 //! takes it with a single atomic load and never waits, and nothing is parsed, compiled or listed
 //! anew for a call. A definition that is wrong is quarantined with every reason; the rest serves.
+//! A change is a transaction: whenever the process is killed, the next one serves what was served
+//! before the change, or after it.
 //! The crate knows nothing of HTTP or MCP.
 
 mod arguments;

@@ -96,7 +96,7 @@ pub struct Upload {
 /// A change that was made, or would be.
 #[derive(Debug)]
 pub struct Publication {
-    /// The revision that is served after it.
+    /// The revision that is served now.
     pub revision: Digest,
     /// What is different after it.
     pub changes: Changes,
@@ -155,8 +155,9 @@ impl Catalog {
         let _one_at_a_time = self.writing();
         let before = self.snapshot();
         check_revision(&before, request.expected.as_deref())?;
-        let plan = self.plan(&before, request.change)?;
+        let mut plan = self.plan(&before, request.change)?;
         if request.dry_run {
+            plan.publication.revision = before.revision();
             return Ok(plan.publication);
         }
         self.make(plan)

@@ -127,6 +127,7 @@ async fn a_dry_run_finds_out_everything_and_changes_nothing() {
         changes
     };
     let check = |answer: Answer, changes: Value| {
+        assert_eq!(answer.header("etag"), revision);
         let body = answer.granted();
         assert_eq!(body["dryRun"], true, "{body}");
         assert_eq!(
