@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use wasimancer_catalog::Catalog;
@@ -41,6 +42,7 @@ pub fn router(catalog: Arc<Catalog>, options: &Options) -> Router {
         catalog,
         upload_max_bytes: options.upload_max_bytes,
         body_max_bytes: options.body_max_bytes,
+        turn: Semaphore::new(1),
     };
     let documented = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(plugins::routes())

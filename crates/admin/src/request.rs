@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use wasimancer_catalog::{Catalog, Change, Request as CatalogRequest};
 
@@ -23,6 +24,9 @@ pub(crate) struct Admin {
     pub(crate) upload_max_bytes: u64,
     /// Most bytes of any other body.
     pub(crate) body_max_bytes: u64,
+    /// One permit: the catalogue makes one change at a time, and those that wait for it should not
+    /// wait on threads.
+    pub(crate) turn: Semaphore,
 }
 
 /// The query of every change.
@@ -87,7 +91,8 @@ async fn read(mut body: Body, limit: u64) -> Result<axum::body::Bytes, Error> {
 }
 
 impl Admin {
-    /// Makes a change, where blocking is allowed. It is made to its end also when the client is gone.
+    /// Makes a change, where blocking is allowed. One that has begun is made to its end also when the
+    /// client is gone.
     pub(crate) async fn publish(
         &self,
         headers: &HeaderMap,
@@ -100,6 +105,8 @@ impl Admin {
             expected: if_match(headers),
             dry_run,
         };
+        // A change whose client is gone before its turn is not made.
+        let _turn = self.turn.acquire().await;
         let publication = blocking(move || catalog.publish(request)).await??;
         Ok(Made {
             publication,
