@@ -5,6 +5,7 @@
 //! module is kept, the definition file replaced (the commit), and the snapshot swapped.
 
 mod data;
+mod modules;
 mod plugins;
 
 use std::fmt;
@@ -20,7 +21,7 @@ use crate::home::Kind;
 use crate::snapshot::{Origin, Snapshot};
 use crate::store::{self, Incoming};
 
-pub(crate) use plugins::PluginPlan;
+use modules::PluginPlan;
 
 /// A change, and under which conditions it is to be made.
 pub struct Request {

@@ -1,0 +1,165 @@
+//! A snapshot while it is made: entries are collected one after another, lists serialized at the end.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Defined, Origin, Prompts, Resources, Tools};
+use crate::definition::FunctionDefinition;
+use crate::list::List;
+use crate::plugin::ServedPlugin;
+use crate::prompt::Prompt;
+use crate::resource::{Resource, ResourceTemplate, StaticResource};
+use crate::tool::Tool;
+
+/// Collects the tools of one plugin after another.
+#[derive(Default)]
+pub(crate) struct ToolsBuilder {
+    by_name: HashMap<String, Arc<Tool>>,
+    plugins: Vec<Arc<ServedPlugin>>,
+}
+
+impl ToolsBuilder {
+    /// The plugin that a tool of this name belongs to.
+    pub(crate) fn owner(&self, tool: &str) -> Option<&str> {
+        self.by_name.get(tool).map(|tool| tool.plugin())
+    }
+
+    /// Adds a plugin, the names of whose tools are free.
+    pub(crate) fn add(&mut self, plugin: Arc<ServedPlugin>) {
+        for served in &plugin.tools {
+            let tool = Arc::clone(&served.tool);
+            self.by_name.insert(tool.name().to_owned(), tool);
+        }
+        self.plugins.push(plugin);
+    }
+
+    pub(crate) fn build(self, origin: Origin) -> Tools {
+        let served = self.plugins.iter().flat_map(|plugin| &plugin.tools);
+        let entries: Vec<Value> = served.map(|served| served.entry.clone()).collect();
+        let object_output: Vec<Value> = entries.iter().map(with_object_output).collect();
+        Tools {
+            origin,
+            list: List::new(&entries),
+            object_output_list: List::new(&object_output),
+            by_name: self.by_name,
+            plugins: self.plugins,
+        }
+    }
+}
+
+/// What the list of tools shows.
+pub(crate) fn tool_entry(definition: &FunctionDefinition<'_>) -> Value {
+    let mut entry = Map::new();
+    entry.insert("name".to_owned(), json!(definition.tool));
+    let mut shown = definition.shown.clone();
+    for field in ["title", "description"] {
+        if let Some(value) = shown.shift_remove(field) {
+            entry.insert(field.to_owned(), value);
+        }
+    }
+    entry.insert("inputSchema".to_owned(), definition.input_schema());
+    if let Some(schema) = &definition.output_schema {
+        entry.insert("outputSchema".to_owned(), schema.clone());
+    }
+    entry.extend(shown);
+    Value::Object(entry)
+}
+
+fn with_object_output(entry: &Value) -> Value {
+    let mut entry = entry.clone();
+    if let Some(fields) = entry.as_object_mut() {
+        let is_object = |schema: &Value| schema["type"] == "object";
+        if fields
+            .get("outputSchema")
+            .is_some_and(|schema| !is_object(schema))
+        {
+            fields.shift_remove("outputSchema");
+        }
+    }
+    entry
+}
+
+/// Collects resources of both kinds.
+#[derive(Default)]
+pub(crate) struct ResourcesBuilder {
+    uris: HashSet<String>,
+    defined: Vec<Defined>,
+    resources: Vec<Arc<StaticResource>>,
+    templates: Vec<Arc<ResourceTemplate>>,
+}
+
+impl ResourcesBuilder {
+    /// One that knows the URIs of resources, and nothing else of them.
+    pub(crate) fn with_uris(uris: impl Iterator<Item = String>) -> Self {
+        Self {
+            uris: uris.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a resource or template of this URI was added.
+    pub(crate) fn has_uri(&self, uri: &str) -> bool {
+        self.uris.contains(uri)
+    }
+
+    pub(crate) fn add(&mut self, resource: Resource, name: &str, definition: Value) {
+        self.uris.insert(resource.uri().to_owned());
+        self.defined.push(Defined {
+            name: name.to_owned(),
+            list: resource.list(),
+            definition,
+        });
+        match resource {
+            Resource::Static(resource) => self.resources.push(Arc::new(resource)),
+            Resource::Template(template) => self.templates.push(Arc::new(template)),
+        }
+    }
+
+    pub(crate) fn build(self, origin: Origin) -> Resources {
+        let entries = self.resources.iter().map(|resource| resource.entry.clone());
+        let template_entries = self.templates.iter().map(|template| template.entry.clone());
+        Resources {
+            origin,
+            defined: self.defined,
+            list: List::new(&entries.collect::<Vec<_>>()),
+            template_list: List::new(&template_entries.collect::<Vec<_>>()),
+            by_uri: self
+                .resources
+                .into_iter()
+                .map(|resource| (resource.uri.clone(), resource))
+                .collect(),
+            templates: self.templates,
+        }
+    }
+}
+
+/// Collects prompts.
+#[derive(Default)]
+pub(crate) struct PromptsBuilder {
+    by_name: HashMap<String, Arc<Prompt>>,
+    entries: Vec<Value>,
+    defined: Vec<Defined>,
+}
+
+impl PromptsBuilder {
+    pub(crate) fn add(&mut self, prompt: Prompt, definition: Value) {
+        self.entries.push(prompt.entry.clone());
+        self.defined.push(Defined {
+            name: prompt.name.clone(),
+            list: "predefined",
+            definition,
+        });
+        self.by_name.insert(prompt.name.clone(), Arc::new(prompt));
+    }
+
+    pub(crate) fn build(self, origin: Origin) -> Prompts {
+        Prompts {
+            origin,
+            defined: self.defined,
+            list: List::new(&self.entries),
+            by_name: self.by_name,
+        }
+    }
+}
