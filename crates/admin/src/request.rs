@@ -39,8 +39,8 @@ pub(crate) struct ChangeQuery {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "it describes a header that is read by hand")]
 pub(crate) struct IfMatch {
-    /// Revisions, as `ETag` gave them; the change is refused where the catalogue is at another one.
-    #[param(rename = "If-Match")]
+    /// Revisions, as `ETag` gave them, or `*`; the change is refused where the catalogue is at another.
+    #[param(rename = "If-Match", nullable = false)]
     if_match: Option<String>,
 }
 

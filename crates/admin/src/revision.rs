@@ -45,7 +45,12 @@ mod tests {
         assert_eq!(parsed(&[&format!("\"{one}\"")]), Some(vec![one]));
         let both = format!("\"{one}\" , \"{two}\"");
         assert_eq!(parsed(&[&both]), Some(vec![one, two]));
-        for none in [format!("W/\"{one}\""), one.to_string(), "\"x\"".to_owned(), String::new()] {
+        for none in [
+            format!("W/\"{one}\""),
+            one.to_string(),
+            "\"x\"".to_owned(),
+            String::new(),
+        ] {
             assert_eq!(parsed(&[&none]), Some(Vec::new()), "{none}");
         }
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::RequestExt;
-use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::Request;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
 use serde_json::Value;
 use utoipa::ToSchema;
 use wasimancer_catalog::{Incoming, Upload};
 
+use crate::definition::PluginDefinition;
 use crate::error::Error;
 use crate::request::{Admin, blocking};
 
@@ -24,9 +25,9 @@ pub(crate) struct UploadForm {
     /// The WebAssembly module, in its binary format; its file name ends with `.wasm`.
     #[schema(rename = "wasmFile", value_type = String, format = Binary)]
     wasm_file: Vec<u8>,
-    /// The plugin's entry as `plugins.yml` holds it, in JSON: `name` and `functions` at least.
+    /// The definition, in JSON.
     #[schema(rename = "pluginData")]
-    plugin_data: String,
+    plugin_data: PluginDefinition,
 }
 
 /// The parts that have come so far.
