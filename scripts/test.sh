@@ -44,6 +44,9 @@ bash scripts/conformance.sh target/debug/wasimancer
 step "Official clients"
 bash scripts/clients.sh target/debug/wasimancer examples
 
+step "The administration API against its OpenAPI document"
+bash scripts/openapi.sh target/debug/wasimancer
+
 step "Plugins from source: C and AssemblyScript byte for byte, all to the same behaviour"
 rebuilt=target/rebuilt-examples
 rm -rf "$rebuilt"
