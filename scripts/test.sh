@@ -48,6 +48,9 @@ bash scripts/clients.sh target/debug/wasimancer examples
 step "The README's and the guides' commands"
 bash scripts/readme.sh target/debug/wasimancer
 
+step "The administration API against its OpenAPI document"
+bash scripts/openapi.sh target/debug/wasimancer
+
 step "Plugins from source: C and AssemblyScript byte for byte, all to the same behaviour"
 rebuilt=target/rebuilt-examples
 rm -rf "$rebuilt"

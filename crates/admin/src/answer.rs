@@ -12,6 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema, openapi};
 use wasimancer_catalog::{Difference, Digest, Publication, Snapshot, Version};
 
+use crate::error::Code;
 use crate::revision::etag;
 
 /// Why a request was not served.
@@ -19,9 +20,7 @@ use crate::revision::etag;
 pub(crate) struct ErrorAnswer {
     /// A sentence for people.
     pub(crate) error: String,
-    /// A word for programs, which stays the same.
-    #[schema(value_type = String)]
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
 }
 
 /// What every change answers beside its own fields.
@@ -39,6 +38,7 @@ pub(crate) struct Effect {
     dry_run: bool,
     /// What would be different, in answer to a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     changes: Option<ChangesAnswer>,
 }
 
@@ -117,28 +117,35 @@ pub(crate) fn answer(revision: &Digest, body: impl Serialize) -> Response {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VersionAnswer {
     /// From 1, in the order of publication.
+    #[schema(minimum = 1)]
     number: u64,
     /// The version that its definition names.
+    #[schema(required)]
     version: Option<String>,
-    /// The digest of its module, as `sha256:…`.
+    /// The digest of its module.
+    #[schema(pattern = "^sha256:[0-9a-f]{64}$")]
     digest: String,
     /// Size of its module, in bytes.
     size: u64,
-    /// When it was published (RFC 3339).
-    published_at: String,
+    /// When it was published (RFC 3339); null where it was put there by hand.
+    #[schema(required, format = DateTime)]
+    published_at: Option<String>,
     /// Whether it is served.
     served: bool,
 }
 
 impl VersionAnswer {
     pub(crate) fn new(version: &Version, served: Option<u64>) -> Self {
-        let published_at = UNIX_EPOCH + Duration::from_secs(version.published_at);
+        let shown = |seconds| {
+            let moment = UNIX_EPOCH + Duration::from_secs(seconds);
+            humantime::format_rfc3339_seconds(moment).to_string()
+        };
         Self {
             number: version.number,
             version: version.version(),
             digest: version.digest.clone(),
             size: version.size_bytes,
-            published_at: humantime::format_rfc3339_seconds(published_at).to_string(),
+            published_at: version.published_at.map(shown),
             served: served == Some(version.number),
         }
     }
@@ -167,34 +174,60 @@ pub(crate) fn quarantined(snapshot: &Snapshot, kind: &str) -> Vec<QuarantinedAns
         .collect()
 }
 
-/// The errors of routes that change something.
+/// The errors of routes that list what is served.
+pub(crate) struct ListErrors;
+
+/// The errors of routes that show one entry.
+pub(crate) struct ShowErrors;
+
+/// The errors of routes that change something, and whose request has no body.
 pub(crate) struct ChangeErrors;
 
-/// The errors of routes that change nothing.
-pub(crate) struct ReadErrors;
+/// The errors of routes that change something as a body says.
+pub(crate) struct BodyErrors;
+
+const FORBIDDEN: (&str, &str) = ("403", "The administration token is missing or wrong");
+const OTHER_METHOD: (&str, &str) = ("405", "The route has another method, which Allow names");
+
+impl IntoResponses for ListErrors {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        error_responses([FORBIDDEN, ("404", "The kind is switched off"), OTHER_METHOD])
+    }
+}
+
+impl IntoResponses for ShowErrors {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        error_responses([
+            ("400", "The name in the URL is no UTF-8"),
+            FORBIDDEN,
+            ("404", "There is no such entry, or the kind is switched off"),
+            OTHER_METHOD,
+            ("500", "The disk refused"),
+        ])
+    }
+}
 
 impl IntoResponses for ChangeErrors {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        error_responses(&[
+        error_responses([
             (
                 "400",
                 "The request is wrong: the error names the field, the value and the remedy",
             ),
-            ("403", "The administration token is missing or wrong"),
+            FORBIDDEN,
             (
                 "404",
                 "There is no such resource, prompt or version, or the kind is switched off",
             ),
-            ("405", "The route has another method"),
+            OTHER_METHOD,
             (
                 "409",
                 "The definition file was edited by hand in a way that stands against the change",
             ),
             (
                 "412",
-                "The catalogue is at another revision than If-Match names",
+                "The catalogue is at another revision than If-Match names: ETag tells which",
             ),
-            ("413", "The body is larger than the limit"),
             (
                 "500",
                 "The module is wrong, there is no such plugin, or the disk refused",
@@ -203,27 +236,28 @@ impl IntoResponses for ChangeErrors {
     }
 }
 
-impl IntoResponses for ReadErrors {
+impl IntoResponses for BodyErrors {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        error_responses(&[
-            ("400", "The URL is wrong"),
-            ("403", "The administration token is missing or wrong"),
-            ("404", "There is no such entry, or the kind is switched off"),
-            ("405", "The route has another method"),
-            ("500", "The disk refused"),
-        ])
+        let mut responses = ChangeErrors::responses();
+        responses.extend(error_responses([(
+            "413",
+            "The body is larger than the limit",
+        )]));
+        responses
     }
 }
 
-fn error_responses(errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<openapi::Response>> {
+fn error_responses<const N: usize>(
+    errors: [(&str, &str); N],
+) -> BTreeMap<String, RefOr<openapi::Response>> {
     let response = |description: &str| {
         let schema = Ref::from_schema_name("ErrorAnswer");
         let content = ContentBuilder::new().schema(Some(schema)).build();
         let response = ResponseBuilder::new().description(description);
         RefOr::T(response.content("application/json", content).build())
     };
-    let errors = errors.iter();
+    let errors = errors.into_iter();
     errors
-        .map(|(status, description)| ((*status).to_owned(), response(description)))
+        .map(|(status, description)| (status.to_owned(), response(description)))
         .collect()
 }

@@ -3,10 +3,48 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 use wasimancer_catalog::{Cause, Error as CatalogError, Problem};
 
 use crate::answer::ErrorAnswer;
 use crate::revision::etag;
+
+/// What programs can rely on to tell errors apart: a word that stays the same.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Code {
+    Unauthorized,
+    NotMultipart,
+    MissingPart,
+    MalformedJson,
+    InvalidUrl,
+    MissingName,
+    TooLarge,
+    BodyBrokeOff,
+    MethodNotAllowed,
+    NotFound,
+    Failed,
+    InvalidFileName,
+    OutsideFolder,
+    NameMismatch,
+    SwitchedOff,
+    UnknownVersion,
+    RevisionChanged,
+    AnotherServer,
+    DefinitionFileChanged,
+    DefinitionFileInvalid,
+    DefinitionFileNotEditable,
+    DefinitionFileMalformed,
+    DefinitionFileUnreadable,
+    ModuleGone,
+    StorageFailed,
+    InvalidDefinition,
+    NameTaken,
+    ToolNameTaken,
+    UriTaken,
+    InvalidModule,
+}
 
 /// Why a request was not served. Displayed as it reaches the caller.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +109,10 @@ pub enum Error {
     #[error("😡 this route has another method: see /openapi.json")]
     MethodNotAllowed,
 
+    /// There is no such route.
+    #[error("😡 there is no such route: see /openapi.json")]
+    NoRoute,
+
     /// A plugin to change is not there; its guide has a status of its own for it.
     #[error("😡 there is no plugin {name:?}")]
     PluginNotFound {
@@ -97,58 +139,64 @@ impl Error {
     }
 
     /// The status and the word that scripts can rely on.
-    fn status_and_code(&self) -> (StatusCode, &'static str) {
+    fn status_and_code(&self) -> (StatusCode, Code) {
         match self {
-            Self::Unauthorized => (StatusCode::FORBIDDEN, "unauthorized"),
-            Self::NotMultipart { .. } => (StatusCode::BAD_REQUEST, "not_multipart"),
-            Self::MissingPart { .. } => (StatusCode::BAD_REQUEST, "missing_part"),
-            Self::Malformed { .. } => (StatusCode::BAD_REQUEST, "malformed_json"),
-            Self::BadUrl(_) => (StatusCode::BAD_REQUEST, "invalid_url"),
-            Self::MissingName { .. } => (StatusCode::BAD_REQUEST, "missing_name"),
-            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            Self::BrokenOff { .. } => (StatusCode::BAD_REQUEST, "body_broke_off"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::PluginNotFound { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "not_found"),
+            Self::Unauthorized => (StatusCode::FORBIDDEN, Code::Unauthorized),
+            Self::NotMultipart { .. } => (StatusCode::BAD_REQUEST, Code::NotMultipart),
+            Self::MissingPart { .. } => (StatusCode::BAD_REQUEST, Code::MissingPart),
+            Self::Malformed { .. } => (StatusCode::BAD_REQUEST, Code::MalformedJson),
+            Self::BadUrl(_) => (StatusCode::BAD_REQUEST, Code::InvalidUrl),
+            Self::MissingName { .. } => (StatusCode::BAD_REQUEST, Code::MissingName),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
+            Self::BrokenOff { .. } => (StatusCode::BAD_REQUEST, Code::BodyBrokeOff),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
+            Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::PluginNotFound { .. } => (StatusCode::INTERNAL_SERVER_ERROR, Code::NotFound),
             Self::Catalog(error) => of_catalog(error),
-            Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+            Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
         }
     }
 }
 
-fn of_catalog(error: &CatalogError) -> (StatusCode, &'static str) {
+fn of_catalog(error: &CatalogError) -> (StatusCode, Code) {
     match error {
         CatalogError::Invalid { problems } => of_problems(problems),
-        CatalogError::FileName { .. } => (StatusCode::BAD_REQUEST, "invalid_file_name"),
-        CatalogError::OutsideFolder { .. } => (StatusCode::BAD_REQUEST, "outside_folder"),
-        CatalogError::NameMismatch { .. } => (StatusCode::BAD_REQUEST, "name_mismatch"),
-        CatalogError::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found"),
-        CatalogError::SwitchedOff { .. } => (StatusCode::NOT_FOUND, "switched_off"),
-        CatalogError::UnknownVersion { .. } => (StatusCode::NOT_FOUND, "unknown_version"),
-        CatalogError::Outdated { .. } => (StatusCode::PRECONDITION_FAILED, "revision_changed"),
-        CatalogError::ChangedMeanwhile { .. } => (StatusCode::CONFLICT, "definition_file_changed"),
-        CatalogError::InvalidEdit { .. } => (StatusCode::CONFLICT, "definition_file_invalid"),
-        CatalogError::NotEditable(_) => (StatusCode::CONFLICT, "definition_file_not_editable"),
-        CatalogError::Malformed(_) => (StatusCode::CONFLICT, "definition_file_malformed"),
+        CatalogError::FileName { .. } => (StatusCode::BAD_REQUEST, Code::InvalidFileName),
+        CatalogError::OutsideFolder { .. } => (StatusCode::BAD_REQUEST, Code::OutsideFolder),
+        CatalogError::NameMismatch { .. } => (StatusCode::BAD_REQUEST, Code::NameMismatch),
+        CatalogError::NotFound { .. } => (StatusCode::NOT_FOUND, Code::NotFound),
+        CatalogError::SwitchedOff { .. } => (StatusCode::NOT_FOUND, Code::SwitchedOff),
+        CatalogError::UnknownVersion { .. } => (StatusCode::NOT_FOUND, Code::UnknownVersion),
+        CatalogError::Outdated { .. } => (StatusCode::PRECONDITION_FAILED, Code::RevisionChanged),
+        CatalogError::Shared { .. } => (StatusCode::CONFLICT, Code::AnotherServer),
+        CatalogError::ChangedMeanwhile { .. } => {
+            (StatusCode::CONFLICT, Code::DefinitionFileChanged)
+        }
+        CatalogError::InvalidEdit { .. } | CatalogError::Emptied { .. } => {
+            (StatusCode::CONFLICT, Code::DefinitionFileInvalid)
+        }
+        CatalogError::NotEditable(_) => (StatusCode::CONFLICT, Code::DefinitionFileNotEditable),
+        CatalogError::Malformed(_) => (StatusCode::CONFLICT, Code::DefinitionFileMalformed),
         CatalogError::Unreadable { .. } => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            "definition_file_unreadable",
+            Code::DefinitionFileUnreadable,
         ),
-        CatalogError::ModuleGone { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "module_gone"),
-        CatalogError::Storage { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "storage_failed"),
+        CatalogError::ModuleGone { .. } => (StatusCode::INTERNAL_SERVER_ERROR, Code::ModuleGone),
+        CatalogError::Storage { .. } => (StatusCode::INTERNAL_SERVER_ERROR, Code::StorageFailed),
     }
 }
 
 /// A module that is wrong is a server error, as the guide to plugins has it; what is wrong with the
 /// definition comes first.
-fn of_problems(problems: &[Problem]) -> (StatusCode, &'static str) {
+fn of_problems(problems: &[Problem]) -> (StatusCode, Code) {
     let mut causes = problems.iter().map(|problem| problem.cause);
     let cause = causes.find(|cause| *cause != Cause::Module);
     match cause.unwrap_or(Cause::Module) {
-        Cause::Definition => (StatusCode::BAD_REQUEST, "invalid_definition"),
-        Cause::NameTaken => (StatusCode::BAD_REQUEST, "name_taken"),
-        Cause::ToolNameTaken => (StatusCode::BAD_REQUEST, "tool_name_taken"),
-        Cause::UriTaken => (StatusCode::BAD_REQUEST, "uri_taken"),
-        Cause::Module => (StatusCode::INTERNAL_SERVER_ERROR, "invalid_module"),
+        Cause::Definition => (StatusCode::BAD_REQUEST, Code::InvalidDefinition),
+        Cause::NameTaken => (StatusCode::BAD_REQUEST, Code::NameTaken),
+        Cause::ToolNameTaken => (StatusCode::BAD_REQUEST, Code::ToolNameTaken),
+        Cause::UriTaken => (StatusCode::BAD_REQUEST, Code::UriTaken),
+        Cause::Module => (StatusCode::INTERNAL_SERVER_ERROR, Code::InvalidModule),
     }
 }
 

@@ -5,6 +5,7 @@
 //! token itself is checked by the binary, with [`Error::Unauthorized`] as the answer.
 
 mod answer;
+mod definition;
 mod error;
 mod openapi;
 mod plugins;
@@ -42,13 +43,14 @@ pub fn router(catalog: Arc<Catalog>, options: &Options) -> Router {
         catalog,
         upload_max_bytes: options.upload_max_bytes,
         body_max_bytes: options.body_max_bytes,
-        turn: Semaphore::new(1),
+        turn: Arc::new(Semaphore::new(1)),
     };
     let documented = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(plugins::routes())
         .merge(resources::routes())
         .merge(prompts::routes());
-    let (router, document) = documented.split_for_parts();
+    let (router, mut document) = documented.split_for_parts();
+    openapi::add_headers(&mut document);
     let mut router = router.route("/openapi.json", get(async move || Json(document)));
     for (kind, paths) in [
         ("plugin", ["/remove-plugin", "/rollback-plugin"].as_slice()),

@@ -13,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wasimancer_catalog::{Change, Error as CatalogError, Quarantined, ServedPlugin};
 
-use crate::answer::{ChangeErrors, Effect, Made, ReadErrors, VersionAnswer, answer};
+use crate::answer::{
+    BodyErrors, ChangeErrors, Effect, ListErrors, Made, ShowErrors, VersionAnswer, answer,
+};
 use crate::error::Error;
 use crate::request::{Admin, ChangeQuery, IfMatch, blocking, name, query};
 use crate::upload::UploadForm;
@@ -35,6 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
 #[into_params(parameter_in = Query)]
 struct UploadQuery {
     /// A folder below the upload folder that the module is to lie in.
+    #[param(nullable = false)]
     dir: Option<String>,
     /// Whether to validate and compile everything, and to change nothing.
     dry_run: bool,
@@ -45,6 +48,7 @@ struct UploadQuery {
 #[into_params(parameter_in = Query)]
 struct RollbackQuery {
     /// The digest of a module or a `version`; without it, the version before the one that is served.
+    #[param(nullable = false)]
     to: Option<String>,
     /// Whether to validate and compile everything, and to change nothing.
     dry_run: bool,
@@ -64,14 +68,17 @@ struct PluginSummary {
     name: String,
     state: PluginState,
     /// As its definition writes it.
+    #[schema(required)]
     version: Option<Value>,
-    /// The digest of its module, as `sha256:…`.
+    /// The digest of its module; null where it is quarantined.
+    #[schema(required, pattern = "^sha256:[0-9a-f]{64}$")]
     digest: Option<String>,
-    /// Size of its module, in bytes.
+    /// Size of its module, in bytes; null where it is quarantined.
+    #[schema(required)]
     size: Option<u64>,
     /// The names of its tools.
     tools: Vec<String>,
-    /// Everything that is wrong with it.
+    /// Everything that is wrong with it, where it is quarantined.
     problems: Vec<String>,
 }
 
@@ -88,11 +95,13 @@ struct PluginAnswer {
     versions: Vec<VersionAnswer>,
 }
 
+/// The plugins in the order of their definition file, those that are quarantined last.
 #[derive(Serialize, ToSchema)]
 struct PluginsAnswer {
     plugins: Vec<PluginSummary>,
 }
 
+/// The versions that are kept, oldest first.
 #[derive(Serialize, ToSchema)]
 struct VersionsAnswer {
     versions: Vec<VersionAnswer>,
@@ -103,14 +112,16 @@ struct VersionsAnswer {
 #[serde(rename_all = "camelCase")]
 struct UploadedAnswer {
     message: String,
-    /// The module's place in the plugins folder.
+    /// The module's place in the plugins folder, which begins with `./`.
     file_path: String,
     /// The definition as it was sent.
+    #[schema(value_type = Object)]
     metadata: Value,
     #[serde(flatten)]
     effect: Effect,
 }
 
+/// A plugin that is removed.
 #[derive(Serialize, ToSchema)]
 struct PluginRemovedAnswer {
     message: String,
@@ -124,10 +135,12 @@ struct PluginRemovedAnswer {
 struct RolledBackAnswer {
     message: String,
     /// The version that its definition names.
+    #[schema(required)]
     version: Option<String>,
-    /// The digest of its module, as `sha256:…`.
+    /// The digest of its module.
+    #[schema(required, pattern = "^sha256:[0-9a-f]{64}$")]
     digest: Option<String>,
-    /// The module's place in the plugins folder.
+    /// The module's place in the plugins folder, which begins with `./`.
     file_path: String,
     #[serde(flatten)]
     effect: Effect,
@@ -161,7 +174,7 @@ impl PluginSummary {
 
 /// List the plugins: those that are served, then those that are quarantined
 #[utoipa::path(get, operation_id = "listPlugins", path = "/plugins", tag = "plugins", responses(
-    (status = OK, body = PluginsAnswer), ReadErrors))]
+    (status = OK, description = "The plugins", body = PluginsAnswer), ListErrors))]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
     if !snapshot.serves_tools() {
@@ -178,8 +191,8 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 
 /// Show everything about a plugin
 #[utoipa::path(get, operation_id = "showPlugin", path = "/plugins/{name}", tag = "plugins",
-    params(("name" = String, Path, description = "The plugin's name")),
-    responses((status = OK, body = PluginAnswer), ReadErrors))]
+    params(("name" = String, Path, description = "The plugin's name", example = "roll-dice")),
+    responses((status = OK, description = "The plugin", body = PluginAnswer), ShowErrors))]
 async fn show(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -212,8 +225,8 @@ async fn show(
 
 /// List the versions of a plugin that are kept, oldest first
 #[utoipa::path(get, operation_id = "listVersions", path = "/plugins/{name}/versions", tag = "plugins",
-    params(("name" = String, Path, description = "The plugin's name")),
-    responses((status = OK, body = VersionsAnswer), ReadErrors))]
+    params(("name" = String, Path, description = "The plugin's name", example = "roll-dice")),
+    responses((status = OK, description = "Its versions", body = VersionsAnswer), ShowErrors))]
 async fn versions(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -234,8 +247,9 @@ async fn kept_versions(admin: &Admin, name: String) -> Result<Vec<VersionAnswer>
 
 /// Publish a new plugin
 #[utoipa::path(post, operation_id = "uploadPlugin", path = "/upload-plugin", tag = "plugins", params(UploadQuery, IfMatch),
-    request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = OK, body = UploadedAnswer), ChangeErrors))]
+    request_body(content = UploadForm, content_type = "multipart/form-data",
+        description = "The module and its definition"),
+    responses((status = OK, description = "It is served, or would be", body = UploadedAnswer), BodyErrors))]
 async fn upload(
     State(admin): State<Arc<Admin>>,
     parameters: Result<Query<UploadQuery>, QueryRejection>,
@@ -252,8 +266,9 @@ async fn upload(
 
 /// Give a plugin another module and definition
 #[utoipa::path(put, operation_id = "updatePlugin", path = "/update-plugin", tag = "plugins", params(UploadQuery, IfMatch),
-    request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = OK, body = UploadedAnswer), ChangeErrors))]
+    request_body(content = UploadForm, content_type = "multipart/form-data",
+        description = "The module and its definition"),
+    responses((status = OK, description = "It is served, or would be", body = UploadedAnswer), BodyErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
     parameters: Result<Query<UploadQuery>, QueryRejection>,
@@ -279,8 +294,8 @@ fn uploaded(made: &Made, metadata: Value) -> Response {
 
 /// Remove a plugin with its tools and its versions
 #[utoipa::path(delete, operation_id = "removePlugin", path = "/remove-plugin/{name}", tag = "plugins",
-    params(("name" = String, Path, description = "The plugin's name"), ChangeQuery, IfMatch),
-    responses((status = OK, body = PluginRemovedAnswer), ChangeErrors))]
+    params(("name" = String, Path, description = "The plugin's name", example = "roll-dice"), ChangeQuery, IfMatch),
+    responses((status = OK, description = "It is removed, or would be", body = PluginRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -299,8 +314,8 @@ async fn remove(
 
 /// Serve an earlier version of a plugin again
 #[utoipa::path(post, operation_id = "rollBackPlugin", path = "/rollback-plugin/{name}", tag = "plugins",
-    params(("name" = String, Path, description = "The plugin's name"), RollbackQuery, IfMatch),
-    responses((status = OK, body = RolledBackAnswer), ChangeErrors))]
+    params(("name" = String, Path, description = "The plugin's name", example = "roll-dice"), RollbackQuery, IfMatch),
+    responses((status = OK, description = "It is served again, or would be", body = RolledBackAnswer), ChangeErrors))]
 async fn roll_back(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,

@@ -13,7 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wasimancer_catalog::{Change, Data, Error as CatalogError};
 
-use crate::answer::{ChangeErrors, Effect, QuarantinedAnswer, ReadErrors, answer, quarantined};
+use crate::answer::{
+    BodyErrors, ChangeErrors, Effect, ListErrors, QuarantinedAnswer, answer, quarantined,
+};
+use crate::definition::PromptDefinition;
 use crate::error::Error;
 use crate::request::{Admin, ChangeQuery, IfMatch, json, name, query};
 
@@ -26,29 +29,34 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(remove))
 }
 
-/// A prompt that is served.
+/// A prompt in the list.
 #[derive(Serialize, ToSchema)]
 struct PromptSummary {
     name: String,
     /// Its entry in the definition file.
+    #[schema(value_type = Object)]
     definition: Value,
 }
 
+/// The prompts in the order of their definition file.
 #[derive(Serialize, ToSchema)]
 struct PromptsAnswer {
     prompts: Vec<PromptSummary>,
     quarantined: Vec<QuarantinedAnswer>,
 }
 
+/// A prompt that is served.
 #[derive(Serialize, ToSchema)]
 struct PromptAnswer {
     message: String,
     /// The prompt as it was sent.
+    #[schema(value_type = Object)]
     prompt: Value,
     #[serde(flatten)]
     effect: Effect,
 }
 
+/// A prompt that is removed.
 #[derive(Serialize, ToSchema)]
 struct PromptRemovedAnswer {
     message: String,
@@ -56,20 +64,9 @@ struct PromptRemovedAnswer {
     effect: Effect,
 }
 
-/// A prompt: messages, and the arguments that fill them
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes a body that is read as a definition")]
-struct PromptBody {
-    name: String,
-    description: Option<String>,
-    arguments: Vec<Value>,
-    #[schema(min_items = 1)]
-    messages: Vec<Value>,
-}
-
 /// List the prompts: those that are served, and those that are quarantined
 #[utoipa::path(get, operation_id = "listPrompts", path = "/prompts", tag = "prompts", responses(
-    (status = OK, body = PromptsAnswer), ReadErrors))]
+    (status = OK, description = "The prompts", body = PromptsAnswer), ListErrors))]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
     if !snapshot.serves_prompts() {
@@ -89,8 +86,8 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 
 /// Add a prompt
 #[utoipa::path(post, operation_id = "addPrompt", path = "/add-prompt", tag = "prompts", params(ChangeQuery, IfMatch),
-    request_body = PromptBody,
-    responses((status = OK, body = PromptAnswer), ChangeErrors))]
+    request_body(content = PromptDefinition, description = "The prompt's definition"),
+    responses((status = OK, description = "It is served, or would be", body = PromptAnswer), BodyErrors))]
 async fn add(
     State(admin): State<Arc<Admin>>,
     parameters: Result<Query<ChangeQuery>, QueryRejection>,
@@ -111,9 +108,9 @@ async fn add(
 
 /// Give a prompt another definition
 #[utoipa::path(put, operation_id = "updatePrompt", path = "/update-prompt/{name}", tag = "prompts",
-    params(("name" = String, Path, description = "The prompt's name"), ChangeQuery, IfMatch),
-    request_body = PromptBody,
-    responses((status = OK, body = PromptAnswer), ChangeErrors))]
+    params(("name" = String, Path, description = "The prompt's name", example = "greet-guest"), ChangeQuery, IfMatch),
+    request_body(content = PromptDefinition, description = "The prompt's definition"),
+    responses((status = OK, description = "It is served, or would be", body = PromptAnswer), BodyErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -135,8 +132,8 @@ async fn update(
 
 /// Remove a prompt
 #[utoipa::path(delete, operation_id = "removePrompt", path = "/remove-prompt/{name}", tag = "prompts",
-    params(("name" = String, Path, description = "The prompt's name"), ChangeQuery, IfMatch),
-    responses((status = OK, body = PromptRemovedAnswer), ChangeErrors))]
+    params(("name" = String, Path, description = "The prompt's name", example = "greet-guest"), ChangeQuery, IfMatch),
+    responses((status = OK, description = "It is removed, or would be", body = PromptRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,

@@ -26,7 +26,7 @@ pub(crate) struct Admin {
     pub(crate) body_max_bytes: u64,
     /// One permit: the catalogue makes one change at a time, and those that wait for it should not
     /// wait on threads.
-    pub(crate) turn: Semaphore,
+    pub(crate) turn: Arc<Semaphore>,
 }
 
 /// The query of every change.
@@ -43,8 +43,8 @@ pub(crate) struct ChangeQuery {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "it describes a header that is read by hand")]
 pub(crate) struct IfMatch {
-    /// Revisions, as `ETag` gave them; the change is refused where the catalogue is at another one.
-    #[param(rename = "If-Match")]
+    /// Revisions, as `ETag` gave them, or `*`; the change is refused where the catalogue is at another.
+    #[param(rename = "If-Match", nullable = false)]
     if_match: Option<String>,
 }
 
@@ -106,8 +106,13 @@ impl Admin {
             dry_run,
         };
         // A change whose client is gone before its turn is not made.
-        let _turn = self.turn.acquire().await;
-        let publication = blocking(move || catalog.publish(request)).await??;
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let publication = blocking(move || {
+            let published = catalog.publish(request);
+            drop(turn);
+            published
+        });
+        let publication = publication.await??;
         Ok(Made {
             publication,
             dry_run,

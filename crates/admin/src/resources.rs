@@ -13,7 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wasimancer_catalog::{Change, Data, Error as CatalogError};
 
-use crate::answer::{ChangeErrors, Effect, QuarantinedAnswer, ReadErrors, answer, quarantined};
+use crate::answer::{
+    BodyErrors, ChangeErrors, Effect, ListErrors, QuarantinedAnswer, answer, quarantined,
+};
+use crate::definition::ResourceDefinition;
 use crate::error::Error;
 use crate::request::{Admin, ChangeQuery, IfMatch, json, name, query};
 
@@ -26,74 +29,78 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(remove))
 }
 
-/// A resource that is served.
+/// What a resource is: of one URI, or of all that match a template.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes the words of the catalogue")]
+enum ResourceType {
+    Static,
+    Dynamic,
+}
+
+/// A resource in the list.
 #[derive(Serialize, ToSchema)]
 struct ResourceSummary {
     name: String,
-    /// `static` or `dynamic`.
     #[serde(rename = "type")]
-    #[schema(value_type = String)]
+    #[schema(value_type = ResourceType)]
     kind: &'static str,
     /// Its entry in the definition file.
+    #[schema(value_type = Object)]
     definition: Value,
 }
 
+/// The resources in the order of their definition file.
 #[derive(Serialize, ToSchema)]
 struct ResourcesAnswer {
     resources: Vec<ResourceSummary>,
     quarantined: Vec<QuarantinedAnswer>,
 }
 
+/// A resource that is served.
 #[derive(Serialize, ToSchema)]
 struct ResourceAddedAnswer {
     message: String,
     /// The resource as it was sent.
+    #[schema(value_type = Object)]
     resource: Value,
     #[serde(flatten)]
     effect: Effect,
 }
 
+/// A resource with another definition.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ResourceUpdatedAnswer {
     message: String,
-    /// `static` or `dynamic`: what it was.
-    #[schema(value_type = Option<String>)]
+    /// What it was; null where it was quarantined.
+    #[schema(value_type = Option<ResourceType>, required)]
     old_type: Option<&'static str>,
     /// What it is now.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<ResourceType>, required)]
     new_type: Option<&'static str>,
     /// The resource as it was sent.
+    #[schema(value_type = Object)]
     resource: Value,
     #[serde(flatten)]
     effect: Effect,
 }
 
+/// A resource that is removed.
 #[derive(Serialize, ToSchema)]
 struct ResourceRemovedAnswer {
     message: String,
-    /// `static` or `dynamic`: what it was.
+    /// What it was; null where it was quarantined.
     #[serde(rename = "type")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<ResourceType>, required)]
     kind: Option<&'static str>,
     #[serde(flatten)]
     effect: Effect,
 }
 
-/// A resource: static, or dynamic where its `uri` is a template and it has `arguments`
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes a body that is read as a definition")]
-struct ResourceBody {
-    name: String,
-    uri: String,
-    arguments: Option<Vec<Value>>,
-    #[schema(min_items = 1)]
-    contents: Vec<Value>,
-}
-
 /// List the resources: those that are served, and those that are quarantined
 #[utoipa::path(get, operation_id = "listResources", path = "/resources", tag = "resources", responses(
-    (status = OK, body = ResourcesAnswer), ReadErrors))]
+    (status = OK, description = "The resources", body = ResourcesAnswer), ListErrors))]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
     if !snapshot.serves_resources() {
@@ -114,8 +121,8 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 
 /// Add a resource
 #[utoipa::path(post, operation_id = "addResource", path = "/add-resource", tag = "resources", params(ChangeQuery, IfMatch),
-    request_body = ResourceBody,
-    responses((status = OK, body = ResourceAddedAnswer), ChangeErrors))]
+    request_body(content = ResourceDefinition, description = "The resource's definition"),
+    responses((status = OK, description = "It is served, or would be", body = ResourceAddedAnswer), BodyErrors))]
 async fn add(
     State(admin): State<Arc<Admin>>,
     parameters: Result<Query<ChangeQuery>, QueryRejection>,
@@ -136,9 +143,9 @@ async fn add(
 
 /// Give a resource another definition
 #[utoipa::path(put, operation_id = "updateResource", path = "/update-resource/{name}", tag = "resources",
-    params(("name" = String, Path, description = "The resource's name"), ChangeQuery, IfMatch),
-    request_body = ResourceBody,
-    responses((status = OK, body = ResourceUpdatedAnswer), ChangeErrors))]
+    params(("name" = String, Path, description = "The resource's name", example = "greet-guest"), ChangeQuery, IfMatch),
+    request_body(content = ResourceDefinition, description = "The resource's definition"),
+    responses((status = OK, description = "It is served, or would be", body = ResourceUpdatedAnswer), BodyErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,
@@ -163,8 +170,8 @@ async fn update(
 
 /// Remove a resource
 #[utoipa::path(delete, operation_id = "removeResource", path = "/remove-resource/{name}", tag = "resources",
-    params(("name" = String, Path, description = "The resource's name"), ChangeQuery, IfMatch),
-    responses((status = OK, body = ResourceRemovedAnswer), ChangeErrors))]
+    params(("name" = String, Path, description = "The resource's name", example = "greet-guest"), ChangeQuery, IfMatch),
+    responses((status = OK, description = "It is removed, or would be", body = ResourceRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     path: Result<Path<String>, PathRejection>,

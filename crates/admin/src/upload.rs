@@ -1,19 +1,25 @@
 //! The body of an upload: `multipart/form-data`, its module streamed to a temporary file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::RequestExt;
 use axum::extract::Request;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use serde_json::Value;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use wasimancer_catalog::{Incoming, Upload};
 
+use crate::definition::PluginDefinition;
 use crate::error::Error;
 use crate::request::{Admin, blocking};
 
 /// Most bytes of `pluginData`: a definition of a thousand functions has some 100 KiB.
 const DATA_MAX_BYTES: u64 = 1024 * 1024;
+/// How long a client may pause within a body: a minute, as between two requests. What it has sent lies
+/// in a temporary file meanwhile.
+const PIECE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Bytes that are gathered before they are written: each write goes to a thread that may block.
 const WRITE_BYTES: usize = 256 * 1024;
 
@@ -24,9 +30,9 @@ pub(crate) struct UploadForm {
     /// The WebAssembly module, in its binary format; its file name ends with `.wasm`.
     #[schema(rename = "wasmFile", value_type = String, format = Binary)]
     wasm_file: Vec<u8>,
-    /// The plugin's entry as `plugins.yml` holds it, in JSON: `name` and `functions` at least.
+    /// The definition, in JSON.
     #[schema(rename = "pluginData")]
-    plugin_data: String,
+    plugin_data: PluginDefinition,
 }
 
 /// The parts that have come so far.
@@ -52,12 +58,12 @@ impl Admin {
             reason: error.body_text(),
         })?;
         let mut parts = Parts::default();
-        while let Some(field) = multipart
-            .next_field()
-            .await
-            .map_err(|error| broken(&error))?
-        {
+        while let Some(field) = arrived(multipart.next_field()).await? {
             match field.name() {
+                Some(name @ ("wasmFile" | "pluginData")) if parts.has(name) => {
+                    let reason = format!("{name} is there twice");
+                    return Err(Error::NotMultipart { reason });
+                }
                 Some("wasmFile") => self.receive_module(field, &mut parts).await?,
                 Some("pluginData") => parts.receive_data(field, self.upload_max_bytes).await?,
                 _ => parts.discard(field, self.upload_max_bytes).await?,
@@ -73,7 +79,7 @@ impl Admin {
         let mut incoming = blocking(move || catalog.incoming()).await??;
         let mut gathered = Vec::new();
         loop {
-            let chunk = field.chunk().await.map_err(|error| broken(&error))?;
+            let chunk = arrived(field.chunk()).await?;
             let is_last = chunk.is_none();
             if let Some(chunk) = chunk {
                 parts.count(chunk.len(), limit)?;
@@ -99,9 +105,17 @@ impl Admin {
 }
 
 impl Parts {
+    /// Whether a part of this name has come.
+    fn has(&self, name: &str) -> bool {
+        match name {
+            "wasmFile" => self.module.is_some(),
+            _ => self.data.is_some(),
+        }
+    }
+
     async fn receive_data(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
         let mut data = Vec::new();
-        while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
+        while let Some(chunk) = arrived(field.chunk()).await? {
             self.count(chunk.len(), limit)?;
             data.extend_from_slice(&chunk);
             if data.len() as u64 > DATA_MAX_BYTES {
@@ -118,7 +132,7 @@ impl Parts {
 
     /// Reads a part to its end and keeps nothing of it.
     async fn discard(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
-        while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
+        while let Some(chunk) = arrived(field.chunk()).await? {
             self.count(chunk.len(), limit)?;
         }
         Ok(())
@@ -128,7 +142,7 @@ impl Parts {
     /// for the answer gets one, as long as the body is not twice as large as it may be.
     fn count(&mut self, bytes: usize, limit: u64) -> Result<(), Error> {
         self.received_bytes += bytes as u64;
-        if self.received_bytes <= 2 * (limit + DATA_MAX_BYTES) {
+        if self.received_bytes <= limit.saturating_add(DATA_MAX_BYTES).saturating_mul(2) {
             return Ok(());
         }
         Err(self.too_large.take().unwrap_or(Error::TooLarge {
@@ -159,6 +173,16 @@ impl Parts {
             file_name,
             folder,
         })
+    }
+}
+
+/// Waits for the next piece of a body, but not for ever.
+async fn arrived<T>(piece: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Error> {
+    match timeout(PIECE_TIMEOUT, piece).await {
+        Ok(piece) => piece.map_err(|error| broken(&error)),
+        Err(_) => Err(Error::BrokenOff {
+            reason: format!("nothing came for {PIECE_TIMEOUT:?}"),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The catalogue: the current snapshot behind one atomic pointer, and the one place where another
 //! takes its place.
 
+use std::fs::{File, TryLockError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,7 +12,6 @@ use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Result};
 use crate::home::{Home, Settings};
 use crate::load::Loader;
-use crate::plugin::ServedPlugin;
 use crate::publish::{Data, check_edit};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Incoming, Published, Version};
@@ -22,8 +22,8 @@ pub struct Catalog {
     snapshot: ArcSwap<Snapshot>,
     /// Tells of each new snapshot, after it is in place.
     changes: watch::Sender<()>,
-    /// Held by whoever makes a change.
-    writer: Mutex<()>,
+    /// Held by whoever makes a change; the file is the lock on the upload folder, once it was taken.
+    writer: Mutex<Option<File>>,
     /// Why the definition files as they are now are not served.
     edit_problem: ArcSwapOption<String>,
 }
@@ -40,7 +40,7 @@ impl Catalog {
         Ok(Self {
             snapshot: ArcSwap::from_pointee(loader.everything()?),
             changes: watch::Sender::new(()),
-            writer: Mutex::new(()),
+            writer: Mutex::new(None),
             edit_problem: ArcSwapOption::empty(),
             loader,
         })
@@ -63,7 +63,11 @@ impl Catalog {
     /// names, and puts into place what one does. For the one process that serves a home, before it
     /// serves. Blocks.
     pub fn sweep(&self) {
-        let _one_at_a_time = self.writing();
+        let mut lock = self.writing();
+        if let Err(error) = self.own_store(&mut lock) {
+            tracing::warn!(%error, "what an earlier process left is not swept");
+            return;
+        }
         store::sweep(
             &self.loader.home,
             self.loader.store.as_ref(),
@@ -102,11 +106,10 @@ impl Catalog {
         }
         let mut versions = store.versions(plugin)?;
         let served = snapshot.plugin(plugin).map(|plugin| {
-            let published = Published::of(plugin);
-            versions.ensure(&published);
-            versions.find(&published).map(|version| version.number)
+            versions.ensure(Published::of(plugin));
+            versions.current(None).map(|version| version.number)
         });
-        Ok((versions.versions, served.flatten()))
+        Ok((versions.kept, served.flatten()))
     }
 
     /// Loads what was edited by hand: everything that differs becomes one new snapshot. Where an edit
@@ -114,6 +117,11 @@ impl Catalog {
     /// snapshot is served now. Reads files and compiles modules: call it where blocking is allowed.
     pub fn reload(&self) -> bool {
         let _one_at_a_time = self.writing();
+        self.refresh()
+    }
+
+    /// The same for whoever is about to make a change.
+    pub(crate) fn refresh(&self) -> bool {
         let before = self.snapshot();
         match self.load_edits(&before) {
             Ok(after) => {
@@ -148,28 +156,55 @@ impl Catalog {
         let mut after = before.clone();
         let home = &self.loader.home;
         if let (Some(kind), Some(served)) = (&home.plugins, before.tools()) {
-            let tools = self
-                .loader
-                .tools(&DefinitionFile::read(kind)?, &served.plugins)?;
-            check_edit(Some(&served.origin), &tools.origin)?;
-            after = after.with_tools(tools);
+            let file = DefinitionFile::read(kind)?;
+            if served.origin.digest != file.digest() || !served.is_settled() {
+                let tools = self.loader.tools(&file, &served.plugins)?;
+                check_edit(&file, &served.origin, &tools.origin, None)?;
+                after = after.with_tools(tools);
+            }
         }
         for (kind, data) in [
             (&home.resources, Data::Resource),
             (&home.prompts, Data::Prompt),
         ] {
-            if let Some(kind) = kind {
-                after = Self::load_data(&after, data, &DefinitionFile::read(kind)?)?;
-                if let (before, Some(origin)) = (data.origin(before), data.origin(&after)) {
-                    check_edit(before, origin)?;
+            if let (Some(kind), Some(served)) = (kind, data.origin(before)) {
+                let file = DefinitionFile::read(kind)?;
+                after = Self::load_data(&after, data, &file)?;
+                if let Some(loaded) = data.origin(&after) {
+                    check_edit(&file, served, loaded, None)?;
                 }
             }
         }
         Ok(after)
     }
 
+    /// Makes sure that this process alone publishes plugins to its home. The lock is the plugins
+    /// folder's own, and goes with the process.
+    pub(crate) fn own_store(&self, lock: &mut Option<File>) -> Result<()> {
+        let Some(kind) = self.loader.home.plugins.as_ref().filter(|_| lock.is_none()) else {
+            return Ok(());
+        };
+        let folder = File::open(&kind.folder).and_then(|folder| match folder.try_lock() {
+            Ok(()) => Ok(Some(folder)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        match folder {
+            Ok(Some(folder)) => *lock = Some(folder),
+            Ok(None) => {
+                return Err(Error::Shared {
+                    folder: kind.folder.clone(),
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "folders cannot be locked here");
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until nobody else makes a change.
-    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn writing(&self) -> MutexGuard<'_, Option<File>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,13 +212,5 @@ impl Catalog {
     pub(crate) fn swap(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.changes.send_replace(());
-    }
-
-    /// The bytes of a plugin's module, where they can still be had.
-    pub(crate) fn module_of(&self, plugin: &ServedPlugin) -> Option<Vec<u8>> {
-        let home = self.loader.home.plugins.as_ref()?;
-        let inside = store::named_file(&plugin.definition)?;
-        let bytes = std::fs::read(home.folder.join(inside)).ok()?;
-        (wasimancer_runtime::Digest::of(&bytes) == plugin.digest()).then_some(bytes)
     }
 }

@@ -41,6 +41,22 @@ pub enum Error {
         problems: Vec<Problem>,
     },
 
+    /// A definition file that had entries is empty or gone.
+    #[error(
+        "{file} is empty or gone: write an empty list, such as `plugins: []`, to serve nothing"
+    )]
+    Emptied {
+        /// The file's name.
+        file: String,
+    },
+
+    /// Another process publishes plugins to this home.
+    #[error("another server publishes plugins to {}: publish there, or stop it", .folder.display())]
+    Shared {
+        /// The plugins folder.
+        folder: PathBuf,
+    },
+
     /// The file's name is none of a module.
     #[error(
         "the file name {name:?} is none of a module: name it like plugin.wasm, without a folder"

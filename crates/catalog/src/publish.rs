@@ -56,6 +56,12 @@ pub enum Change {
     Remove(Data, String),
 }
 
+impl Change {
+    fn is_of_plugin(&self) -> bool {
+        !matches!(self, Self::Add(..) | Self::Update(..) | Self::Remove(..))
+    }
+}
+
 impl fmt::Display for Change {
     /// What the log calls it.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,7 +129,7 @@ struct Plan<'c> {
     /// What it is to be; none where nothing is to change.
     text: Option<String>,
     after: Snapshot,
-    plugin: Option<PluginPlan>,
+    plugin: Option<PluginPlan<'c>>,
     publication: Publication,
 }
 
@@ -153,7 +159,12 @@ impl Catalog {
     }
 
     fn try_publish(&self, request: Request) -> Result<Publication> {
-        let _one_at_a_time = self.writing();
+        let mut lock = self.writing();
+        if request.change.is_of_plugin() {
+            self.own_store(&mut lock)?;
+        }
+        // What was edited by hand counts from now on: whoever names a revision has not seen it.
+        self.refresh();
         let before = self.snapshot();
         check_revision(&before, request.expected.as_deref())?;
         let mut plan = self.plan(&before, request.change)?;
@@ -187,21 +198,18 @@ impl Catalog {
         let Some(text) = &plan.text else {
             return Ok(plan.publication);
         };
-        let committed = plan
-            .plugin
-            .as_mut()
-            .map_or(Ok(()), |plugin| self.keep_modules(plugin))
-            .and_then(|()| store::commit(plan.kind, &plan.read, text));
+        let prepared = plan.plugin.as_mut().map_or(Ok(()), PluginPlan::prepare);
+        let committed = prepared.and_then(|()| store::commit(plan.kind, &plan.read, text));
         if let Err(error) = committed {
-            if plan.plugin.is_some() {
-                self.forget_modules(&self.snapshot().pinned());
+            if let Some(plugin) = plan.plugin {
+                plugin.undo(&self.snapshot().pinned());
             }
             return Err(error);
         }
         let pinned = plan.after.pinned();
         self.swap(plan.after);
         if let Some(plugin) = plan.plugin {
-            self.settle(&plugin, &pinned);
+            plugin.settle(self.loader.settings.versions_kept, &pinned);
         }
         Ok(plan.publication)
     }
@@ -215,15 +223,28 @@ fn check_revision(before: &Snapshot, expected: Option<&[Digest]>) -> Result<()> 
     }
 }
 
-/// Refuses what was edited by hand where it would take out of service what is served.
-pub(crate) fn check_edit(before: Option<&Origin>, after: &Origin) -> Result<()> {
-    let was_wrong = |name: &str| {
-        before.is_some_and(|before| before.quarantined.iter().any(|entry| entry.name == name))
+/// Refuses what was edited by hand where something is wrong with it that was not wrong before. What
+/// is wrong with the entry that is to be `changed` does not count. An empty file in the place of one
+/// with entries is a file that somebody is about to write.
+pub(crate) fn check_edit(
+    file: &DefinitionFile,
+    before: &Origin,
+    after: &Origin,
+    changed: Option<&str>,
+) -> Result<()> {
+    if file.text.trim().is_empty() && !before.names.is_empty() {
+        return Err(Error::Emptied {
+            file: file.name.clone(),
+        });
+    }
+    let was_wrong = |definition: &Value| {
+        let mut known = before.quarantined.iter();
+        known.any(|entry| entry.definition == *definition)
     };
     let new = after
         .quarantined
         .iter()
-        .filter(|entry| !was_wrong(&entry.name));
+        .filter(|entry| !was_wrong(&entry.definition) && changed != Some(entry.name.as_str()));
     let problems: Vec<Problem> = new
         .flat_map(|entry| entry.problems.iter().cloned())
         .collect();

@@ -4,7 +4,6 @@ mod build;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use crate::list::List;
 use crate::plugin::{ServedPlugin, without_secrets};
 use crate::prompt::Prompt;
 use crate::resource::{ResourceTemplate, StaticResource};
-use crate::store::named_file;
+use crate::store::{Named, named_file};
 use crate::tool::Tool;
 
 pub(crate) use build::{PromptsBuilder, ResourcesBuilder, ToolsBuilder, tool_entry};
@@ -76,16 +75,25 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
+    /// Whether every module is the one that was compiled, and none may have come meanwhile.
+    pub(crate) fn is_settled(&self) -> bool {
+        let mut plugins = self.plugins.iter();
+        self.origin.quarantined.is_empty() && plugins.all(|plugin| plugin.identity.holds())
+    }
+
     /// The files that the definitions of plugins name, relative to the plugins folder.
-    pub(crate) fn named_files(&self) -> HashMap<PathBuf, String> {
+    pub(crate) fn named_files(&self) -> Named {
         let served = self.plugins.iter();
         let served = served.map(|plugin| (&plugin.definition, &plugin.name));
         let quarantined = self.origin.quarantined.iter();
         let quarantined = quarantined.map(|entry| (&entry.definition, &entry.name));
-        served
-            .chain(quarantined)
-            .filter_map(|(definition, name)| Some((named_file(definition)?, name.clone())))
-            .collect()
+        let mut named = Named::new();
+        for (definition, name) in served.chain(quarantined) {
+            if let Some(file) = named_file(definition) {
+                named.entry(file).or_default().insert(name.clone());
+            }
+        }
+        named
     }
 
     /// The digests that the definitions of plugins name.
@@ -188,9 +196,15 @@ impl Snapshot {
             .unwrap_or_default()
     }
 
-    /// Whether everything is as in another snapshot, down to the reasons of what is quarantined.
+    /// Whether everything is as in another snapshot, down to the reasons of what is quarantined and
+    /// the plugins as they were compiled.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        self.revision == other.revision && self.quarantined == other.quarantined
+        let plugins = self.plugins().iter().zip(other.plugins());
+        self.revision == other.revision
+            && self.quarantined == other.quarantined
+            && plugins
+                .into_iter()
+                .all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     /// What tells this state of the definitions and modules from every other, also after a restart.

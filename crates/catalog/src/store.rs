@@ -23,11 +23,13 @@ use wasimancer_runtime::Digest;
 use crate::error::{Error, Result};
 
 pub(crate) use definitions::commit;
-pub(crate) use place::{Landing, Named, named_file, written};
+pub(crate) use place::{Copied, Landing, Named, named_file, written};
 pub(crate) use sweep::sweep;
 pub use versions::Version;
 pub(crate) use versions::{Published, Versions, pin, without_place};
 
+/// The extension of a file of versions that cannot be read.
+const DAMAGED_EXTENSION: &str = "damaged";
 /// The folder inside the upload folder that holds all versions.
 const VERSIONS_FOLDER: &str = ".versions";
 
@@ -134,16 +136,24 @@ impl Store {
         self.module_file(digest).is_file()
     }
 
-    /// The versions of a plugin; none are known of one that was never published.
+    /// The versions of a plugin; none are known of one that was never published. A file that is
+    /// damaged is set aside: the plugin can still be published.
     pub(crate) fn versions(&self, plugin: &str) -> Result<Versions> {
         let file = self.versions_file(plugin);
         match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(io::Error::from)
-                .map_err(storage("read", &file)),
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                Self::set_aside(&file, &error);
+                Versions::new(plugin)
+            })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Versions::new(plugin)),
             Err(source) => Err(storage("read", &file)(source)),
         }
+    }
+
+    fn set_aside(file: &Path, error: &serde_json::Error) {
+        let aside = file.with_extension(DAMAGED_EXTENSION);
+        let moved = fs::rename(file, &aside);
+        tracing::error!(file = %file.display(), %error, ?moved, "the versions of a plugin cannot be read and are set aside; no module is removed while they are there");
     }
 
     /// Writes down the versions of a plugin.
@@ -163,18 +173,23 @@ impl Store {
         durable::remove(&file).map_err(storage("removed", &file))
     }
 
-    /// Removes the modules that nothing names: neither a version nor one of these.
+    /// Removes the modules that nothing names: neither a version nor one of these. Where some
+    /// versions cannot be read, nobody knows what they name.
     pub(crate) fn remove_modules_but(&self, pinned: &HashSet<Digest>) -> Result<()> {
+        let (all, are_whole) = self.all_versions()?;
+        if !are_whole {
+            return Ok(());
+        }
+        let mut named = pinned.clone();
+        for versions in all {
+            named.extend(versions.kept.iter().filter_map(Version::module));
+        }
         let folder = self.modules_folder();
-        self.try_remove_modules_but(pinned)
+        self.try_remove_modules_but(&named)
             .map_err(storage("swept", &folder))
     }
 
-    fn try_remove_modules_but(&self, pinned: &HashSet<Digest>) -> io::Result<()> {
-        let mut named = pinned.clone();
-        for versions in self.all_versions()? {
-            named.extend(versions.versions.iter().filter_map(Version::module));
-        }
+    fn try_remove_modules_but(&self, named: &HashSet<Digest>) -> io::Result<()> {
         for entry in durable::entries(&self.modules_folder())? {
             let path = entry?.path();
             let digest = path
@@ -187,19 +202,28 @@ impl Store {
         Ok(())
     }
 
-    /// The versions of all plugins.
-    fn all_versions(&self) -> io::Result<Vec<Versions>> {
+    /// The versions of all plugins, and whether those are all that there are.
+    fn all_versions(&self) -> Result<(Vec<Versions>, bool)> {
+        let folder = self.versions_folder();
         let mut all = Vec::new();
-        for entry in durable::entries(&self.versions_folder())? {
-            let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                all.push(serde_json::from_slice(&fs::read(path)?)?);
+        let mut are_whole = true;
+        let entries = durable::entries(&folder).map_err(storage("read", &folder))?;
+        for entry in entries {
+            let path = entry.map_err(storage("read", &folder))?.path();
+            let is_aside = path.extension() == Some(DAMAGED_EXTENSION.as_ref());
+            if path.extension() == Some("json".as_ref()) {
+                let bytes = fs::read(&path).map_err(storage("read", &path))?;
+                match serde_json::from_slice(&bytes) {
+                    Ok(versions) => all.push(versions),
+                    Err(error) => {
+                        Self::set_aside(&path, &error);
+                        are_whole = false;
+                    }
+                }
             }
+            are_whole &= !is_aside;
         }
-        Ok(all)
+        Ok((all, are_whole))
     }
 
     fn create_folders(&self) -> io::Result<()> {

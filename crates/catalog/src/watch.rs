@@ -1,6 +1,7 @@
 //! Notices what people, or a mounted configuration, change in the files, and loads it.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,11 +12,12 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::catalog::Catalog;
 use crate::home::Kind;
-use crate::module::Identity;
 
 /// How many settle times in a row may see changes before they are loaded all the same: a file that
 /// is written to without end must not keep the others from being loaded.
 const SETTLE_TIMES_MAX: u32 = 20;
+/// Most links on the way to a file, as on Linux.
+const LINKS_MAX: usize = 40;
 
 /// Watches the files of a catalogue until it is dropped.
 pub struct Watch {
@@ -35,15 +37,14 @@ impl Catalog {
     pub fn watch(self: &Arc<Self>, settle: Duration) -> Result<Watch, String> {
         let (tell, stirred) = channel();
         let catalog = Arc::downgrade(self);
-        let concerns = {
+        let watcher = notify::recommended_watcher({
             let catalog = catalog.clone();
-            move |event: &notify::Event| concerns(&catalog, event)
-        };
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An error means that events may have been lost.
-            if event.map_or(true, |event| concerns(&event)) {
-                // Without a receiver the server is about to end.
-                let _ = tell.send(Stirred);
+            move |event: notify::Result<notify::Event>| {
+                // An error means that events may have been lost.
+                if event.map_or(true, |event| concerns(&catalog, &event)) {
+                    // Without a receiver the server is about to end.
+                    let _ = tell.send(Stirred);
+                }
             }
         });
         let watcher = watcher.map_err(|error| error.to_string())?;
@@ -61,33 +62,41 @@ impl Catalog {
         Ok(Watch { _watcher: watcher })
     }
 
-    /// The folders that hold something which is served.
-    fn folders(&self) -> HashSet<PathBuf> {
+    /// The folders in which something can change that says what is served.
+    fn watched_folders(&self) -> HashSet<PathBuf> {
         let home = &self.loader.home;
-        let mut files = Vec::new();
-        for kind in [&home.plugins, &home.resources, &home.prompts] {
-            files.extend(kind.as_ref().map(Kind::file));
+        let kinds = [&home.plugins, &home.resources, &home.prompts];
+        let mut files: Vec<PathBuf> = kinds.into_iter().flatten().map(Kind::file).collect();
+        if let (Some(kind), Some(tools)) = (&home.plugins, self.snapshot().tools()) {
+            let named = tools.named_files().into_keys();
+            files.extend(named.map(|inside| kind.folder.join(inside)));
         }
-        let snapshot = self.snapshot();
-        for plugin in snapshot.plugins() {
-            if let Identity::File { path, .. } = &plugin.identity {
-                files.push(path.clone());
+        let mut folders = HashSet::new();
+        for file in files {
+            // A path that cannot be made absolute cannot be read either.
+            if let Ok(file) = std::path::absolute(file) {
+                folders_of(&file, &mut folders, &mut HashSet::new());
             }
         }
-        if let (Some(kind), Some(tools)) = (&home.plugins, snapshot.tools()) {
-            let named = tools.named_files();
-            files.extend(named.into_keys().map(|inside| kind.folder.join(inside)));
+        folders
+    }
+}
+
+/// The folders in which a file can change or begin to be: its own, or the nearest above it that is
+/// there, and that of each link on the way to it.
+fn folders_of(file: &Path, folders: &mut HashSet<PathBuf>, followed: &mut HashSet<PathBuf>) {
+    // Links can lead in circles.
+    if followed.len() == LINKS_MAX || !followed.insert(file.to_owned()) {
+        return;
+    }
+    let mut above = file.ancestors().skip(1);
+    folders.extend(above.find(|folder| folder.is_dir()).map(Path::to_owned));
+    for place in file.ancestors() {
+        if let (Ok(target), Some(folder)) = (fs::read_link(place), place.parent()) {
+            folders.insert(folder.to_owned());
+            let rest = file.strip_prefix(place).unwrap_or(Path::new(""));
+            folders_of(&folder.join(target).join(rest), folders, followed);
         }
-        // Behind a link the file itself changes elsewhere.
-        let targets: Vec<PathBuf> = files
-            .iter()
-            .filter_map(|file| std::fs::canonicalize(file).ok())
-            .collect();
-        let all = files.iter().chain(&targets);
-        all.filter_map(|file| file.parent())
-            .filter(|folder| folder.is_dir())
-            .map(Path::to_owned)
-            .collect()
     }
 }
 
@@ -113,12 +122,15 @@ fn concerns(catalog: &Weak<Catalog>, event: &notify::Event) -> bool {
 struct Follower {
     catalog: Weak<Catalog>,
     watcher: Weak<Mutex<RecommendedWatcher>>,
+    /// The folders that are watched.
     folders: HashSet<PathBuf>,
 }
 
 impl Follower {
     fn run(mut self, stirred: &Receiver<Stirred>, settle: Duration) {
-        while let Ok(Stirred) = stirred.recv() {
+        // What was changed between the loading and the watching has stirred nothing.
+        let mut is_stirred = true;
+        while is_stirred || stirred.recv().is_ok() {
             let latest = Instant::now() + settle * SETTLE_TIMES_MAX;
             while Instant::now() < latest {
                 match stirred.recv_timeout(settle) {
@@ -127,34 +139,41 @@ impl Follower {
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
+            // A folder that came, or came again, is watched before what lies in it is read.
+            self.follow();
             let Some(catalog) = self.catalog.upgrade() else {
                 return;
             };
-            if catalog.reload() {
+            let is_new = catalog.reload();
+            if is_new {
                 tracing::info!(revision = %catalog.snapshot().revision(), "files were changed, and are served");
             }
             drop(catalog);
-            self.follow();
+            // What is named for the first time may have changed before its folder was watched.
+            is_stirred = self.follow() && is_new;
         }
     }
 
-    /// Watches the folders of what is served now. A folder that went and came again is watched anew.
-    fn follow(&mut self) {
+    /// Watches the folders of what is served now; whether there are new ones among them.
+    fn follow(&mut self) -> bool {
         let (Some(catalog), Some(watcher)) = (self.catalog.upgrade(), self.watcher.upgrade())
         else {
-            return;
+            return false;
         };
         let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        let folders = catalog.folders();
+        let folders = catalog.watched_folders();
         for folder in self.folders.difference(&folders) {
             // It may be gone already.
             let _ = watcher.unwatch(folder);
         }
         for folder in &folders {
+            // One that went and came again is another folder, so each is watched anew.
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 tracing::warn!(folder = %folder.display(), %error, "changes in a folder will not be noticed");
             }
         }
+        let has_new = folders.difference(&self.folders).next().is_some();
         self.folders = folders;
+        has_new
     }
 }

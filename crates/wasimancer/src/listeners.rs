@@ -36,10 +36,10 @@ pub(crate) struct Timeouts {
     pub(crate) shutdown_grace: Duration,
 }
 
-/// Binds an address, with a remedy in the error where it is taken.
-pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Binds an address, with a remedy in the error where it is taken: `settings` choose another one.
+pub(crate) async fn bind(address: SocketAddr, settings: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let remedy = "with --http-port or HTTP_PORT (0 takes any free one)";
+        let remedy = format!("with {settings} (0 takes any free one)");
         match error.kind() {
             ErrorKind::AddrInUse => anyhow!(
                 "port {} of {} is taken by another program: choose another {remedy}",

@@ -69,7 +69,9 @@ impl Catalog {
         let origin = data
             .origin(&base)
             .ok_or(Error::SwitchedOff { kind: data.name() })?;
-        check_edit(data.origin(before), origin)?;
+        if let Some(served) = data.origin(before) {
+            check_edit(&read, served, origin, name)?;
+        }
         if let Some(name) = name.filter(|name| !origin.names.contains(*name)) {
             return Err(Error::NotFound {
                 kind: data.name(),
@@ -79,24 +81,35 @@ impl Catalog {
         let list = definition
             .map(|definition| check(&base, origin, data, name, definition))
             .transpose()?;
-        let mut text = read.text.clone();
-        let old = name.and_then(|name| holding(&read, data, name));
-        text = match (name, old, definition, list) {
-            (Some(name), Some(old), Some(entry), Some(new)) if old == new => {
-                edit(&read.name, &text, &old, &Edit::Replace { name, entry })?
+        let is_same = definition.is_some_and(|definition| {
+            let mut defined = data.defined(&base).iter();
+            defined.any(|entry| Some(&*entry.name) == name && entry.definition == *definition)
+        });
+        let old = name.and_then(|name| holding(&read, data, name).map(|list| (name, list)));
+        let new = definition.zip(list).filter(|_| !is_same);
+        let text = match (old, new) {
+            _ if is_same => read.text.clone(),
+            (Some((name, old)), Some((entry, new))) if old == new => {
+                edit(&read.name, &read.text, &old, &Edit::Replace { name, entry })?
             }
-            (name, old, definition, new) => {
-                if let (Some(name), Some(old)) = (name, old) {
-                    text = edit(&read.name, &text, &old, &Edit::Remove { name })?;
+            (old, new) => {
+                let without = match old {
+                    Some((name, old)) => {
+                        edit(&read.name, &read.text, &old, &Edit::Remove { name })?
+                    }
+                    None => read.text.clone(),
+                };
+                match new {
+                    Some((entry, new)) => edit(&read.name, &without, &new, &Edit::Add(entry))?,
+                    None => without,
                 }
-                if let (Some(definition), Some(new)) = (definition, new) {
-                    text = edit(&read.name, &text, &new, &Edit::Add(definition))?;
-                }
-                text
             }
         };
         let edited = DefinitionFile::parse(&read.name, text)?;
         let after = Self::load_data(&base, data, &edited)?;
+        if let Some(loaded) = data.origin(&after) {
+            check_edit(&edited, origin, loaded, None)?;
+        }
         let kind_in = |snapshot: &Snapshot, name: Option<&str>| {
             let mut defined = data.defined(snapshot).iter();
             let found = defined.find(|entry| Some(entry.name.as_str()) == name);
@@ -184,7 +197,7 @@ fn check(
             })
         }
         Data::Prompt => {
-            if definition.get("arguments").is_none() {
+            if definition.get("arguments").is_none_or(Value::is_null) {
                 let message = "is missing: list the arguments, or write []";
                 entry.reader().wrong(&node, "arguments", message);
             }

@@ -1,6 +1,8 @@
 //! What a change does to the modules that are kept: before its commit, and after it.
 
 use std::collections::HashSet;
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasimancer_runtime::Digest;
@@ -8,10 +10,11 @@ use wasimancer_runtime::Digest;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::plugin::ServedPlugin;
-use crate::store::{Incoming, Named, Published, Store, Versions, named_file};
+use crate::store::{Copied, Incoming, Named, Published, Store, Versions, named_file};
 
 /// What a change does to the modules that are kept.
-pub(super) struct PluginPlan {
+pub(super) struct PluginPlan<'c> {
+    pub(super) store: &'c Store,
     pub(super) name: String,
     /// The module that was sent, until it is kept.
     pub(super) incoming: Option<Incoming>,
@@ -22,109 +25,129 @@ pub(super) struct PluginPlan {
     /// The files that the definitions name after the change.
     pub(super) named: Named,
     pub(super) versions: Versions,
-    /// Whether the change is a version of its own, and none that is known.
-    pub(super) is_new: bool,
+    /// Whether what will be served is one of the versions.
+    pub(super) is_rollback: bool,
+    /// The module where its definition will look for it, before it is moved there.
+    pub(super) copied: Option<Copied>,
+}
+
+impl PluginPlan<'_> {
+    /// Puts everything on the disk that the change wants there before it is committed: the module
+    /// that was sent, the one that is served now, so that it can be rolled back to, and what is about
+    /// to happen.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        let store = self.store;
+        let written = self.versions.clone();
+        if let Some(before) = &self.before {
+            self.take_down(&Arc::clone(before))?;
+        }
+        if let Some(after) = &self.after {
+            let digest = after.digest();
+            match self.incoming.take() {
+                Some(incoming) => store.keep(incoming, &digest)?,
+                None => debug_assert!(store.keeps(&digest), "a version that is kept"),
+            }
+            if let Some(inside) = named_file(&after.definition) {
+                self.copied = Some(store.copy(&inside, &digest)?);
+            }
+            if !self.is_rollback {
+                self.versions.begin(Published::of(after));
+            }
+        } else if !self.versions.kept.is_empty() {
+            self.versions.begin_removal();
+        }
+        if self.versions == written {
+            return Ok(());
+        }
+        store.write_versions(&self.versions)
+    }
+
+    /// Takes down what is served now, where its module can still be had.
+    fn take_down(&mut self, before: &ServedPlugin) -> Result<()> {
+        let inside = named_file(&before.definition);
+        let is_in_uploads = inside.is_some_and(|file| file.starts_with(self.store.uploads()));
+        // The file of a plugin that is removed is its owner's, unless it lies in the upload folder.
+        if self.after.is_none() && !is_in_uploads && self.versions.kept.is_empty() {
+            return Ok(());
+        }
+        let digest = before.digest();
+        if !self.store.keeps(&digest) {
+            match self.store.file_of(before) {
+                Some(module) => self.store.keep_bytes(&module, &digest)?,
+                None => return Ok(()),
+            }
+        }
+        self.versions.ensure(Published::of(before));
+        Ok(())
+    }
+
+    /// Undoes what was prepared for a change that is not made.
+    pub(super) fn undo(mut self, pinned: &HashSet<Digest>) {
+        let store = self.store;
+        if let Some(copied) = self.copied.take() {
+            copied.discard(store);
+        }
+        self.versions.abandon();
+        let written = if self.versions.kept.is_empty() {
+            store.forget(&self.name)
+        } else {
+            store.write_versions(&self.versions)
+        };
+        self.tell(written);
+        self.tell(store.remove_modules_but(pinned));
+    }
+
+    /// What follows the commit. The change is made whether a step of it succeeds or not; the next
+    /// start tries again what did not.
+    pub(super) fn settle(mut self, versions_kept: usize, pinned: &HashSet<Digest>) {
+        let store = self.store;
+        let mut forgets = self.after.is_none();
+        if let Some(after) = &self.after {
+            if self.is_rollback {
+                self.versions.roll_back(Published::of(after));
+            } else {
+                self.versions.publish();
+            }
+            forgets |= self.versions.prune(versions_kept);
+            self.tell(store.write_versions(&self.versions));
+        }
+        if let Some(copied) = self.copied.take() {
+            self.tell(copied.place());
+        }
+        if let Some(before) = &self.before {
+            let inside: Option<PathBuf> = named_file(&before.definition);
+            if let Some(inside) = inside.filter(|inside| !self.named.contains_key(inside)) {
+                self.tell(store.take_away(&inside, &[before.digest()]));
+            }
+        }
+        if self.after.is_none() {
+            self.tell(store.take_away_versions(&self.versions, &self.named));
+            self.tell(store.forget(&self.name));
+        }
+        if forgets {
+            self.tell(store.remove_modules_but(pinned));
+        }
+    }
+
+    fn tell(&self, step: Result<(), impl Display>) {
+        if let Err(error) = step {
+            tracing::warn!(plugin = self.name, %error, "a file could not be put in order; the next start tries again");
+        }
+    }
 }
 
 impl Catalog {
-    /// Puts everything on the disk that the change wants there before it is committed: the module
-    /// that was sent, and the one that is served now, so that it can be rolled back to.
-    pub(super) fn keep_modules(&self, plan: &mut PluginPlan) -> Result<()> {
-        let Some(store) = &self.loader.store else {
-            return Ok(());
-        };
-        if let Some(before) = plan
-            .before
-            .as_ref()
-            .filter(|before| plan.needs_version(before, store))
-        {
-            let published = Published::of(before);
-            let is_kept = store.keeps(&published.digest);
-            let module = if is_kept {
-                None
-            } else {
-                self.module_of(before)
-            };
-            if let Some(module) = &module {
-                store.keep_bytes(module, &published.digest)?;
-            }
-            if (is_kept || module.is_some()) && plan.versions.ensure(&published) {
-                store.write_versions(&plan.versions)?;
-            }
-        }
-        match (plan.incoming.take(), &plan.after) {
-            (Some(incoming), Some(after)) => store.keep(incoming, &after.digest()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Forgets the module that was kept for a change that is not made.
-    pub(super) fn forget_modules(&self, pinned: &HashSet<Digest>) {
-        let forgotten = self
-            .loader
-            .store
-            .as_ref()
-            .map(|store| store.remove_modules_but(pinned));
-        if let Some(Err(error)) = forgotten {
-            tracing::warn!(%error, "the module of a change that was not made could not be removed");
-        }
-    }
-
-    /// What follows the commit. The change is made whether it succeeds or not, and the next start
-    /// makes up for what did not.
-    pub(super) fn settle(&self, plan: &PluginPlan, pinned: &HashSet<Digest>) {
-        let settled = self
-            .loader
-            .store
-            .as_ref()
-            .map_or(Ok(()), |store| self.try_settle(store, plan, pinned));
-        if let Err(error) = settled {
-            tracing::warn!(plugin = plan.name, %error, "the publication is made, but its files are not all in place");
-        }
-    }
-
-    fn try_settle(&self, store: &Store, plan: &PluginPlan, pinned: &HashSet<Digest>) -> Result<()> {
-        let mut versions = plan.versions.clone();
-        let mut forgets = plan.after.is_none();
-        if let Some(after) = &plan.after {
-            let published = Published::of(after);
-            if plan.is_new {
-                let before = plan.before.as_deref().map(Published::of);
-                let replaced = before.and_then(|before| versions.find(&before));
-                let replaced = replaced.map(|version| version.number);
-                versions.publish(&published, replaced);
-            }
-            let served = versions.find(&published).map_or(0, |served| served.number);
-            forgets |= versions.prune(self.loader.settings.versions_kept, served);
-            store.write_versions(&versions)?;
-            if let Some(inside) = named_file(&after.definition) {
-                store.put(&inside, &after.digest())?;
-            }
-        }
-        if let Some(before) = &plan.before {
-            let inside = named_file(&before.definition);
-            if let Some(inside) = inside.filter(|inside| !plan.named.contains_key(inside)) {
-                store.take_away(&inside, &before.digest())?;
-            }
-        }
-        if plan.after.is_none() {
-            store.forget(&plan.name)?;
-        }
-        if forgets {
-            store.remove_modules_but(pinned)?;
-        }
-        Ok(())
-    }
-}
-
-impl PluginPlan {
-    /// Whether what is served must be among the versions before it goes: to be rolled back to, or
-    /// for the next start to know whose file lies in the upload folder.
-    fn needs_version(&self, before: &ServedPlugin, store: &Store) -> bool {
-        let in_uploads = || {
-            let file = named_file(&before.definition);
-            file.is_some_and(|file| file.starts_with(store.uploads()))
-        };
-        self.after.is_some() || (!before.is_pinned() && in_uploads())
+    /// A warning where the module that is served can be had no more, so that nothing can roll back
+    /// to it.
+    pub(super) fn lost_module(&self, before: Option<&ServedPlugin>) -> Option<String> {
+        let store = self.loader.store.as_ref()?;
+        let before = before?;
+        let is_lost = !store.keeps(&before.digest()) && store.file_of(before).is_none();
+        is_lost.then(|| {
+            format!(
+                "the module that was served is not kept, since {} was changed by hand",
+                before.path()
+            )
+        })
     }
 }

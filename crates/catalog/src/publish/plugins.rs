@@ -21,7 +21,9 @@ use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
 use crate::store::yaml_edit::{Edit, edit};
-use crate::store::{Landing, Published, Store, pin, without_place, written};
+use crate::store::{
+    Landing, Named, Published, Store, Version, named_file, pin, without_place, written,
+};
 use crate::version::rises;
 
 /// What messages call the definition that was sent.
@@ -57,7 +59,9 @@ pub(super) fn name_of(definition: &Value) -> Result<String> {
 }
 
 impl Catalog {
-    fn base(&self, before: &Snapshot) -> Result<Base<'_>> {
+    /// The plugins of the file as it is. What is wrong with the entry that is to be changed does not
+    /// stand against the change.
+    fn base(&self, before: &Snapshot, changed: Option<&str>) -> Result<Base<'_>> {
         let off = Error::SwitchedOff { kind: "plugin" };
         let (Some(kind), Some(store)) = (&self.loader.home.plugins, &self.loader.store) else {
             return Err(off);
@@ -68,7 +72,7 @@ impl Catalog {
             Arc::clone(served)
         } else {
             let tools = self.loader.tools(&read, &served.plugins)?;
-            check_edit(Some(&served.origin), &tools.origin)?;
+            check_edit(&read, &served.origin, &tools.origin, changed)?;
             Arc::new(tools)
         };
         Ok(Base {
@@ -86,7 +90,7 @@ impl Catalog {
         upload: Upload,
         replaced: Option<&str>,
     ) -> Result<Plan<'_>> {
-        let base = self.base(before)?;
+        let base = self.base(before, replaced)?;
         if let Some(name) = replaced {
             base.check_name(name)?;
         }
@@ -103,7 +107,9 @@ impl Catalog {
         let mut plan = self.plan_candidate(before, base, &candidate)?;
         if let Some(plugin) = &mut plan.plugin {
             plugin.incoming = Some(upload.module);
-            plugin.is_new = true;
+            plugin.is_rollback = false;
+            let lost = self.lost_module(plugin.before.as_deref());
+            plan.publication.warnings.extend(lost);
             if let (Some(old), Some(new)) = (&plugin.before, &plugin.after)
                 && let Some(warning) = rises(old.node.get("version"), new.node.get("version"))
             {
@@ -120,21 +126,29 @@ impl Catalog {
         name: String,
         to: Option<String>,
     ) -> Result<Plan<'_>> {
-        let base = self.base(before)?;
+        let base = self.base(before, Some(&name))?;
         base.check_name(&name)?;
-        let versions = base.store.versions(&name)?;
-        let served = base.plugin(&name).cloned();
-        let current = served
-            .as_ref()
-            .and_then(|plugin| versions.find(&Published::of(plugin)));
-        let target = match (&to, current) {
-            (Some(to), current) => versions.named(to, current),
-            (None, Some(current)) => versions.previous(current),
-            // What is in the file is not served: the newest version that was.
-            (None, None) => versions.versions.last(),
+        let mut versions = base.store.versions(&name)?;
+        let current = match base.plugin(&name) {
+            Some(served) => {
+                versions.ensure(Published::of(served));
+                versions.current(None)
+            }
+            None => versions.current(base.quarantined(&name)),
+        };
+        let target = match &to {
+            Some(to) => versions.named(to, current),
+            None => current.and_then(|current| {
+                if base.is(&name, current) {
+                    versions.previous(current)
+                } else {
+                    // The entry was edited by hand and is wrong: it came in the place of this one.
+                    Some(current)
+                }
+            }),
         };
         let Some(target) = target else {
-            let known = versions.versions.iter().map(|version| {
+            let known = versions.kept.iter().map(|version| {
                 let named = version.version().unwrap_or_default();
                 format!("{} {}", version.digest, named)
                     .trim_end()
@@ -186,19 +200,24 @@ impl Catalog {
         } = candidate;
         let digest = Digest::of(wasm);
         let served = replaced.and_then(|name| base.plugin(name)).cloned();
+        let is_whole = |served: &ServedPlugin| {
+            served.is_pinned() && base.store.keeps(&digest) || base.store.file_of(served).is_some()
+        };
         if let Some(served) = served.as_ref().filter(|served| {
             served.digest() == digest
                 && without_place(&served.definition) == without_place(definition)
+                && is_whole(served)
         }) {
             return Ok(base.nothing(before, served));
         }
         let mut named = base.tools.named_files();
         let owner = replaced.unwrap_or_default();
-        let inside = base.store.land(landing, owner, &digest, &named);
+        let before_it = served.as_deref();
+        let inside = base.store.land(landing, owner, before_it, &digest, &named);
         let entry = with_place(definition, &written(&inside), &digest);
         let mut plugin = self.make_plugin(&base.tools, &entry, wasm, *replaced)?;
-        named.retain(|_, owner| *owner != plugin.name);
-        named.insert(inside, plugin.name.clone());
+        forget_owner(&mut named, &plugin.name);
+        named.entry(inside).or_default().insert(plugin.name.clone());
         let change = match replaced {
             Some(name) => Edit::Replace {
                 name,
@@ -212,30 +231,34 @@ impl Catalog {
             plugin.node = node.clone();
         }
         let plugin_plan = PluginPlan {
+            store: base.store,
             name: plugin.name.clone(),
             incoming: None,
             before: served,
             versions: base.store.versions(&plugin.name)?,
             after: Some(Arc::new(plugin)),
             named,
-            is_new: false,
+            is_rollback: true,
+            copied: None,
         };
         self.plan_edited(before, base, edited, plugin_plan)
     }
 
     /// Plans to remove a plugin.
     pub(super) fn plan_removal(&self, before: &Snapshot, name: &str) -> Result<Plan<'_>> {
-        let base = self.base(before)?;
+        let base = self.base(before, Some(name))?;
         base.check_name(name)?;
         let mut named = base.tools.named_files();
-        named.retain(|_, owner| *owner != name);
+        forget_owner(&mut named, name);
         let plugin_plan = PluginPlan {
+            store: base.store,
             incoming: None,
             before: base.plugin(name).cloned(),
             after: None,
             named,
             versions: base.store.versions(name)?,
-            is_new: false,
+            is_rollback: false,
+            copied: None,
             name: name.to_owned(),
         };
         let edited = base.edit(&Edit::Remove { name })?;
@@ -248,12 +271,12 @@ impl Catalog {
         before: &Snapshot,
         base: Base<'c>,
         edited: DefinitionFile,
-        plugin: PluginPlan,
+        plugin: PluginPlan<'c>,
     ) -> Result<Plan<'c>> {
         let mut known = base.tools.plugins.clone();
         known.extend(plugin.after.clone());
         let tools = self.loader.tools(&edited, &known)?;
-        check_edit(Some(&base.tools.origin), &tools.origin)?;
+        check_edit(&edited, &base.tools.origin, &tools.origin, None)?;
         let after = before.with_tools(tools);
         Ok(Plan {
             kind: base.kind,
@@ -298,6 +321,20 @@ impl<'c> Base<'c> {
         self.tools.plugins.iter().find(|plugin| plugin.name == name)
     }
 
+    /// What the entry of a plugin says that is quarantined, where it pins a module.
+    fn quarantined(&self, name: &str) -> Option<Published<'_>> {
+        let mut quarantined = self.tools.origin.quarantined.iter();
+        let entry = quarantined.find(|entry| entry.name == name)?;
+        Published::of_quarantined(&entry.definition)
+    }
+
+    /// Whether the entry of a plugin is this version, whatever is wrong with it.
+    fn is(&self, name: &str, version: &Version) -> bool {
+        let served = self.plugin(name).map(|plugin| Published::of(plugin));
+        let published = served.or_else(|| self.quarantined(name));
+        published.is_some_and(|published| published.is(version))
+    }
+
     /// The definition file as a change makes it.
     fn edit(&self, change: &Edit<'_>) -> Result<DefinitionFile> {
         let text = edit(&self.read.name, &self.read.text, &PLUGINS_PATH, change)?;
@@ -339,11 +376,19 @@ fn publication(before: &Snapshot, after: &Snapshot, served: Option<&ServedPlugin
         changes: Changes::between(before, after),
         unchanged: before.revision() == after.revision(),
         warnings: Vec::new(),
-        path: served.map(|plugin| plugin.path().to_owned()),
+        path: served.and_then(|plugin| Some(written(&named_file(&plugin.definition)?))),
         lists: (None, None),
         version: served.and_then(ServedPlugin::version),
         digest: served.map(ServedPlugin::digest),
     }
+}
+
+/// Takes a plugin off the files that it names.
+fn forget_owner(named: &mut Named, plugin: &str) {
+    named.retain(|_, owners| {
+        owners.remove(plugin);
+        !owners.is_empty()
+    });
 }
 
 /// Refuses a digest that is another than that of the module that was sent.

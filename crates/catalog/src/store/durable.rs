@@ -46,13 +46,15 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(written(folder, bytes)?, path)
 }
 
-/// The same for a file that nobody else may read.
+/// The same for a file that nobody else may read, at no moment.
 pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let file = written(folder, bytes)?;
-    #[cfg(unix)]
-    file.as_file()
-        .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    // Temporary files are private unless they are made otherwise.
+    let mut file = Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
     place(file, path)
 }
 
@@ -71,11 +73,17 @@ pub(super) fn inherit_permissions(file: &NamedTempFile, from: &Path) -> io::Resu
 
 /// Creates a folder and those above it, on the disk.
 pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder)?;
-    folder.parent().map_or(Ok(()), sync_folder)
+    let above = folder.parent().unwrap_or(Path::new("."));
+    create_folder(above)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => {
+            Err(error)
+        }
+        _ => sync_folder(above),
+    }
 }
 
 /// Removes a file, if it is there.

@@ -1,15 +1,23 @@
 //! The file that a published plugin's definition names: chosen, put there, and taken away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use wasimancer_runtime::Digest;
 
-use super::{Store, VERSIONS_FOLDER, durable, storage};
+use super::{Store, VERSIONS_FOLDER, Version, Versions, durable, storage};
 use crate::definition::inside_folder;
 use crate::error::{Error, Result};
+use crate::plugin::ServedPlugin;
+
+/// Longest name of a file or folder, in bytes: that of common file systems.
+const COMPONENT_MAX_BYTES: usize = 255;
+/// Bytes that a name must leave for the digest that tells it from others.
+const DIGEST_SUFFIX_BYTES: usize = 80;
 
 /// Where a module is to land.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +35,8 @@ impl Landing {
     pub(crate) fn new(file_name: &str, folder: Option<&str>) -> Result<Self> {
         let is_plain = Path::new(file_name).components().count() == 1
             && !file_name.contains(['/', '\\', '\0'])
-            && !file_name.starts_with('.');
+            && !file_name.starts_with('.')
+            && file_name.len() <= COMPONENT_MAX_BYTES - DIGEST_SUFFIX_BYTES;
         if !is_plain || Path::new(file_name).extension() != Some("wasm".as_ref()) {
             return Err(Error::FileName {
                 name: file_name.to_owned(),
@@ -41,10 +50,7 @@ impl Landing {
         for component in Path::new(folder.unwrap_or_default()).components() {
             match component {
                 // What begins with a dot is the store's own.
-                Component::Normal(part)
-                    if !part.to_string_lossy().starts_with('.')
-                        && !part.to_string_lossy().contains('\0') =>
-                {
+                Component::Normal(part) if is_folder_name(&part.to_string_lossy()) => {
                     inside.push(part);
                 }
                 Component::CurDir => {}
@@ -70,8 +76,13 @@ impl Landing {
     }
 }
 
-/// The files that the definitions name, and the plugin that does.
-pub(crate) type Named = HashMap<PathBuf, String>;
+/// Whether a request may ask for a folder of this name.
+fn is_folder_name(name: &str) -> bool {
+    !name.starts_with('.') && !name.contains('\0') && name.len() <= COMPONENT_MAX_BYTES
+}
+
+/// The files that the definitions name, and the plugins that do.
+pub(crate) type Named = HashMap<PathBuf, HashSet<String>>;
 
 /// The file that a definition names, relative to the plugins folder.
 pub(crate) fn named_file(definition: &Value) -> Option<PathBuf> {
@@ -85,63 +96,109 @@ impl Store {
         &self,
         landing: &Landing,
         plugin: &str,
+        before: Option<&ServedPlugin>,
         digest: &Digest,
         named: &Named,
     ) -> PathBuf {
         let folder = self.uploads.join(&landing.folder);
         let stem = landing.file_name.trim_end_matches(".wasm");
         let digits = digest.to_string();
-        let candidates = [
+        let first = [
             landing.file_name.clone(),
             format!("{stem}-{}.wasm", &digits[..8]),
             format!("{stem}-{digits}.wasm"),
         ];
-        let is_free = |inside: &PathBuf| match named.get(inside) {
-            Some(owner) => owner == plugin,
-            None => match fs::read(self.plugins.join(inside)) {
-                Ok(bytes) => Digest::of(&bytes) == *digest,
-                Err(_) => !self.plugins.join(inside).exists(),
-            },
-        };
-        let mut paths = candidates.iter().map(|name| folder.join(name));
-        let free = paths.find(is_free);
-        free.unwrap_or_else(|| folder.join(&candidates[2]))
+        let more = (2..).map(|number| format!("{stem}-{digits}-{number}.wasm"));
+        let own = [Some(*digest), before.map(ServedPlugin::digest)];
+        let mut paths = first.into_iter().chain(more).map(|name| folder.join(name));
+        let free = paths.find(|inside| {
+            let mut owners = named.get(inside).into_iter().flatten();
+            owners.all(|owner| owner == plugin) && self.holds_only(inside, &own)
+        });
+        free.expect("the candidates do not end")
     }
 
-    /// Puts a copy of a module that is kept where its definition names it, for people and for
-    /// programs that look there. What is served is the module that is kept.
-    pub(crate) fn put(&self, inside: &Path, digest: &Digest) -> Result<()> {
+    /// Whether nothing lies at a path but one of these modules.
+    fn holds_only(&self, inside: &Path, own: &[Option<Digest>]) -> bool {
+        let path = self.plugins.join(inside);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {
+                fs::read(&path).is_ok_and(|bytes| own.contains(&Some(Digest::of(&bytes))))
+            }
+            Ok(_) => false,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
+    /// The module of a plugin, from the file that its definition names, as long as it is there.
+    pub(crate) fn file_of(&self, plugin: &ServedPlugin) -> Option<Vec<u8>> {
+        let inside = named_file(&plugin.definition)?;
+        let bytes = fs::read(self.plugins.join(inside)).ok()?;
+        (Digest::of(&bytes) == plugin.digest()).then_some(bytes)
+    }
+
+    /// Makes a copy of a module that is kept, for people and for programs that look where its
+    /// definition says. What is served is the module that is kept.
+    pub(crate) fn copy(&self, inside: &Path, digest: &Digest) -> Result<Copied> {
         let path = self.plugins.join(inside);
         let folder = path.parent().unwrap_or(&self.plugins);
-        let copied = durable::create_folder(folder).and_then(|()| {
-            let uploads = self.plugins.join(&self.uploads);
-            let copy = durable::temporary(&uploads)?;
-            fs::copy(self.module_file(digest), copy.path())?;
-            durable::place(copy, &path)
+        let uploads = self.plugins.join(&self.uploads);
+        durable::create_folder(folder).map_err(storage("created", folder))?;
+        let real = |folder: &Path| folder.canonicalize().map_err(storage("found", folder));
+        if !real(folder)?.starts_with(real(&uploads)?) {
+            return Err(Error::OutsideFolder {
+                field: "dir",
+                value: folder.display().to_string(),
+            });
+        }
+        let copied = durable::temporary(&uploads).and_then(|file| {
+            fs::copy(self.module_file(digest), file.path())?;
+            file.as_file().sync_all()?;
+            Ok(file)
         });
-        copied.map_err(storage("written", &path))
+        let file = copied.map_err(storage("written", &path))?;
+        Ok(Copied { file, path })
     }
 
-    /// Takes away the file of a plugin that was removed or moved, as long as it holds the module
-    /// that was published there, or lies in the upload folder.
-    pub(crate) fn take_away(&self, inside: &Path, digest: &Digest) -> Result<()> {
+    /// Takes away a file of a plugin that was removed or moved, as long as it lies in the upload
+    /// folder and holds one of these modules.
+    pub(crate) fn take_away(&self, inside: &Path, modules: &[Digest]) -> Result<()> {
         let path = self.plugins.join(inside);
         let is_ours = inside.starts_with(&self.uploads)
-            && fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == *digest);
-        if !is_ours {
-            return Ok(());
+            && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file())
+            && fs::read(&path).is_ok_and(|bytes| modules.contains(&Digest::of(&bytes)));
+        if is_ours {
+            durable::remove(&path).map_err(storage("removed", &path))?;
+            self.remove_empty_folders(&path);
         }
-        durable::remove(&path).map_err(storage("removed", &path))?;
-        // A folder that a request asked for goes with its last file; one that is not empty stays.
+        Ok(())
+    }
+
+    /// The same for the files of all versions of a plugin that no definition names.
+    pub(crate) fn take_away_versions(&self, versions: &Versions, named: &Named) -> Result<()> {
+        let versions = &versions.kept;
+        let modules: Vec<Digest> = versions.iter().filter_map(Version::module).collect();
+        let places: HashSet<PathBuf> = versions
+            .iter()
+            .filter_map(|version| inside_folder(&version.path))
+            .filter(|inside| !named.contains_key(inside))
+            .collect();
+        places
+            .iter()
+            .try_for_each(|inside| self.take_away(inside, &modules))
+    }
+
+    /// Removes the folders that a request asked for with the last file in them.
+    fn remove_empty_folders(&self, file: &Path) {
         let uploads = self.plugins.join(&self.uploads);
-        let folders = path.ancestors().skip(1);
+        let folders = file.ancestors().skip(1);
         let below = folders.take_while(|folder| *folder != uploads && folder.starts_with(&uploads));
         for folder in below {
+            // One that is not empty stays, and so do those above it.
             if fs::remove_dir(folder).is_err() {
                 break;
             }
         }
-        Ok(())
     }
 
     /// Whether a file is one that the server keeps for itself.
@@ -155,6 +212,24 @@ impl Store {
 
     pub(crate) fn uploads(&self) -> &Path {
         &self.uploads
+    }
+}
+
+/// A copy of a module, ready to be moved to where its definition looks for it.
+pub(crate) struct Copied {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Copied {
+    pub(crate) fn place(self) -> Result<()> {
+        durable::place(self.file, &self.path).map_err(storage("written", &self.path))
+    }
+
+    /// Takes back what was made for it.
+    pub(crate) fn discard(self, store: &Store) {
+        drop(self.file);
+        store.remove_empty_folders(&self.path);
     }
 }
 

@@ -1,15 +1,13 @@
-//! What a killed process left undone is done at the next start: no file stays that no definition
-//! and no version names, and none is missing that one does.
+//! What a killed process left undone is done at the next start: a file that no definition and no
+//! version names goes, one that a definition names is put where it says.
 
-use std::collections::{HashMap, HashSet};
-use std::io;
+use std::fmt::Display;
 use std::path::Path;
 
 use wasimancer_runtime::Digest;
 
-use super::place::named_file;
-use super::{Published, Store, Version, definitions, durable};
-use crate::definition::inside_folder;
+use super::place::{Named, named_file};
+use super::{Published, Store, Versions, definitions, durable, storage};
 use crate::error::Result;
 use crate::home::Home;
 use crate::plugin::ServedPlugin;
@@ -18,89 +16,108 @@ use crate::snapshot::{Snapshot, Tools};
 /// Sweeps everything that belongs to a home. What cannot be done is logged: the server serves
 /// without it.
 pub(crate) fn sweep(home: &Home, store: Option<&Store>, snapshot: &Snapshot) {
-    for kind in [&home.plugins, &home.resources, &home.prompts]
-        .into_iter()
-        .flatten()
-    {
+    let kinds = [&home.plugins, &home.resources, &home.prompts];
+    for kind in kinds.into_iter().flatten() {
         told(&kind.folder, definitions::sweep(kind));
     }
-    if let (Some(store), Some(tools)) = (store, snapshot.tools()) {
-        told(&store.plugins, store.sweep(tools));
+    if let (Some(kind), Some(store), Some(tools)) = (&home.plugins, store, snapshot.tools()) {
+        store.sweep(tools, kind.file().exists());
     }
 }
 
-fn told(folder: &Path, swept: Result<(), impl std::fmt::Display>) {
+fn told(place: &Path, swept: Result<(), impl Display>) {
     if let Err(error) = swept {
-        tracing::warn!(folder = %folder.display(), %error, "what an earlier process left could not be swept");
+        tracing::warn!(place = %place.display(), %error, "what an earlier process left could not be swept");
     }
 }
 
 impl Store {
-    fn sweep(&self, tools: &Tools) -> Result<()> {
+    /// Sweeps the upload folder. Without a definition file nothing says what belongs to whom, so
+    /// that only temporary files go.
+    fn sweep(&self, tools: &Tools, is_defined: bool) {
         let uploads = self.plugins.join(&self.uploads);
-        let failed = |source: io::Error| super::storage("swept", &uploads)(source);
         for folder in [&uploads, &self.modules_folder(), &self.versions_folder()] {
-            durable::sweep_temporary(folder).map_err(failed)?;
+            let swept = durable::sweep_temporary(folder);
+            told(folder, swept.map_err(storage("swept", folder)));
+        }
+        if !is_defined {
+            return;
         }
         for plugin in &tools.plugins {
-            self.complete(plugin)?;
+            told(Path::new(&plugin.name), self.complete(plugin));
         }
         let named = tools.named_files();
-        for versions in self.all_versions().map_err(failed)? {
-            self.take_away_unnamed(&versions.versions, &named)?;
-            if !tools.origin.names.contains(&versions.plugin) {
-                self.forget(&versions.plugin)?;
+        match self.all_versions() {
+            Ok((all, _)) => {
+                for versions in all {
+                    let swept = self.sweep_versions(&versions, tools, &named);
+                    told(Path::new(&versions.plugin), swept);
+                }
             }
+            Err(error) => told(&self.versions_folder(), Err(error)),
         }
-        self.remove_modules_but(&tools.pinned())
+        told(
+            &self.modules_folder(),
+            self.remove_modules_but(&tools.pinned()),
+        );
     }
 
-    /// Does what follows the commit of a publication, where it was not done.
+    /// Brings the versions of one plugin into line with what the definition file says of it.
+    fn sweep_versions(&self, found: &Versions, tools: &Tools, named: &Named) -> Result<()> {
+        let mut versions = found.clone();
+        let name = &found.plugin;
+        if tools.origin.names.contains(name) {
+            let served = tools.plugins.iter().find(|plugin| plugin.name == *name);
+            let quarantined = || {
+                let mut entries = tools.origin.quarantined.iter();
+                entries.find(|entry| entry.name == *name)
+            };
+            let published = match served {
+                Some(plugin) => Some(Published::of(plugin)),
+                None => {
+                    quarantined().and_then(|entry| Published::of_quarantined(&entry.definition))
+                }
+            };
+            versions.reconcile(published);
+            self.take_away_versions(&versions, named)?;
+        } else if found.is_being_removed() {
+            self.take_away_versions(found, named)?;
+            return self.forget(name);
+        } else {
+            // Taken out of the file by hand: its versions stay, for it may come back.
+            versions.abandon();
+        }
+        if versions.kept.is_empty() {
+            self.forget(name)
+        } else if versions == *found {
+            Ok(())
+        } else {
+            self.write_versions(&versions)
+        }
+    }
+
+    /// Puts the module of a plugin where its definition says, unless somebody else's file lies there.
     fn complete(&self, plugin: &ServedPlugin) -> Result<()> {
         let digest = plugin.digest();
-        if !plugin.is_pinned() {
-            return Ok(());
-        }
-        if plugin.in_place && !self.keeps(&digest) {
-            // Pinned by hand, and never published here.
-            return Ok(());
-        }
-        let mut versions = self.versions(&plugin.name)?;
-        if versions.ensure(&Published::of(plugin)) {
-            self.write_versions(&versions)?;
-        }
         let inside = named_file(&plugin.definition);
-        if let Some(inside) = inside.filter(|_| !plugin.in_place) {
-            // Bytes of no version were put there by hand, and are not ours to overwrite.
-            let path = self.plugins.join(&inside);
-            let known: HashMap<Digest, &Version> = versions
-                .versions
-                .iter()
-                .filter_map(|version| Some((version.module()?, version)))
-                .collect();
-            match std::fs::read(&path) {
-                Ok(bytes) if !known.contains_key(&Digest::of(&bytes)) => {
-                    tracing::warn!(file = %path.display(), plugin = plugin.name, "the file differs from the module that was published, which is served: publish it with PUT /update-plugin, or remove `digest` from the definition");
-                }
-                _ => self.put(&inside, &digest)?,
+        let Some(inside) = inside.filter(|_| plugin.is_pinned() && !plugin.in_place) else {
+            return Ok(());
+        };
+        let path = self.plugins.join(&inside);
+        let versions = self.versions(&plugin.name)?.kept;
+        let is_known = |bytes: &[u8]| {
+            let found = Digest::of(bytes);
+            bytes.is_empty()
+                || versions
+                    .iter()
+                    .any(|version| version.module() == Some(found))
+        };
+        match std::fs::read(&path) {
+            Ok(bytes) if !is_known(&bytes) => {
+                tracing::warn!(file = %path.display(), plugin = plugin.name, "the file differs from the module that was published, which is served: publish it with PUT /update-plugin, or remove `digest` from the definition");
+                Ok(())
             }
+            _ => self.copy(&inside, &digest)?.place(),
         }
-        Ok(())
-    }
-
-    /// Takes away the files of versions that no definition names any more.
-    fn take_away_unnamed(&self, versions: &[Version], named: &super::place::Named) -> Result<()> {
-        let places: HashSet<(&str, Option<Digest>)> = versions
-            .iter()
-            .map(|version| (version.path.as_str(), version.module()))
-            .collect();
-        for (path, digest) in places {
-            if let (Some(inside), Some(digest)) = (inside_folder(path), digest)
-                && !named.contains_key(&inside)
-            {
-                self.take_away(&inside, &digest)?;
-            }
-        }
-        Ok(())
     }
 }

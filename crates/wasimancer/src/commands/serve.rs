@@ -114,9 +114,11 @@ struct Addresses {
 
 impl Listeners {
     async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let clients = listeners::bind(config.address).await?;
+        let clients = listeners::bind(config.address, "--http-port or HTTP_PORT").await?;
         let operators = match config.publishing.admin_address {
-            Some(address) => Some(listeners::bind(address).await?),
+            Some(address) => {
+                Some(listeners::bind(address, "--admin-address or ADMIN_ADDRESS").await?)
+            }
             None => None,
         };
         Ok(Self { clients, operators })
@@ -246,7 +248,7 @@ impl Routes {
         match config.publishing.admin_address {
             Some(_) => Self {
                 clients,
-                operators: Some(admin),
+                operators: Some(admin.fallback(async || wasimancer_admin::Error::NoRoute)),
             },
             None => Self {
                 clients: clients.merge(admin),

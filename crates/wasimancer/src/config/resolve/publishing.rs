@@ -1,7 +1,7 @@
 //! How plugins, resources and prompts are changed while the server runs.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use wasimancer_catalog::Settings;
@@ -68,7 +68,9 @@ impl Resolver<'_> {
         let absolute = |path: &Path| std::path::absolute(path).ok();
         let inside = absolute(given).and_then(|given| {
             let inside = given.strip_prefix(absolute(plugins)?).ok()?;
-            let is_below = inside.file_name().is_some();
+            let mut parts = inside.components();
+            let is_below = inside.file_name().is_some()
+                && parts.all(|part| matches!(part, Component::Normal(_)));
             is_below.then(|| inside.to_owned())
         });
         if inside.is_none() {

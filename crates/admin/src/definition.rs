@@ -1,0 +1,252 @@
+//! Definitions as the document describes them. Nothing is read into these types: a definition is
+//! kept as it was sent, and the catalogue checks it more deeply than a schema can say.
+
+#![expect(dead_code, reason = "the types describe bodies that are kept as JSON")]
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A plugin, as `plugins.yml` holds it. Keys that are unknown here stay.
+#[derive(ToSchema)]
+#[schema(examples(json!({
+    "name": "roll-dice",
+    "version": "1.0.0",
+    "functions": [{
+        "function": "rollDice",
+        "description": "rolls dice and answers their sum",
+        "arguments": [{"name": "numFaces", "type": "number", "description": "how many faces each die has"}]
+    }]
+})))]
+pub(crate) struct PluginDefinition {
+    /// The plugin's name, which no other plugin has.
+    #[schema(min_length = 1)]
+    name: String,
+    /// Any text; give each update a higher one.
+    version: Option<Scalar>,
+    /// What the plugin is for.
+    description: Option<Scalar>,
+    /// A place inside the plugins folder. The answer tells the one that the module really got.
+    path: Option<String>,
+    /// The digest of the module that is sent, which is refused if it has another.
+    #[schema(pattern = "^sha256:[0-9a-f]{64}$")]
+    digest: Option<String>,
+    /// The tools.
+    #[schema(min_items = 1)]
+    functions: Vec<FunctionDefinition>,
+    limits: Option<Limits>,
+    permissions: Option<Permissions>,
+    /// What the plugin may look up. The values are never shown again.
+    config: Option<BTreeMap<String, Scalar>>,
+}
+
+/// A tool: a function that the module exports. Fields that are unknown here are shown to clients.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct FunctionDefinition {
+    /// The export of the module.
+    #[schema(min_length = 1)]
+    function: String,
+    /// The tool's name, which no other tool has; that of the export where it is left out.
+    #[schema(min_length = 1)]
+    display_name: Option<String>,
+    /// A name for people.
+    title: Option<String>,
+    /// What the tool does.
+    description: Option<String>,
+    arguments: Option<Vec<Argument>>,
+    /// A whole JSON Schema in the place of `arguments`.
+    #[schema(value_type = Option<Object>)]
+    input_schema: Option<Value>,
+    returns: Option<Returns>,
+    /// The JSON Schema of what the tool returns, where that is no text.
+    #[schema(value_type = Option<Object>)]
+    output_schema: Option<Value>,
+    annotations: Option<ToolAnnotations>,
+    icons: Option<Vec<Icon>>,
+}
+
+/// How the output of a tool is to be read: as a text unless the definition says otherwise.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Returns {
+    Text,
+    Json,
+    Result,
+}
+
+/// Hints for clients.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct ToolAnnotations {
+    title: Option<String>,
+    read_only_hint: Option<bool>,
+    destructive_hint: Option<bool>,
+    idempotent_hint: Option<bool>,
+    open_world_hint: Option<bool>,
+}
+
+/// An image for clients.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct Icon {
+    /// The address of the image.
+    #[schema(min_length = 1)]
+    src: String,
+    mime_type: Option<String>,
+    sizes: Option<Vec<String>>,
+    theme: Option<Theme>,
+}
+
+/// The background that an icon is made for.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Theme {
+    Light,
+    Dark,
+}
+
+/// What one call may use, where that is less than the server grants.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
+struct Limits {
+    /// Wall clock, such as `5s`.
+    #[schema(nullable = false)]
+    timeout: Option<String>,
+    /// Linear memory, Extism memory and variables together.
+    #[schema(nullable = false)]
+    memory: Option<Size>,
+    #[schema(nullable = false)]
+    input: Option<Size>,
+    #[schema(nullable = false)]
+    output: Option<Size>,
+    #[schema(nullable = false)]
+    http_response: Option<Size>,
+    /// Calls at once.
+    #[schema(nullable = false, minimum = 1)]
+    concurrency: Option<u32>,
+}
+
+/// What a plugin may do; without it, nothing outside its sandbox.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Permissions {
+    /// The hosts that it may reach, such as `api.example.com` or `*.example.org`.
+    network: Option<Vec<String>>,
+}
+
+/// Bytes: their number, or a text with a unit, such as `64MiB`.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Size {
+    Text(String),
+    Bytes(usize),
+}
+
+/// A text, or what is read as one.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+}
+
+/// An argument. Every other keyword of JSON Schema passes into the schema of a tool.
+#[derive(ToSchema)]
+struct Argument {
+    #[schema(min_length = 1)]
+    name: String,
+    /// `string`, `number`, `integer`, `boolean`, `object` or `array`; anything else means any type.
+    r#type: Option<String>,
+    description: Option<String>,
+    /// True unless this says otherwise, or there is a default.
+    required: Option<bool>,
+    /// What stands for an argument that is left out.
+    default: Option<Value>,
+    /// The values that it may have.
+    r#enum: Option<Vec<Value>>,
+}
+
+/// A resource: dynamic where its `uri` is a template and it has `arguments`, else static. Fields
+/// that are unknown here are shown to clients.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", examples(json!({
+    "name": "greet-guest",
+    "uri": "greet-guest://{name}",
+    "arguments": [{"name": "name", "type": "string"}],
+    "contents": [{"text": "Hello ${name}, welcome!"}]
+})))]
+pub(crate) struct ResourceDefinition {
+    /// The resource's name, which no other resource has.
+    #[schema(min_length = 1)]
+    name: String,
+    /// Its URI, or a template of URIs (RFC 6570).
+    #[schema(min_length = 1)]
+    uri: String,
+    /// A name for people.
+    title: Option<String>,
+    /// What the resource holds.
+    description: Option<String>,
+    mime_type: Option<String>,
+    /// Its size, in bytes.
+    size: Option<usize>,
+    /// The variables of the template.
+    arguments: Option<Vec<Argument>>,
+    #[schema(min_items = 1)]
+    contents: Vec<ResourceContent>,
+}
+
+/// A content: a `text` or a `blob`, and any further fields, which travel as they are.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct ResourceContent {
+    /// A text, in which `${variable}` stands for the value of a variable.
+    text: Option<String>,
+    /// Bytes, in base64.
+    blob: Option<String>,
+    mime_type: Option<String>,
+}
+
+/// A prompt: messages, and the arguments that fill them. Fields that are unknown here are shown to
+/// clients.
+#[derive(ToSchema)]
+#[schema(examples(json!({
+    "name": "greet-guest",
+    "description": "greet a guest",
+    "arguments": [{"name": "name", "type": "string", "description": "the name of the guest"}],
+    "messages": [{"role": "user", "text": "Welcome ${name} in one sentence."}]
+})))]
+pub(crate) struct PromptDefinition {
+    /// The prompt's name, which no other prompt has.
+    #[schema(min_length = 1)]
+    name: String,
+    /// A name for people.
+    title: Option<String>,
+    /// What the prompt is for.
+    description: Option<String>,
+    /// Its arguments; an empty list where it has none.
+    arguments: Vec<Argument>,
+    #[schema(min_items = 1)]
+    messages: Vec<PromptMessage>,
+}
+
+/// A message: a `text`, or a whole `content` block.
+#[derive(ToSchema)]
+struct PromptMessage {
+    role: Role,
+    /// A text, in which `${argument}` stands for the value of an argument.
+    text: Option<String>,
+    /// A text or a content block of MCP, with arguments in any of its texts.
+    content: Option<Value>,
+}
+
+/// Who says a message.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Role {
+    User,
+    Assistant,
+}
