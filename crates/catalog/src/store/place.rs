@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -126,7 +125,8 @@ impl Store {
                 fs::read(&path).is_ok_and(|bytes| own.contains(&Some(Digest::of(&bytes))))
             }
             Ok(_) => false,
-            Err(error) => error.kind() == ErrorKind::NotFound,
+            // Nothing lies there, or nothing can: that is told when a copy is made.
+            Err(_) => true,
         }
     }
 
@@ -143,14 +143,17 @@ impl Store {
         let path = self.plugins.join(inside);
         let folder = path.parent().unwrap_or(&self.plugins);
         let uploads = self.plugins.join(&self.uploads);
-        durable::create_folder(folder).map_err(storage("created", folder))?;
+        // Links may lead elsewhere: what is there already must lie inside before anything is made in it.
         let real = |folder: &Path| folder.canonicalize().map_err(storage("found", folder));
-        if !real(folder)?.starts_with(real(&uploads)?) {
+        let mut above = folder.ancestors();
+        let existing = above.find(|folder| folder.symlink_metadata().is_ok());
+        if !real(existing.unwrap_or(folder))?.starts_with(real(&uploads)?) {
             return Err(Error::OutsideFolder {
                 field: "dir",
                 value: folder.display().to_string(),
             });
         }
+        durable::create_folder(folder).map_err(storage("created", folder))?;
         let copied = durable::temporary(&uploads).and_then(|file| {
             fs::copy(self.module_file(digest), file.path())?;
             file.as_file().sync_all()?;

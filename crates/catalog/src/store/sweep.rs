@@ -32,16 +32,13 @@ fn told(place: &Path, swept: Result<(), impl Display>) {
 }
 
 impl Store {
-    /// Sweeps the upload folder. Without a definition file nothing says what belongs to whom, so
-    /// that only temporary files go.
+    /// Sweeps the upload folder. Without a definition file nobody knows whether a removal was
+    /// committed.
     fn sweep(&self, tools: &Tools, is_defined: bool) {
         let uploads = self.plugins.join(&self.uploads);
         for folder in [&uploads, &self.modules_folder(), &self.versions_folder()] {
             let swept = durable::sweep_temporary(folder);
             told(folder, swept.map_err(storage("swept", folder)));
-        }
-        if !is_defined {
-            return;
         }
         for plugin in &tools.plugins {
             told(Path::new(&plugin.name), self.complete(plugin));
@@ -50,7 +47,7 @@ impl Store {
         match self.all_versions() {
             Ok((all, _)) => {
                 for versions in all {
-                    let swept = self.sweep_versions(&versions, tools, &named);
+                    let swept = self.sweep_versions(&versions, tools, &named, is_defined);
                     told(Path::new(&versions.plugin), swept);
                 }
             }
@@ -63,7 +60,13 @@ impl Store {
     }
 
     /// Brings the versions of one plugin into line with what the definition file says of it.
-    fn sweep_versions(&self, found: &Versions, tools: &Tools, named: &Named) -> Result<()> {
+    fn sweep_versions(
+        &self,
+        found: &Versions,
+        tools: &Tools,
+        named: &Named,
+        is_defined: bool,
+    ) -> Result<()> {
         let mut versions = found.clone();
         let name = &found.plugin;
         if tools.origin.names.contains(name) {
@@ -80,11 +83,11 @@ impl Store {
             };
             versions.reconcile(published);
             self.take_away_versions(&versions, named)?;
-        } else if found.is_being_removed() {
+        } else if found.is_being_removed() && is_defined {
             self.take_away_versions(found, named)?;
             return self.forget(name);
         } else {
-            // Taken out of the file by hand: its versions stay, for it may come back.
+            // Taken out of the file by hand, or never in it: known versions stay, for it may come back.
             versions.abandon();
         }
         if versions.kept.is_empty() {

@@ -31,6 +31,7 @@ mod origins;
 mod pagination;
 mod prompts;
 mod publish_data;
+mod publish_edges;
 mod publish_load;
 mod publish_plugins;
 mod quarantine;

@@ -157,10 +157,20 @@ async fn leftovers_of_a_killed_process_are_swept() {
     ] {
         fs::write(folder.join(leftover), "left over").unwrap();
     }
-    // A removal that was committed, and not finished; what somebody put into the bucket by hand.
+    // A removal that was committed, and not finished: it is marked before its commit.
     let text = fs::read_to_string(folder.join("plugins/plugins.yml")).unwrap();
     let (p_entry, _) = text.split_once("  - name: q").unwrap();
     fs::write(folder.join("plugins/plugins.yml"), p_entry).unwrap();
+    let histories = bucket.join(".versions/plugins");
+    for file in files(&histories) {
+        let history = fs::read_to_string(histories.join(&file)).unwrap();
+        if history.contains(r#""plugin":"q""#) {
+            let marked = history.replace(r#""removing":false"#, r#""removing":true"#);
+            assert_ne!(marked, history);
+            fs::write(histories.join(file), marked).unwrap();
+        }
+    }
+    // What somebody put into the bucket by hand.
     fs::write(bucket.join("by-hand.wasm"), "somebody's").unwrap();
     // An update that was committed, and whose file is still that of the version before.
     fs::write(bucket.join("p.wasm"), Sample::new("p", "1", "one").module).unwrap();

@@ -158,7 +158,11 @@ async fn as_many_versions_are_kept_as_the_operator_says() {
         .update("", &Sample::new("p", "7", "7"))
         .await
         .granted();
-    assert_eq!(versions(&operator).await, ["5", "6", "[7]"]);
+    assert_eq!(
+        versions(&operator).await,
+        ["4", "6", "[7]"],
+        "a rollback leads to 4"
+    );
     assert_eq!(files(&modules).len(), 3);
 }
 
