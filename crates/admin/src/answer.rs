@@ -78,7 +78,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// The message: this one, unless nothing was to change.
+    /// The message: this one, unless it was a dry run.
     pub(crate) fn message(&self, success: String) -> String {
         if self.dry_run {
             DRY_RUN.to_owned()

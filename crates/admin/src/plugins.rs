@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use crate::answer::{
     BodyErrors, ChangeErrors, Effect, ListErrors, Made, ShowErrors, VersionAnswer, answer,
 };
 use crate::error::Error;
-use crate::request::{Admin, ChangeQuery, IfMatch, blocking, name, query};
+use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters, blocking};
 use crate::upload::UploadForm;
 
 /// The routes of plugins.
@@ -193,11 +192,7 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
 #[utoipa::path(get, operation_id = "showPlugin", path = "/plugins/{name}", tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name", example = "roll-dice")),
     responses((status = OK, description = "The plugin", body = PluginAnswer), ShowErrors))]
-async fn show(
-    State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Error> {
-    let name = name(path)?;
+async fn show(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Response, Error> {
     let snapshot = admin.catalog.snapshot();
     let versions = kept_versions(&admin, name.clone()).await?;
     let mut quarantined = snapshot.quarantined().iter();
@@ -227,11 +222,8 @@ async fn show(
 #[utoipa::path(get, operation_id = "listVersions", path = "/plugins/{name}/versions", tag = "plugins",
     params(("name" = String, Path, description = "The plugin's name", example = "roll-dice")),
     responses((status = OK, description = "Its versions", body = VersionsAnswer), ShowErrors))]
-async fn versions(
-    State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Error> {
-    let versions = kept_versions(&admin, name(path)?).await?;
+async fn versions(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Response, Error> {
+    let versions = kept_versions(&admin, name).await?;
     let revision = admin.catalog.snapshot().revision();
     Ok(answer(&revision, VersionsAnswer { versions }))
 }
@@ -252,11 +244,10 @@ async fn kept_versions(admin: &Admin, name: String) -> Result<Vec<VersionAnswer>
     responses((status = OK, description = "It is served, or would be", body = UploadedAnswer), BodyErrors))]
 async fn upload(
     State(admin): State<Arc<Admin>>,
-    parameters: Result<Query<UploadQuery>, QueryRejection>,
+    Parameters(UploadQuery { dir, dry_run }): Parameters<UploadQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let UploadQuery { dir, dry_run } = query(parameters)?;
     let upload = admin.receive(request, dir).await?;
     let metadata = upload.definition.clone();
     let change = Change::AddPlugin(upload);
@@ -271,11 +262,10 @@ async fn upload(
     responses((status = OK, description = "It is served, or would be", body = UploadedAnswer), BodyErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
-    parameters: Result<Query<UploadQuery>, QueryRejection>,
+    Parameters(UploadQuery { dir, dry_run }): Parameters<UploadQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let UploadQuery { dir, dry_run } = query(parameters)?;
     let upload = admin.receive(request, dir).await?;
     let metadata = upload.definition.clone();
     let change = Change::UpdatePlugin(upload);
@@ -298,12 +288,11 @@ fn uploaded(made: &Made, metadata: Value) -> Response {
     responses((status = OK, description = "It is removed, or would be", body = PluginRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Name(name): Name,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
-    let change = Change::RemovePlugin(name(path)?);
+    let change = Change::RemovePlugin(name);
     let made = admin.publish(&headers, dry_run, change).await;
     let made = made.map_err(Error::of_plugin_change)?;
     Ok(made.answer(PluginRemovedAnswer {
@@ -318,12 +307,10 @@ async fn remove(
     responses((status = OK, description = "It is served again, or would be", body = RolledBackAnswer), ChangeErrors))]
 async fn roll_back(
     State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-    parameters: Result<Query<RollbackQuery>, QueryRejection>,
+    Name(name): Name,
+    Parameters(RollbackQuery { to, dry_run }): Parameters<RollbackQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let RollbackQuery { to, dry_run } = query(parameters)?;
-    let name = name(path)?;
     let change = Change::RollBackPlugin {
         name: name.clone(),
         to,

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::answer::{
 };
 use crate::definition::PromptDefinition;
 use crate::error::Error;
-use crate::request::{Admin, ChangeQuery, IfMatch, json, name, query};
+use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters, json};
 
 /// The routes of prompts.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
@@ -90,11 +89,10 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     responses((status = OK, description = "It is served, or would be", body = PromptAnswer), BodyErrors))]
 async fn add(
     State(admin): State<Arc<Admin>>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
     let prompt = json(request, admin.body_max_bytes).await?;
     let change = Change::Add(Data::Prompt, prompt.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
@@ -113,13 +111,11 @@ async fn add(
     responses((status = OK, description = "It is served, or would be", body = PromptAnswer), BodyErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Name(name): Name,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
-    let name = name(path)?;
     let prompt = json(request, admin.body_max_bytes).await?;
     let change = Change::Update(Data::Prompt, name.clone(), prompt.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
@@ -136,12 +132,10 @@ async fn update(
     responses((status = OK, description = "It is removed, or would be", body = PromptRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Name(name): Name,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
-    let name = name(path)?;
     let change = Change::Remove(Data::Prompt, name.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     Ok(made.answer(PromptRemovedAnswer {

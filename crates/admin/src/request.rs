@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use utoipa::IntoParams;
@@ -48,17 +50,31 @@ pub(crate) struct IfMatch {
     if_match: Option<String>,
 }
 
-/// The value of a query, or what is wrong with it.
-pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Error> {
-    query
-        .map(|Query(query)| query)
-        .map_err(|error| Error::BadUrl(error.body_text()))
+/// The parameters of a query; what is wrong with them is told in JSON.
+pub(crate) struct Parameters<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let query = Query::from_request_parts(parts, state).await;
+        query
+            .map(|Query(parameters)| Self(parameters))
+            .map_err(|error| Error::BadUrl(error.body_text()))
+    }
 }
 
-/// The name in a path, percent-decoded.
-pub(crate) fn name(path: Result<Path<String>, PathRejection>) -> Result<String, Error> {
-    path.map(|Path(name)| name)
-        .map_err(|error| Error::BadUrl(error.body_text()))
+/// The name in a path, percent-decoded; what is wrong with it is told in JSON.
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name))
+            .map_err(|error: PathRejection| Error::BadUrl(error.body_text()))
+    }
 }
 
 /// A JSON body.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::answer::{
 };
 use crate::definition::ResourceDefinition;
 use crate::error::Error;
-use crate::request::{Admin, ChangeQuery, IfMatch, json, name, query};
+use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters, json};
 
 /// The routes of resources.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
@@ -125,11 +124,10 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Response, Error> {
     responses((status = OK, description = "It is served, or would be", body = ResourceAddedAnswer), BodyErrors))]
 async fn add(
     State(admin): State<Arc<Admin>>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
     let resource = json(request, admin.body_max_bytes).await?;
     let change = Change::Add(Data::Resource, resource.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
@@ -148,13 +146,11 @@ async fn add(
     responses((status = OK, description = "It is served, or would be", body = ResourceUpdatedAnswer), BodyErrors))]
 async fn update(
     State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Name(name): Name,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
-    let name = name(path)?;
     let resource = json(request, admin.body_max_bytes).await?;
     let change = Change::Update(Data::Resource, name.clone(), resource.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
@@ -174,12 +170,10 @@ async fn update(
     responses((status = OK, description = "It is removed, or would be", body = ResourceRemovedAnswer), ChangeErrors))]
 async fn remove(
     State(admin): State<Arc<Admin>>,
-    path: Result<Path<String>, PathRejection>,
-    parameters: Result<Query<ChangeQuery>, QueryRejection>,
+    Name(name): Name,
+    Parameters(ChangeQuery { dry_run }): Parameters<ChangeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let ChangeQuery { dry_run } = query(parameters)?;
-    let name = name(path)?;
     let change = Change::Remove(Data::Resource, name.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     Ok(made.answer(ResourceRemovedAnswer {

@@ -9,8 +9,8 @@ use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Result};
 use crate::home::Kind;
 
-/// Puts a new text in the place of the one that was read. When this returns without an error the
-/// change is on the disk; otherwise the file is as it was.
+/// Puts a new text in the place of the one that was read. Without an error the change is made, and on
+/// the disk unless the log says that it could not be flushed; with one the file is as it was.
 ///
 /// # Errors
 /// When somebody else has changed the file since it was read, or the disk refuses.
