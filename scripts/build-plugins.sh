@@ -151,11 +151,14 @@ build_go() {
         "$go" build -trimpath -buildvcs=false -buildmode=c-shared -ldflags='-s -w' -o "$file" . >&2)
 }
 
+# Linked by hand, since clang would run the wasm-opt that it finds on the PATH, whichever that is.
 build_c() {
     local name=$1 folder=$2 file=$3
     want_clang
     (cd "$folder" && "$clang" --target=wasm32-unknown-unknown -std=c11 -Os -Wall -Wextra -Werror -ffreestanding \
-        -nostdlib -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=8192 -o "$file" "$name.c" >&2)
+        -c -o "$scratch/$name.o" "$name.c" >&2)
+    "$("$clang" -print-prog-name=wasm-ld)" -m wasm32 --no-entry --strip-all --compress-relocations \
+        -z stack-size=8192 -o "$file" "$scratch/$name.o" >&2
 }
 
 build_assemblyscript() {

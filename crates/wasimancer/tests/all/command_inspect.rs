@@ -14,7 +14,7 @@ fn a_plugin_is_shown_with_all_that_matters() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let lines: Vec<&str> = ended.stdout.lines().collect();
     for wanted in [
-        "size       1187 bytes",
+        "size       1217 bytes",
         "abi        Extism",
         "wasi       preview 1",
         "functions  GenerateCharacterName",
