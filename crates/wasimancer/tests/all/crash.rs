@@ -25,7 +25,11 @@ const PLUGINS: usize = 0;
 const RESOURCES: usize = 1;
 // Prompts are the third.
 
+/// The texts of the versions of each plugin, as far as they were acknowledged.
+type History = BTreeMap<String, BTreeSet<String>>;
+
 /// One change: to which kind, to which name, and the text that it gives or none where it removes.
+#[derive(Clone)]
 struct Step {
     kind: usize,
     name: String,
@@ -77,6 +81,22 @@ fn after(offer: &Offer, step: &Step) -> Offer {
         None => offer[step.kind].remove(&step.name),
     };
     offer
+}
+
+/// Takes down what has happened to the versions of a plugin.
+fn take_down(history: &mut History, step: &Step) {
+    match (step.kind, &step.text) {
+        (PLUGINS, Some(text)) => {
+            history
+                .entry(step.name.clone())
+                .or_default()
+                .insert(text.clone());
+        }
+        (PLUGINS, None) => {
+            history.remove(&step.name);
+        }
+        _ => {}
+    }
 }
 
 async fn make(operator: &Operator, offer: &Offer, step: &Step) -> Answer {
@@ -157,7 +177,7 @@ async fn offered(server: &Server) -> Offer {
 }
 
 /// The files that there are, against those that a definition or a version names.
-async fn check_files(operator: &Operator, folder: &Path, offer: &Offer) {
+async fn check_files(operator: &Operator, folder: &Path, offer: &Offer, history: &History) {
     let mut named: BTreeSet<String> = ["plugins/guest.wasm".to_owned()].into();
     for kind in ["plugins", "resources", "prompts"] {
         let file = format!("{kind}/{kind}.yml");
@@ -171,6 +191,13 @@ async fn check_files(operator: &Operator, folder: &Path, offer: &Offer) {
         named.insert(format!("plugins/{}", path.trim_start_matches("./")));
         histories += 1;
         for version in shown["versions"].as_array().unwrap() {
+            let known = version["version"].as_str().unwrap();
+            assert!(history[name].contains(known), "{known} was never published");
+            assert_eq!(
+                version["served"] == true,
+                known == offer[PLUGINS][name],
+                "{shown}"
+            );
             let digest = version["digest"].as_str().unwrap();
             let digest = digest.trim_start_matches("sha256:");
             named.insert(format!("plugins/bucket/.versions/modules/{digest}.wasm"));
@@ -209,6 +236,7 @@ async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_aft
     let folder = home.path();
     let mut numbers = Numbers(20_260_728);
     let mut offer = Offer::default();
+    let mut history = History::new();
     let (mut acknowledged, mut in_flight, mut had_happened) = (0, 0, 0);
     for kill in 0..KILLS {
         let server = Launch::in_folder(folder).args(["--http-port", "0"]).start();
@@ -220,12 +248,13 @@ async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_aft
             loop {
                 let step = numbers.step(&offer);
                 let next = after(&offer, &step);
-                flying = Some(next.clone());
+                flying = Some((next.clone(), step.clone()));
                 let answer = make(&operator, &offer, &step).await;
                 flying = None;
                 match answer.status {
                     200 => {
                         acknowledged += 1;
+                        take_down(&mut history, &step);
                         offer = next;
                     }
                     // There is no such version to roll back to, or it is served.
@@ -240,9 +269,12 @@ async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_aft
 
         let server = Launch::in_folder(folder).args(["--http-port", "0"]).start();
         let found = offered(&server).await;
-        if let Some(next) = flying {
+        if let Some((next, step)) = flying {
             in_flight += 1;
-            had_happened += usize::from(found == next && found != offer);
+            if found == next && found != offer {
+                had_happened += 1;
+                take_down(&mut history, &step);
+            }
             assert!(
                 found == offer || found == next,
                 "kill {kill}: {found:?} is neither {offer:?} nor {next:?}"
@@ -252,7 +284,7 @@ async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_aft
         }
         let ready = server.client(MODERN).get("/readyz").await;
         assert_eq!(ready.json["status"], "ready", "kill {kill}: {}", ready.text);
-        check_files(&Operator::of(&server), folder, &found).await;
+        check_files(&Operator::of(&server), folder, &found, &history).await;
         offer = found;
         server.signal("KILL");
         server.ended().await;
