@@ -95,14 +95,8 @@ impl Catalog {
         let off = Error::SwitchedOff { kind: "plugin" };
         let store = self.loader.store.as_ref().ok_or(off)?;
         let snapshot = self.snapshot();
-        let is_known = snapshot
-            .tools()
-            .is_some_and(|tools| tools.origin.names.contains(plugin));
-        if !is_known {
-            return Err(Error::NotFound {
-                kind: "plugin",
-                name: plugin.to_owned(),
-            });
+        if let Some(tools) = snapshot.tools() {
+            tools.origin.check_name("plugin", plugin)?;
         }
         let mut versions = store.versions(plugin)?;
         let served = snapshot.plugin(plugin).map(|plugin| {

@@ -67,6 +67,12 @@ impl DefinitionFile {
         }
     }
 
+    /// The entry of a name under a chain of keys.
+    pub(crate) fn find(&self, kind: &str, path: &[&str], name: &str) -> Option<&Node> {
+        let mut entries = self.entries(kind, path).unwrap_or_default().iter();
+        entries.find(|entry| entry.get("name").and_then(Node::scalar_text) == Some(name))
+    }
+
     fn malformed(&self, node: &Node, kind: &str, path: &[&str], wanted: &str) -> Error {
         Error::Malformed(Box::new(Problem {
             cause: crate::error::Cause::Definition,

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
-use crate::error::Problem;
+use crate::error::{Error, Problem, Result};
 use crate::list::List;
 use crate::plugin::{ServedPlugin, without_secrets};
 use crate::prompt::Prompt;
 use crate::resource::{ResourceTemplate, StaticResource};
-use crate::store::{Named, named_file};
+use crate::store::{Named, Published, named_file};
 use crate::tool::Tool;
 
 pub(crate) use build::{PromptsBuilder, ResourcesBuilder, ToolsBuilder, tool_entry};
@@ -74,7 +74,36 @@ pub(crate) struct Tools {
     pub(crate) object_output_list: List,
 }
 
+impl Origin {
+    /// Refuses a name that no entry has.
+    pub(crate) fn check_name(&self, kind: &'static str, name: &str) -> Result<()> {
+        if self.names.contains(name) {
+            return Ok(());
+        }
+        Err(Error::NotFound {
+            kind,
+            name: name.to_owned(),
+        })
+    }
+}
+
 impl Tools {
+    /// A plugin that is served, by its name.
+    pub(crate) fn plugin(&self, name: &str) -> Option<&Arc<ServedPlugin>> {
+        self.plugins.iter().find(|plugin| plugin.name == name)
+    }
+
+    /// What the definition says of a plugin, served or quarantined; none where it pins no module of
+    /// one that is quarantined.
+    pub(crate) fn published(&self, name: &str) -> Option<Published<'_>> {
+        if let Some(plugin) = self.plugin(name) {
+            return Some(Published::of(plugin));
+        }
+        let mut quarantined = self.origin.quarantined.iter();
+        let entry = quarantined.find(|entry| entry.name == name)?;
+        Published::of_quarantined(&entry.definition)
+    }
+
     /// Whether every module is the one that was compiled, and none may have come meanwhile.
     pub(crate) fn is_settled(&self) -> bool {
         let mut plugins = self.plugins.iter();
@@ -222,7 +251,7 @@ impl Snapshot {
     /// A plugin that is served, by its name.
     #[must_use]
     pub fn plugin(&self, name: &str) -> Option<&Arc<ServedPlugin>> {
-        self.plugins().iter().find(|plugin| plugin.name() == name)
+        self.tools.as_ref()?.plugin(name)
     }
 
     /// The definitions of the resources that are served, in the order of their file.

@@ -72,11 +72,8 @@ impl Catalog {
         if let Some(served) = data.origin(before) {
             check_edit(&read, served, origin, name)?;
         }
-        if let Some(name) = name.filter(|name| !origin.names.contains(*name)) {
-            return Err(Error::NotFound {
-                kind: data.name(),
-                name: name.to_owned(),
-            });
+        if let Some(name) = name {
+            origin.check_name(data.name(), name)?;
         }
         let list = definition
             .map(|definition| check(&base, origin, data, name, definition))
@@ -223,10 +220,5 @@ fn resources_but(base: &Snapshot, name: Option<&str>) -> ResourcesBuilder {
 /// The list that holds the entry of a name.
 fn holding(file: &DefinitionFile, data: Data, name: &str) -> Option<[&'static str; 2]> {
     let mut paths = data.paths().iter().copied();
-    paths.find(|path| {
-        let entries = file.entries(data.name(), path).unwrap_or_default();
-        entries
-            .iter()
-            .any(|entry| entry.get("name").and_then(Node::scalar_text) == Some(name))
-    })
+    paths.find(|path| file.find(data.name(), path, name).is_some())
 }

@@ -21,9 +21,7 @@ use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
 use crate::store::yaml_edit::{Edit, edit};
-use crate::store::{
-    Landing, Named, Published, Store, Version, named_file, pin, without_place, written,
-};
+use crate::store::{Landing, Named, Published, Store, named_file, pin, without_place, written};
 use crate::version::rises;
 
 /// What messages call the definition that was sent.
@@ -92,7 +90,7 @@ impl Catalog {
     ) -> Result<Plan<'_>> {
         let base = self.base(before, replaced)?;
         if let Some(name) = replaced {
-            base.check_name(name)?;
+            base.tools.origin.check_name("plugin", name)?;
         }
         check_path(&upload.definition)?;
         let landing = Landing::new(&upload.file_name, upload.folder.as_deref())?;
@@ -127,19 +125,20 @@ impl Catalog {
         to: Option<String>,
     ) -> Result<Plan<'_>> {
         let base = self.base(before, Some(&name))?;
-        base.check_name(&name)?;
+        base.tools.origin.check_name("plugin", &name)?;
         let mut versions = base.store.versions(&name)?;
-        let current = match base.plugin(&name) {
+        let current = match base.tools.plugin(&name) {
             Some(served) => {
                 versions.ensure(Published::of(served));
                 versions.current(None)
             }
-            None => versions.current(base.quarantined(&name)),
+            None => versions.current(base.tools.published(&name)),
         };
         let target = match &to {
             Some(to) => versions.named(to, current),
             None => current.and_then(|current| {
-                if base.is(&name, current) {
+                let published = base.tools.published(&name);
+                if published.is_some_and(|published| published.is(current)) {
                     versions.previous(current)
                 } else {
                     // The entry was edited by hand and is wrong: it came in the place of this one.
@@ -199,7 +198,7 @@ impl Catalog {
             replaced,
         } = candidate;
         let digest = Digest::of(wasm);
-        let served = replaced.and_then(|name| base.plugin(name)).cloned();
+        let served = replaced.and_then(|name| base.tools.plugin(name)).cloned();
         let is_whole = |served: &ServedPlugin| {
             served.is_pinned() && base.store.keeps(&digest) || base.store.file_of(served).is_some()
         };
@@ -227,7 +226,7 @@ impl Catalog {
         };
         let edited = base.edit(&change)?;
         // From here on it is known by how the file writes it.
-        if let Some(node) = find(&edited, &plugin.name)? {
+        if let Some(node) = edited.find("plugins", &PLUGINS_PATH, &plugin.name) {
             plugin.node = node.clone();
         }
         let plugin_plan = PluginPlan {
@@ -247,13 +246,13 @@ impl Catalog {
     /// Plans to remove a plugin.
     pub(super) fn plan_removal(&self, before: &Snapshot, name: &str) -> Result<Plan<'_>> {
         let base = self.base(before, Some(name))?;
-        base.check_name(name)?;
+        base.tools.origin.check_name("plugin", name)?;
         let mut named = base.tools.named_files();
         forget_owner(&mut named, name);
         let plugin_plan = PluginPlan {
             store: base.store,
             incoming: None,
-            before: base.plugin(name).cloned(),
+            before: base.tools.plugin(name).cloned(),
             after: None,
             named,
             versions: base.store.versions(name)?,
@@ -317,38 +316,10 @@ impl Catalog {
 }
 
 impl<'c> Base<'c> {
-    fn plugin(&self, name: &str) -> Option<&Arc<ServedPlugin>> {
-        self.tools.plugins.iter().find(|plugin| plugin.name == name)
-    }
-
-    /// What the entry of a plugin says that is quarantined, where it pins a module.
-    fn quarantined(&self, name: &str) -> Option<Published<'_>> {
-        let mut quarantined = self.tools.origin.quarantined.iter();
-        let entry = quarantined.find(|entry| entry.name == name)?;
-        Published::of_quarantined(&entry.definition)
-    }
-
-    /// Whether the entry of a plugin is this version, whatever is wrong with it.
-    fn is(&self, name: &str, version: &Version) -> bool {
-        let served = self.plugin(name).map(|plugin| Published::of(plugin));
-        let published = served.or_else(|| self.quarantined(name));
-        published.is_some_and(|published| published.is(version))
-    }
-
     /// The definition file as a change makes it.
     fn edit(&self, change: &Edit<'_>) -> Result<DefinitionFile> {
         let text = edit(&self.read.name, &self.read.text, &PLUGINS_PATH, change)?;
         DefinitionFile::parse(&self.read.name, text)
-    }
-
-    fn check_name(&self, name: &str) -> Result<()> {
-        if self.tools.origin.names.contains(name) {
-            return Ok(());
-        }
-        Err(Error::NotFound {
-            kind: "plugin",
-            name: name.to_owned(),
-        })
     }
 
     /// The plan to do nothing, since what is to be published is served.
@@ -362,12 +333,6 @@ impl<'c> Base<'c> {
             publication: publication(before, before, Some(served)),
         }
     }
-}
-
-/// The entry of a plugin.
-fn find<'f>(file: &'f DefinitionFile, name: &str) -> Result<Option<&'f Node>> {
-    let mut entries = file.entries("plugins", &PLUGINS_PATH)?.iter();
-    Ok(entries.find(|entry| entry.get("name").and_then(Node::scalar_text) == Some(name)))
 }
 
 fn publication(before: &Snapshot, after: &Snapshot, served: Option<&ServedPlugin>) -> Publication {

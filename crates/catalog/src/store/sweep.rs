@@ -7,7 +7,7 @@ use std::path::Path;
 use wasimancer_runtime::Digest;
 
 use super::place::{Named, named_file};
-use super::{Published, Store, Versions, definitions, durable, storage};
+use super::{Store, Versions, definitions, durable, storage};
 use crate::error::Result;
 use crate::home::Home;
 use crate::plugin::ServedPlugin;
@@ -70,18 +70,7 @@ impl Store {
         let mut versions = found.clone();
         let name = &found.plugin;
         if tools.origin.names.contains(name) {
-            let served = tools.plugins.iter().find(|plugin| plugin.name == *name);
-            let quarantined = || {
-                let mut entries = tools.origin.quarantined.iter();
-                entries.find(|entry| entry.name == *name)
-            };
-            let published = match served {
-                Some(plugin) => Some(Published::of(plugin)),
-                None => {
-                    quarantined().and_then(|entry| Published::of_quarantined(&entry.definition))
-                }
-            };
-            versions.reconcile(published);
+            versions.reconcile(tools.published(name));
             self.take_away_versions(&versions, named)?;
         } else if found.is_being_removed() && is_defined {
             self.take_away_versions(found, named)?;

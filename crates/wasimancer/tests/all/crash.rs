@@ -239,7 +239,7 @@ async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_aft
     let mut history = History::new();
     let (mut acknowledged, mut in_flight, mut had_happened) = (0, 0, 0);
     for kill in 0..KILLS {
-        let server = Launch::in_folder(folder).args(["--http-port", "0"]).start();
+        let server = Launch::again(folder).start();
         let operator = Operator::of(&server);
         let life = Duration::from_millis(1 + numbers.below(LIFE_MAX_MS));
         let mut flying = None;
@@ -267,7 +267,7 @@ async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_aft
         server.signal("KILL");
         server.ended().await;
 
-        let server = Launch::in_folder(folder).args(["--http-port", "0"]).start();
+        let server = Launch::again(folder).start();
         let found = offered(&server).await;
         if let Some((next, step)) = flying {
             in_flight += 1;

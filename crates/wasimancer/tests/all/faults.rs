@@ -81,9 +81,7 @@ async fn a_failed_upload_does_not_stop_the_next_start() {
     let home = Home::new();
     let folder = home.path().to_owned();
     {
-        let server = Launch::in_folder(&folder)
-            .args(["--http-port", "0"])
-            .start();
+        let server = Launch::again(&folder).start();
         let operator = Operator::of(&server);
         operator
             .upload("", &Sample::new("good", "1", "good"))
@@ -95,9 +93,7 @@ async fn a_failed_upload_does_not_stop_the_next_start() {
             .await
             .declined(500, "invalid_module");
     }
-    let server = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(&folder).start();
     let client = server.client(MODERN);
     assert_eq!(client.get("/readyz").await.json["status"], "ready");
     assert_eq!(client.call("good", "{}").await.output(), "good");

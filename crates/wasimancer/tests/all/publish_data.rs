@@ -268,9 +268,7 @@ async fn the_first_entries_make_the_files() {
         .post("/add-prompt", prompt("p", "Greet ${who}."))
         .await
         .granted();
-    let again = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let again = Launch::again(&folder).start();
     assert_eq!(read(&again, "info://r").await.unwrap(), "r");
     assert_eq!(said(&again, "p").await.unwrap(), "Greet Ada.");
 }

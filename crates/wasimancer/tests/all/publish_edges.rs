@@ -14,9 +14,7 @@ use crate::support::{
 
 /// A server on a home that outlives it, and that looks at edits when it is asked to.
 fn start(home: &Home) -> (Server, Operator) {
-    let server = Launch::in_folder(home.path())
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(home.path()).start();
     let operator = Operator::of(&server);
     (server, operator)
 }

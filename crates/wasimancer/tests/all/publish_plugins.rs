@@ -97,9 +97,7 @@ async fn a_plugin_is_callable_by_the_time_its_upload_is_answered() {
     assert!(text.contains("path: ./bucket/greeter.wasm"), "{text}");
 
     // And it is there after a restart.
-    let again = Launch::in_folder(&serving.folder)
-        .args(["--http-port", "0"])
-        .start();
+    let again = Launch::again(&serving.folder).start();
     let answer = again.client(MODERN).call("greeter", "{}").await;
     assert_eq!(answer.output(), "Good morning.");
 }

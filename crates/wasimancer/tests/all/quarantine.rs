@@ -40,9 +40,7 @@ async fn broken(home: &Home, entry: &str) -> Vec<String> {
             plugin("last", "")
         ),
     );
-    let server = Launch::in_folder(home.path())
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(home.path()).start();
     let client = server.client(MODERN);
     for tool in ["first", "last"] {
         assert_eq!(

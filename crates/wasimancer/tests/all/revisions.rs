@@ -84,9 +84,7 @@ async fn the_revision_is_that_of_the_content() {
             "{path}"
         );
     }
-    let again = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let again = Launch::again(&folder).start();
     assert_eq!(
         Operator::of(&again).revision().await,
         with_plugin,

@@ -127,9 +127,7 @@ async fn leftovers_of_a_killed_process_are_swept() {
     let home = Home::new();
     let folder = home.path().to_owned();
     {
-        let server = Launch::in_folder(&folder)
-            .args(["--http-port", "0"])
-            .start();
+        let server = Launch::again(&folder).start();
         let operator = Operator::of(&server);
         operator
             .upload("", &Sample::new("p", "1", "one"))
@@ -175,9 +173,7 @@ async fn leftovers_of_a_killed_process_are_swept() {
     // An update that was committed, and whose file is still that of the version before.
     fs::write(bucket.join("p.wasm"), Sample::new("p", "1", "one").module).unwrap();
 
-    let server = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(&folder).start();
     let expected = whole
         .iter()
         .filter(|file| !file.ends_with("/q.wasm"))
@@ -209,9 +205,7 @@ async fn a_pinned_module_that_was_replaced_by_hand_is_served_as_it_was_published
     let home = Home::new();
     let folder = home.path().to_owned();
     {
-        let server = Launch::in_folder(&folder)
-            .args(["--http-port", "0"])
-            .start();
+        let server = Launch::again(&folder).start();
         let operator = Operator::of(&server);
         operator
             .upload("", &Sample::new("p", "1", "published"))
@@ -220,9 +214,7 @@ async fn a_pinned_module_that_was_replaced_by_hand_is_served_as_it_was_published
     }
     let file = folder.join("plugins/bucket/p.wasm");
     fs::write(&file, Sample::new("p", "1", "by hand").module).unwrap();
-    let server = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(&folder).start();
     let spoken = server.client(MODERN).call("p", "{}").await;
     assert_eq!(spoken.output(), "published");
     server
@@ -236,9 +228,7 @@ async fn a_pinned_module_that_was_replaced_by_hand_is_served_as_it_was_published
 
     // Without what was kept, nothing has the digest any more.
     fs::remove_dir_all(folder.join("plugins/bucket/.versions")).unwrap();
-    let server = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(&folder).start();
     let ready = server.client(MODERN).get("/readyz").await.json;
     let problem = ready["quarantined"][0]["problems"][0].as_str().unwrap();
     assert!(problem.contains("remove `digest`"), "{problem}");

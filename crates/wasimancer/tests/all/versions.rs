@@ -36,9 +36,7 @@ async fn roll_back(operator: &Operator, query: &str) -> crate::support::Answer {
 async fn a_rollback_serves_the_version_before() {
     let home = Home::new();
     let folder = home.path().to_owned();
-    let server = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let server = Launch::again(&folder).start();
     let operator = Operator::of(&server);
     operator
         .upload("", &Sample::new("p", "1.0.0", "one"))
@@ -97,9 +95,7 @@ async fn a_rollback_serves_the_version_before() {
 
     // All of it is there after a restart.
     drop(server);
-    let again = Launch::in_folder(&folder)
-        .args(["--http-port", "0"])
-        .start();
+    let again = Launch::again(&folder).start();
     assert_eq!(spoken(&again).await, "one");
     let operator = Operator::of(&again);
     assert_eq!(

@@ -77,14 +77,19 @@ pub(crate) struct Launch {
 impl Launch {
     /// `serve` on a free port, with the tests' tokens.
     pub(crate) fn of(home: Home) -> Self {
-        let mut launch = Self::in_folder(home.path());
+        let mut launch = Self::again(home.path());
         launch.home = Some(home);
-        launch.args(["--http-port", "0"])
+        launch
+    }
+
+    /// The same for a home that outlives the server.
+    pub(crate) fn again(home: &Path) -> Self {
+        Self::in_folder(home).args(["--http-port", "0"])
     }
 
     /// The same for the example home.
     pub(crate) fn examples() -> Self {
-        Self::in_folder(&examples_folder()).args(["--http-port", "0"])
+        Self::again(&examples_folder())
     }
 
     /// `serve` without a port.
