@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jsonschema::Validator;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use wasimancer_runtime::Function;
+use wasimancer_runtime::{Function, Requester};
 
 use crate::arguments::ArgumentsError;
 use crate::definition::{FunctionDefinition, Returns};
@@ -185,6 +186,18 @@ impl Tool {
         }
         input.push(b'}');
         input
+    }
+
+    /// Calls the plugin in a fresh sandbox on behalf of a requester, and answers its output.
+    ///
+    /// # Errors
+    /// See [`wasimancer_runtime::Error`].
+    pub async fn call_for(
+        &self,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+    ) -> wasimancer_runtime::Result<Vec<u8>> {
+        self.function.call_for(requester, input).await
     }
 
     /// Calls the plugin in a fresh sandbox and answers its output.

@@ -1,32 +1,38 @@
 //! From a plugin's output to a tool result (server/tools, "Tool Result").
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Returns, Tool};
 
+use crate::answer::{Answer, Fields};
 use crate::block;
-use crate::outcome::Outcome;
-use crate::revision::{Revision, SERVER_INFO_KEY};
+use crate::error::Error;
+use crate::outcome::{Outcome, Performed};
+use crate::revision::Revision;
 
 /// The result of a call that failed, with its reason as text.
 pub(crate) fn failure(message: &str) -> Outcome {
     Outcome::new(format!("{},\"isError\":true", text(message)))
 }
 
-/// The result that an output means, as the tool's definition says. An output that is not what the
-/// definition promises is a failure of the tool.
-pub(crate) fn of_output(tool: &Tool, output: &[u8], revision: Revision) -> Outcome {
-    let outcome = match tool.returns() {
-        Returns::Text => Ok(Outcome::new(text(&String::from_utf8_lossy(output)))),
-        Returns::Json => structured(tool, output, revision),
+/// What an output means, as the tool's definition says. An output that is not what the definition
+/// promises is a failure of the tool.
+pub(crate) fn of_output(
+    tool: &Tool,
+    output: &[u8],
+    revision: Revision,
+) -> Result<Performed, Error> {
+    let complete = |outcome: Outcome| Ok(Performed::Complete(outcome));
+    let meant = match tool.returns() {
+        Returns::Text => return complete(Outcome::new(text(&String::from_utf8_lossy(output)))),
+        Returns::Json => structured(tool, output, revision).map(complete),
         Returns::Result => whole(tool, output, revision),
     };
-    outcome.unwrap_or_else(|message| {
+    meant.unwrap_or_else(|message| {
         tracing::warn!(tool = tool.name(), plugin = tool.plugin(), "{message}");
-        failure(&message)
+        complete(failure(&message))
     })
 }
 
@@ -65,30 +71,31 @@ fn check_schema(tool: &Tool, raw: &RawValue) -> Result<(), String> {
 
 /// `returns: result`: a whole result from the plugin, checked for its shape; fields unknown to us
 /// are passed on.
-fn whole(tool: &Tool, output: &[u8], revision: Revision) -> Result<Outcome, String> {
-    let malformed = |message: String| format!("the plugin's tool result is malformed: {message}");
-    let mut result: BTreeMap<String, &RawValue> =
-        serde_json::from_slice(output).map_err(|error| malformed(error.to_string()))?;
-    match result.remove("resultType").map(RawValue::get) {
-        None | Some("\"complete\"") => {}
-        Some(other) => {
-            return Err(malformed(format!(
-                "resultType is {other} and must be \"complete\""
-            )));
+fn whole(
+    tool: &Tool,
+    output: &[u8],
+    revision: Revision,
+) -> Result<Result<Performed, Error>, String> {
+    match Answer::parse(output).map_err(malformed)? {
+        Answer::Complete(fields) => {
+            complete(tool, fields, revision).map(|outcome| Ok(Performed::Complete(outcome)))
         }
+        Answer::InputRequired(required) => Ok(Ok(Performed::InputRequired(required))),
+        Answer::Error(error) => Ok(Err(error)),
     }
+}
+
+fn malformed(message: String) -> String {
+    format!("the plugin's tool result is malformed: {message}")
+}
+
+fn complete(tool: &Tool, mut answer: Fields<'_>, revision: Revision) -> Result<Outcome, String> {
+    let result = &mut answer.result;
     let is_error = match result.remove("isError").map(RawValue::get) {
         None | Some("false" | "null") => false,
         Some("true") => true,
         Some(_) => return Err(malformed("isError must be true or false".to_owned())),
     };
-    let mut meta: BTreeMap<String, &RawValue> = match result.remove("_meta").map(RawValue::get) {
-        None | Some("null") => BTreeMap::new(),
-        Some(object) => serde_json::from_str(object)
-            .map_err(|_| malformed("_meta must be an object".to_owned()))?,
-    };
-    // Who the server is, it says itself.
-    meta.remove(SERVER_INFO_KEY);
     let structured = result.remove("structuredContent");
     match structured {
         Some(raw) if !is_error => check_schema(tool, raw)?,
@@ -113,15 +120,7 @@ fn whole(tool: &Tool, output: &[u8], revision: Revision) -> Result<Outcome, Stri
     if is_error {
         fields.push_str(",\"isError\":true");
     }
-    for (name, raw) in result {
-        let _ = write!(fields, ",{}:{}", Value::from(name), raw.get());
-    }
-    let mut outcome = Outcome::new(fields);
-    for (name, raw) in meta {
-        let comma = if outcome.meta.is_empty() { "" } else { "," };
-        let _ = write!(outcome.meta, "{comma}{}:{}", Value::from(name), raw.get());
-    }
-    Ok(outcome)
+    Ok(answer.into_outcome(fields))
 }
 
 /// The blocks of a result, checked, as a revision knows them.

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use wasimancer_catalog::Catalog;
 
 use crate::bounds::Bounds;
+use crate::replay;
+use crate::request_state::Seal;
 use crate::sessions::Sessions;
+use crate::tasks::Tasks;
 
 /// What the endpoint is to be like.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The server's name, as clients see it.
     pub name: String,
@@ -21,6 +24,9 @@ pub struct Options {
     pub instructions: Option<String>,
     /// Most bytes of a request's body.
     pub body_max_bytes: usize,
+    /// Where the key comes from that protects the state of requests between their rounds; none for
+    /// a random key, with which such states end with the process.
+    pub state_secret: Option<String>,
     /// How long a client may keep lists and resources (2026-07-28, `ttlMs`).
     pub cache_ttl: Duration,
 }
@@ -32,6 +38,7 @@ impl Default for Options {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: None,
             body_max_bytes: 4 * 1024 * 1024,
+            state_secret: None,
             // Short, since lists change while clients are connected.
             cache_ttl: Duration::from_secs(1),
         }
@@ -44,7 +51,12 @@ pub(crate) struct Endpoint {
     /// Whether streams are to end.
     pub(crate) shutdown: watch::Receiver<bool>,
     pub(crate) sessions: Sessions,
+    pub(crate) tasks: Tasks,
     pub(crate) bounds: Bounds,
+    /// Places for streams that clients can come back to.
+    pub(crate) replay_places: Arc<Semaphore>,
+    /// Of states between the rounds of a request; none where this machine gives no random numbers.
+    pub(crate) seal: Option<Seal>,
     /// JSON of an `Implementation`.
     pub(crate) server_info: Arc<str>,
     pub(crate) instructions: Option<String>,
@@ -63,7 +75,10 @@ impl Endpoint {
             catalog,
             shutdown,
             sessions: Sessions::new(),
+            tasks: Tasks::new(),
             bounds: Bounds::new(),
+            replay_places: replay::places(),
+            seal: Seal::new(options.state_secret.as_deref()),
             server_info: server_info.to_string().into(),
             instructions: options.instructions,
             cache_ttl: options.cache_ttl,

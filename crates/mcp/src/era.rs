@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use wasimancer_runtime::{Severity, SeverityError};
 
+use crate::capabilities::Capabilities;
 use crate::error::Error;
 use crate::revision::{MODERN_VERSION, OLDEST_VERSION, Revision, legacy};
 
@@ -11,6 +13,11 @@ use crate::revision::{MODERN_VERSION, OLDEST_VERSION, Revision, legacy};
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 /// The key of the client's capabilities in a request's `_meta`.
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The key of the least severe log messages that a client wants, in a request's `_meta`.
+const LOG_LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
+/// The key of what reports of progress are to name, in a request's `_meta`.
+const PROGRESS_TOKEN_KEY: &str = "progressToken";
 
 /// What a request says of its revision.
 pub(crate) struct Declared<'a> {
@@ -26,6 +33,8 @@ pub(crate) struct Declared<'a> {
 pub(crate) struct Meta {
     version: Option<Value>,
     capabilities: Option<Value>,
+    log_level: Option<Value>,
+    progress_token: Option<Value>,
 }
 
 impl Meta {
@@ -42,12 +51,52 @@ impl Meta {
         Some(Self {
             version: take(VERSION_KEY),
             capabilities: take(CAPABILITIES_KEY),
+            log_level: take(LOG_LEVEL_KEY),
+            progress_token: take(PROGRESS_TOKEN_KEY),
         })
     }
 
-    fn version(&self) -> Option<&str> {
+    /// What the client can do, as far as it says so.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.capabilities
+            .as_ref()
+            .map(Capabilities::of)
+            .unwrap_or_default()
+    }
+
+    /// The least severe log messages that the client wants to hear.
+    pub(crate) fn log_level(&self) -> Result<Option<Severity>, Error> {
+        let Some(level) = &self.log_level else {
+            return Ok(None);
+        };
+        let severity = level.as_str().map_or_else(
+            || Err("must be a string".to_owned()),
+            |name| name.parse().map_err(|error: SeverityError| error.to_string()),
+        );
+        severity
+            .map(Some)
+            .map_err(|what| Error::InvalidParams(format!("_meta[{LOG_LEVEL_KEY:?}] {what}")))
+    }
+
+    /// What reports of progress are to name: a string or an integer, as JSON.
+    pub(crate) fn progress_token(&self) -> Result<Option<Box<str>>, Error> {
+        match &self.progress_token {
+            None => Ok(None),
+            Some(Value::Number(number)) if number.is_f64() => Err(wrong_token()),
+            Some(token @ (Value::String(_) | Value::Number(_))) => {
+                Ok(Some(token.to_string().into()))
+            }
+            Some(_) => Err(wrong_token()),
+        }
+    }
+
+    pub(crate) fn version(&self) -> Option<&str> {
         self.version.as_ref().and_then(Value::as_str)
     }
+}
+
+fn wrong_token() -> Error {
+    Error::InvalidParams("`_meta.progressToken` must be a string or an integer".to_owned())
 }
 
 /// Decides the revision of a request.
@@ -107,6 +156,8 @@ mod tests {
         let meta = meta.map(|version| Meta {
             version: Some(Value::from(version)),
             capabilities: None,
+            log_level: None,
+            progress_token: None,
         });
         decide(&Declared {
             header,

@@ -45,6 +45,26 @@ pub(crate) enum Error {
     UnsupportedMediaType(&'static str),
     #[error("{0}")]
     NotAcceptable(&'static str),
+    /// The client lacks what serving the request needs: a `ClientCapabilities` object.
+    #[error("Missing required client capability: {missing}")]
+    MissingCapability { missing: Value },
+    /// The client was asked for input and did not give it.
+    #[error("{0}")]
+    NoInput(String),
+    /// A plugin ends the request with an error of its own.
+    #[error("{message}")]
+    Plugin {
+        code: i32,
+        message: String,
+        data: Option<Value>,
+    },
+    /// A plugin could not be called, or its answer is malformed, where nobody but the operator can
+    /// mend it.
+    #[error("Internal error: {0}")]
+    Failed(String),
+    /// The client has cancelled the request, and gets no answer.
+    #[error("the request was cancelled")]
+    Cancelled,
     /// A bound over all clients is reached.
     #[error("{0}")]
     Busy(&'static str),
@@ -64,6 +84,8 @@ const INTERNAL_ERROR: i32 = -32603;
 const LEGACY_RESOURCE_NOT_FOUND: i32 = -32002;
 /// `HeaderMismatch` (2026-07-28, basic, "Error Codes").
 const HEADER_MISMATCH: i32 = -32020;
+/// `MissingRequiredClientCapability` (2026-07-28, basic, "Error Codes").
+const MISSING_CAPABILITY: i32 = -32021;
 /// `UnsupportedProtocolVersion` (2026-07-28, basic, "Error Codes").
 const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 
@@ -86,7 +108,11 @@ impl Error {
             | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
             | Self::ResourceNotFound { .. } => INVALID_PARAMS,
-            Self::Busy(_) => INTERNAL_ERROR,
+            Self::Busy(_) | Self::NoInput(_) | Self::Failed(_) | Self::Cancelled => INTERNAL_ERROR,
+            // The code is younger than the older revisions.
+            Self::MissingCapability { .. } if era == Era::Legacy => INVALID_REQUEST,
+            Self::MissingCapability { .. } => MISSING_CAPABILITY,
+            Self::Plugin { code, .. } => *code,
             Self::HeaderMismatch(_) => HEADER_MISMATCH,
             Self::UnsupportedVersion { .. } => UNSUPPORTED_PROTOCOL_VERSION,
         }
@@ -102,6 +128,7 @@ impl Error {
             | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
             // 2026-07-28, transports: an unknown method is 404; before, it was an ordinary answer.
             Self::MethodNotFound(_) if era == Era::Modern => StatusCode::NOT_FOUND,
+            Self::MissingCapability { .. } if era == Era::Modern => StatusCode::BAD_REQUEST,
             Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
@@ -110,6 +137,11 @@ impl Error {
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::MethodNotFound(_)
             | Self::InvalidParams(_)
+            | Self::MissingCapability { .. }
+            | Self::NoInput(_)
+            | Self::Plugin { .. }
+            | Self::Failed(_)
+            | Self::Cancelled
             | Self::UnknownTool(_)
             | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
@@ -124,6 +156,10 @@ impl Error {
             Self::UnsupportedVersion { requested } => {
                 Some(json!({ "supported": SUPPORTED_VERSIONS, "requested": requested }))
             }
+            Self::MissingCapability { missing } => {
+                Some(json!({ "requiredCapabilities": missing }))
+            }
+            Self::Plugin { data, .. } => data.clone(),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Streamable HTTP: one endpoint, `POST` for messages, `GET` and `DELETE` for sessions.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,34 +9,30 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::value::RawValue;
 use tokio::sync::watch;
-use wasimancer_catalog::{Catalog, Snapshot};
+use wasimancer_catalog::Catalog;
 
 use crate::endpoint::{Endpoint, Options};
-use crate::era::{Declared, Meta, decide};
+use crate::era::{Declared, decide};
 use crate::error::Error;
+use crate::exchange::{Arrival, Exchange, PROTOCOL_VERSION, Reply, SESSION_ID, reply_error};
 use crate::headers::single;
-use crate::jsonrpc::{self, Body, Call, Incoming, Kind};
 use crate::media_types;
+use crate::outbox::{self, Frame, Outbox, Sent, frames};
 use crate::revision::{Era, Revision};
 use crate::sessions::Session;
-use crate::wire_2025_11_25::{self, session_stream};
-use crate::wire_2026_07_28;
+use crate::sse;
+use crate::wire_2025_11_25::session_stream;
 
 /// The path of the endpoint.
 const PATH: &str = "/mcp";
-/// The header of a session's id.
-const SESSION_ID: &str = "mcp-session-id";
-/// The header of the protocol version.
-const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// The header of the last event that a client has of a stream that broke.
+const LAST_EVENT_ID: &str = "last-event-id";
 /// How long a client is to wait where a bound over all clients is reached, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
-/// Most messages of one batch.
-const BATCH_MAX: usize = 100;
 /// Most bytes that are read and thrown away of a body that is too large: a client that sends all
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -74,8 +71,11 @@ fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap) -> Response {
     let session_id = headers.get(SESSION_ID);
     // No session has an id with other characters.
     let session_id = session_id.map(|id| id.to_str().unwrap_or_default());
-    session_stream::open(endpoint, headers, session_id)
-        .unwrap_or_else(|error| refuse(&error, Era::Legacy))
+    let opened = match headers.get(LAST_EVENT_ID) {
+        Some(last) => session_stream::resume(endpoint, headers, session_id, last),
+        None => session_stream::open(endpoint, headers, session_id),
+    };
+    opened.unwrap_or_else(|error| refuse(&error, Era::Legacy))
 }
 
 /// Ends a session (2025-11-25, transports, "Session Management").
@@ -115,18 +115,72 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
         Ok(bytes) => bytes,
         Err(error) => return refuse(&error, Era::Modern),
     };
-    // One snapshot for the whole request, whatever is published meanwhile.
-    let snapshot = endpoint.catalog.snapshot();
+    let session = session(endpoint, &parts.headers);
+    let (outbox, inbox) = outbox::channel();
+    let takes_events = media_types::check_accepts_events(&parts.headers).is_ok();
     let exchange = Exchange {
-        endpoint,
-        snapshot: &snapshot,
-        headers: &parts.headers,
+        endpoint: endpoint.clone(),
+        snapshot: endpoint.catalog.snapshot(),
+        arrival: Arrival::Http(parts.headers),
+        outbox: if takes_events { outbox } else { Outbox::closed() },
     };
-    match jsonrpc::parse_body(&bytes) {
-        Ok(Body::One(message)) => exchange.answer(message).await.into_response(),
-        Ok(Body::Batch(messages)) => exchange.answer_batch(&messages).await,
-        Err(error) => refuse(&error, Era::Modern),
+    let answering = async move { exchange.answer_body(&bytes).await };
+    match session {
+        // The request of a session outlives its connection (2025-11-25, basic/transports).
+        Some(session) => {
+            let answering = tokio::spawn(answering);
+            let broken = || Error::Failed("the request broke off".to_owned());
+            let answering = answering
+                .map(move |ended| ended.unwrap_or_else(|_| reply_error(None, &broken(), Era::Legacy)));
+            answer(endpoint, Some(session), frames(answering, inbox)).await
+        }
+        None => answer(endpoint, None, frames(Box::pin(answering), inbox)).await,
     }
+}
+
+/// The session of a request, where it names one of an older revision.
+fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Arc<Session>> {
+    let id = headers.get(SESSION_ID)?.to_str().ok()?;
+    let is_legacy = matches!(declared(headers), Ok(Revision::Legacy(_)));
+    endpoint.sessions.find(id).filter(|_| is_legacy)
+}
+
+/// Answers with JSON, or with a stream where something comes before the answer.
+async fn answer(
+    endpoint: &Arc<Endpoint>,
+    session: Option<Arc<Session>>,
+    mut frames: impl Stream<Item = Frame<Reply>> + Send + Unpin + 'static,
+) -> Response {
+    let first = match frames.next().await {
+        Some(Frame::Answer(reply)) => return reply.into_response(),
+        Some(sent) => sent,
+        None => return Reply::Cancelled.into_response(),
+    };
+    let frames = stream::iter([first]).chain(frames);
+    let replay = session.as_ref().and_then(|session| {
+        let replays = &session.going_on().replays;
+        replays.begin(&endpoint.replay_places)
+    });
+    let (Some(session), Some(replay)) = (session, replay) else {
+        let events = frames.filter_map(|frame| ready(event_of(frame)));
+        return sse::answer(sse::kept_alive(events));
+    };
+    let primes = Revision::Legacy(session.version()).knows_elicitation_modes();
+    let events = replay.clone().read(primes);
+    tokio::spawn(async move {
+        replay.keep(frames, Reply::into_message).await;
+        session.going_on().replays.forget(&replay);
+    });
+    sse::answer(sse::kept_alive(events))
+}
+
+fn event_of(frame: Frame<Reply>) -> Option<Bytes> {
+    let message = match frame {
+        Frame::Sent(Sent::Message(message)) => Some(message),
+        Frame::Sent(Sent::Release) => None,
+        Frame::Answer(reply) => reply.into_message(),
+    };
+    message.map(|message| sse::event(&message))
 }
 
 async fn read(mut body: HttpBody, limit: usize) -> Result<Bytes, Error> {
@@ -146,33 +200,29 @@ async fn discard(body: HttpBody) {
     while let Some(Ok(_)) = rest.frame().await {}
 }
 
-/// One HTTP exchange.
-struct Exchange<'a> {
-    endpoint: &'a Arc<Endpoint>,
-    snapshot: &'a Snapshot,
-    headers: &'a HeaderMap,
-}
-
-/// What a message is answered with.
-enum Reply {
-    /// Nothing: it is no request.
-    Accepted,
-    /// A JSON-RPC response, or a batch of them.
-    Json {
-        status: StatusCode,
-        body: Vec<u8>,
-        /// The session that the request began.
-        session: Option<String>,
-    },
-    /// A stream of events.
-    Events(Response),
+impl Reply {
+    /// The message of an answer that is one.
+    fn into_message(self) -> Option<String> {
+        match self {
+            Self::Json { body, .. } => Some(body),
+            Self::Accepted | Self::Cancelled | Self::Messages(_) => None,
+        }
+    }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let (status, body, session) = match self {
             Self::Accepted => return StatusCode::ACCEPTED.into_response(),
-            Self::Events(response) => return response,
+            // A stream may end without the answer, where one of JSON could not.
+            Self::Cancelled => return sse::answer(stream::empty()),
+            Self::Messages(messages) => {
+                let event = |message: Option<String>| match message {
+                    Some(message) => sse::event(&message),
+                    None => sse::COMMENT,
+                };
+                return sse::answer(messages.map(event));
+            }
             Self::Json {
                 status,
                 body,
@@ -190,178 +240,6 @@ impl IntoResponse for Reply {
         }
         response
     }
-}
-
-impl Exchange<'_> {
-    async fn answer(&self, message: &RawValue) -> Reply {
-        match jsonrpc::parse_message(message) {
-            Ok(incoming) => self.answer_parsed(incoming).await,
-            Err((id, error)) => reply_error(id, &error, Era::Modern),
-        }
-    }
-
-    async fn answer_parsed(&self, incoming: Incoming<'_>) -> Reply {
-        let (method, params) = match incoming.kind {
-            Kind::Call { method, params } => (method, params),
-            Kind::Response => return self.take_response(incoming.id),
-        };
-        let Decided {
-            revision,
-            meta,
-            session,
-        } = match self.decide(&method, Meta::of(params)) {
-            Ok(decided) => decided,
-            Err(error) => return reply_error(incoming.id, &error, Era::Modern),
-        };
-        let Some(id) = incoming.id else {
-            return Reply::Accepted;
-        };
-        let method = method.as_str();
-        let call = Call { id, method, params };
-        let answered = match revision {
-            Revision::Modern => {
-                let handled = wire_2026_07_28::handle(
-                    self.endpoint,
-                    self.snapshot,
-                    self.headers,
-                    meta.as_ref(),
-                    &call,
-                );
-                handled.await.map(|answer| match answer {
-                    wire_2026_07_28::Answer::Result(fields) => reply_result(id, &fields, None),
-                    wire_2026_07_28::Answer::Events(response) => Reply::Events(response),
-                })
-            }
-            Revision::Legacy(version) => {
-                let handled = wire_2025_11_25::handle(
-                    self.endpoint,
-                    self.snapshot,
-                    version,
-                    session.as_ref(),
-                    &call,
-                );
-                handled
-                    .await
-                    .map(|answer| reply_result(id, &answer.fields, answer.session))
-            }
-        };
-        answered.unwrap_or_else(|error| reply_error(Some(id), &error, revision.era()))
-    }
-
-    /// 2026-07-28 knows no responses from clients, and of the older ones nothing was asked.
-    fn take_response(&self, id: Option<jsonrpc::Id<'_>>) -> Reply {
-        let revision = self.decide("", None).map(|decided| decided.revision);
-        let error = match revision {
-            Ok(Revision::Legacy(_)) => return Reply::Accepted,
-            Ok(Revision::Modern) => {
-                Error::InvalidRequest("clients send no responses in this revision".to_owned())
-            }
-            Err(error) => error,
-        };
-        reply_error(id, &error, Era::Modern)
-    }
-
-    /// Answers a batch (2025-03-26 alone) with a batch; nothing where it holds no request.
-    async fn answer_batch(&self, messages: &[&RawValue]) -> Response {
-        let refused = |message: String| refuse(&Error::InvalidRequest(message), Era::Legacy);
-        let has_batches = match self.decide("", None) {
-            Ok(decided) => decided.revision.has_batches(),
-            Err(error) => return refuse(&error, Era::Modern),
-        };
-        if !has_batches {
-            return refused(
-                "this revision has no batches: send each message as a request of its own"
-                    .to_owned(),
-            );
-        }
-        if messages.is_empty() || messages.len() > BATCH_MAX {
-            return refused(format!("a batch holds between 1 and {BATCH_MAX} messages"));
-        }
-        let replies = messages.iter().map(|message| self.answer_in_batch(message));
-        let mut answers: Vec<u8> = Vec::new();
-        for reply in join_all(replies).await {
-            // Revisions with streams of events have no batches.
-            if let Reply::Json { body, .. } = reply {
-                answers.push(if answers.is_empty() { b'[' } else { b',' });
-                answers.extend_from_slice(&body);
-            }
-        }
-        if answers.is_empty() {
-            return Reply::Accepted.into_response();
-        }
-        answers.push(b']');
-        reply(StatusCode::OK, answers).into_response()
-    }
-
-    async fn answer_in_batch(&self, message: &RawValue) -> Reply {
-        let incoming = match jsonrpc::parse_message(message) {
-            Ok(incoming) => incoming,
-            Err((id, error)) => return reply_error(id, &error, Era::Legacy),
-        };
-        match (&incoming.kind, incoming.id) {
-            // A notification is never answered, whatever is wrong with it.
-            (Kind::Call { .. }, None) => Reply::Accepted,
-            (Kind::Call { method, .. }, id) if method == "initialize" => {
-                let error =
-                    Error::InvalidRequest("initialize must not be part of a batch".to_owned());
-                reply_error(id, &error, Era::Legacy)
-            }
-            _ => self.answer_parsed(incoming).await,
-        }
-    }
-
-    /// What serves a request; if an older revision does, its session must not have ended.
-    fn decide(&self, method: &str, meta: Option<Meta>) -> Result<Decided, Error> {
-        let session_id = self.headers.get(SESSION_ID);
-        let session_id = session_id.filter(|_| method != "initialize");
-        let session = session_id
-            .and_then(|id| id.to_str().ok())
-            .and_then(|id| self.endpoint.sessions.find(id));
-        let declared = Declared {
-            header: single(self.headers, PROTOCOL_VERSION)?,
-            meta,
-            session: session.as_ref().map(|session| session.version()),
-        };
-        let revision = decide(&declared)?;
-        if revision.era() == Era::Legacy && session_id.is_some() && session.is_none() {
-            return Err(Error::UnknownSession);
-        }
-        Ok(Decided {
-            revision,
-            meta: declared.meta,
-            session,
-        })
-    }
-}
-
-/// What serves a request.
-struct Decided {
-    revision: Revision,
-    meta: Option<Meta>,
-    /// None in the stateless revision, and for clients that have none.
-    session: Option<Arc<Session>>,
-}
-
-fn reply(status: StatusCode, body: Vec<u8>) -> Reply {
-    Reply::Json {
-        status,
-        body,
-        session: None,
-    }
-}
-
-fn reply_result(id: jsonrpc::Id<'_>, fields: &str, session: Option<String>) -> Reply {
-    Reply::Json {
-        status: StatusCode::OK,
-        body: jsonrpc::write_result(id, fields),
-        session,
-    }
-}
-
-fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {
-    let (code, message) = (error.code(era), error.to_string());
-    let body = jsonrpc::write_error(id, code, &message, error.data().as_ref());
-    reply(error.status(era), body)
 }
 
 /// An error for an exchange whose message could not be read.

@@ -19,8 +19,8 @@ pub(crate) enum Kind<'a> {
         method: String,
         params: Option<&'a RawValue>,
     },
-    /// An answer to a request of ours.
-    Response,
+    /// An answer to a request of ours: the result, or the error.
+    Response(Result<&'a RawValue, &'a RawValue>),
 }
 
 /// A request.
@@ -56,7 +56,7 @@ struct Envelope<'a> {
 }
 
 /// Keeps an explicit `null` apart from an absent field.
-fn present<'de, D: serde::Deserializer<'de>>(
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
@@ -105,8 +105,14 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
             params: envelope.params,
         },
         Some(_) => return Err((id, invalid("`method` must be a string"))),
-        None if envelope.result.is_some() || envelope.error.is_some() => Kind::Response,
-        None => return Err((id, invalid("`method` is missing"))),
+        None => match (envelope.result, envelope.error) {
+            (Some(result), None) => Kind::Response(Ok(result)),
+            (None, Some(error)) => Kind::Response(Err(error)),
+            (None, None) => return Err((id, invalid("`method` is missing"))),
+            (Some(_), Some(_)) => {
+                return Err((id, invalid("`error` stands beside `result`: send one of the two")));
+            }
+        },
     };
     if let Kind::Call {
         params: Some(params),
@@ -119,6 +125,17 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
     Ok(Incoming { id, kind })
 }
 
+/// The id under `requestId` of a cancellation's params.
+pub(crate) fn request_id(params: Option<&RawValue>) -> Option<Id<'_>> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow, rename = "requestId")]
+        request_id: &'a RawValue,
+    }
+    let params: Params<'_> = serde_json::from_str(params?.get()).ok()?;
+    id(params.request_id.get())
+}
+
 fn id(json: &str) -> Option<Id<'_>> {
     let digits = json.strip_prefix('-').unwrap_or(json);
     let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -126,13 +143,13 @@ fn id(json: &str) -> Option<Id<'_>> {
 }
 
 /// Writes `{"jsonrpc":"2.0","id":…,"result":{…}}` from the fields of the result.
-pub(crate) fn write_result(id: Id<'_>, fields: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(fields.len() + id.json().len() + 48);
-    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-    out.extend_from_slice(id.json().as_bytes());
-    out.extend_from_slice(b",\"result\":{");
-    out.extend_from_slice(fields.as_bytes());
-    out.extend_from_slice(b"}}");
+pub(crate) fn write_result(id: Id<'_>, fields: &str) -> String {
+    let mut out = String::with_capacity(fields.len() + id.json().len() + 48);
+    out.push_str("{\"jsonrpc\":\"2.0\",\"id\":");
+    out.push_str(id.json());
+    out.push_str(",\"result\":{");
+    out.push_str(fields);
+    out.push_str("}}");
     out
 }
 
@@ -142,12 +159,16 @@ pub(crate) fn write_error(
     code: i32,
     message: &str,
     data: Option<&Value>,
-) -> Vec<u8> {
+) -> String {
     let id = id.map_or_else(String::new, |id| format!("\"id\":{},", id.json()));
     let message = Value::from(message);
     let data = data.map_or_else(String::new, |data| format!(",\"data\":{data}"));
     format!("{{\"jsonrpc\":\"2.0\",{id}\"error\":{{\"code\":{code},\"message\":{message}{data}}}}}")
-        .into_bytes()
+}
+
+/// Writes a request of ours from its method and the JSON of its params.
+pub(crate) fn write_request(id: u64, method: &str, params: &Value) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}")
 }
 
 #[cfg(test)]
@@ -197,8 +218,8 @@ mod tests {
 
     #[test]
     fn text_in_errors_is_escaped() {
-        let bytes = write_error(None, -32600, "a \"b\"\n", None);
-        let value: Value = serde_json::from_slice(&bytes).unwrap();
+        let text = write_error(None, -32600, "a \"b\"\n", None);
+        let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["error"]["message"], "a \"b\"\n");
         assert!(value.get("id").is_none());
     }

@@ -1,4 +1,5 @@
-//! The Model Context Protocol over Streamable HTTP, in both of its eras, on one endpoint.
+//! The Model Context Protocol in both of its eras: over Streamable HTTP, on one endpoint, and over
+//! standard input and output.
 //!
 //! The crate promises that each request is served by the revision that it declares: 2026-07-28
 //! statelessly, 2025-11-25 and before with or without `initialize`. Whoever subscribes is told when a
@@ -6,25 +7,37 @@
 //! small and borrowed; what exists as bytes is passed on as bytes. It knows nothing of REST, YAML
 //! or WebAssembly.
 
+mod answer;
 mod block;
 mod bounds;
+mod capabilities;
+mod client;
 mod content;
+mod conversation;
 mod endpoint;
 mod era;
 mod error;
+mod exchange;
 mod guard;
 mod headers;
 mod http;
+mod input_required;
 mod jsonrpc;
 mod listener;
 mod media_types;
 mod origin;
+mod outbox;
 mod outcome;
+mod replay;
+mod request_state;
 mod revision;
+mod round;
 mod service;
 mod sessions;
 mod sse;
+mod stdio;
 mod subscriptions;
+mod tasks;
 mod wire_2025_11_25;
 mod wire_2026_07_28;
 
@@ -33,3 +46,4 @@ pub use endpoint::Options;
 pub use guard::guard;
 pub use origin::{AllowedNames, AllowedNamesError};
 pub use revision::SUPPORTED_VERSIONS;
+pub use stdio::serve_stdio;

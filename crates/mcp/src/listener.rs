@@ -4,17 +4,13 @@
 //! its connection takes more, so a slow reader finds several changes as one and holds up nobody.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::endpoint::Endpoint;
 use crate::revision::Era;
+use crate::sse::KEEP_ALIVE;
 use crate::subscriptions::{Watched, Watchlist, take_turns};
-
-/// How long a stream is silent before a comment is sent: well below the minute after which
-/// proxies take a connection for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What a stream wakes for.
 pub(crate) enum Wake {

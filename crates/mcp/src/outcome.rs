@@ -1,5 +1,15 @@
 //! A result on its way from the service to the wire.
 
+use crate::input_required::InputRequired;
+
+/// How far one round of a request has come.
+pub(crate) enum Performed {
+    /// To its end.
+    Complete(Outcome),
+    /// To questions for the client.
+    InputRequired(InputRequired),
+}
+
 /// A result before its era adds what it wants.
 pub(crate) struct Outcome {
     /// The fields of the result object, as JSON without the braces.

@@ -42,6 +42,13 @@ impl Revision {
         }
     }
 
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Modern => MODERN_VERSION,
+            Self::Legacy(name) => name,
+        }
+    }
+
     /// Whether arguments that break a tool's schema are answered as the tool's result, for the
     /// model to correct, and not as a protocol error (since 2025-11-25).
     pub(crate) fn reports_arguments_to_the_model(self) -> bool {
@@ -51,6 +58,12 @@ impl Revision {
     /// Whether a content block can be a resource link: since 2025-06-18.
     pub(crate) fn knows_resource_links(self) -> bool {
         self != Self::Legacy(OLDEST_VERSION)
+    }
+
+    /// Whether elicitation has modes, and events without data can prime a client: in 2025-11-25, and
+    /// modes since.
+    pub(crate) fn knows_elicitation_modes(self) -> bool {
+        matches!(self, Self::Modern | Self::Legacy(LATEST_LEGACY_VERSION))
     }
 
     /// Whether batches exist: in 2025-03-26 alone.

@@ -3,45 +3,66 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use wasimancer_catalog::{List, MessageContent, Snapshot};
+use wasimancer_catalog::{List, MessageContent, Snapshot, TaskPolicy};
 
 use crate::block;
+use crate::capabilities::{Capabilities, Capability};
+use crate::client::{Client, Listening};
 use crate::content;
 use crate::error::Error;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Performed};
 use crate::revision::{Era, Revision};
+use crate::round::Round;
 
 /// Most completion values of one answer (server/utilities/completion, "Completion Results").
 const COMPLETIONS_MAX: usize = 100;
 
-/// Answers a request of a method that both eras have; none where the method is not one of them.
-pub(crate) async fn handle(
-    snapshot: &Snapshot,
-    revision: Revision,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Option<Result<Outcome, Error>> {
-    let listed = |name, list: Option<&List>| Some(self::list(name, list?, params));
+/// A round of a request.
+pub(crate) struct Asked<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) client: &'a Arc<Client>,
+    pub(crate) method: &'a str,
+    pub(crate) params: Option<&'a RawValue>,
+    pub(crate) round: &'a Round,
+}
+
+/// Serves a round of a request of a method that both eras have; none where the method is not one of
+/// them.
+pub(crate) async fn handle(asked: &Asked<'_>) -> Option<Result<Performed, Error>> {
+    let Asked {
+        snapshot,
+        method,
+        params,
+        ..
+    } = *asked;
+    let complete = |served: Result<Outcome, Error>| Some(served.map(Performed::Complete));
+    let listed = |name, list: Option<&List>| complete(self::list(name, list?, params));
     match method {
-        "tools/list" => listed("tools", tool_list(snapshot, revision.era())),
+        "tools/list" => {
+            let era = asked.client.revision.era();
+            listed("tools", tool_list(snapshot, era))
+        }
         "resources/list" => listed("resources", snapshot.resource_list()),
         "resources/templates/list" => {
             listed("resourceTemplates", snapshot.resource_template_list())
         }
         "prompts/list" => listed("prompts", snapshot.prompt_list()),
-        "tools/call" if snapshot.serves_tools() => {
-            Some(call_tool(snapshot, revision, params).await)
+        "tools/call" if snapshot.serves_tools() => Some(call_tool(asked).await),
+        "resources/read" if snapshot.serves_resources() => {
+            complete(read_resource(snapshot, params))
         }
-        "resources/read" if snapshot.serves_resources() => Some(read_resource(snapshot, params)),
-        "prompts/get" if snapshot.serves_prompts() => Some(get_prompt(snapshot, revision, params)),
+        "prompts/get" if snapshot.serves_prompts() => {
+            complete(get_prompt(snapshot, asked.client.revision, params))
+        }
         "completion/complete" if snapshot.serves_prompts() || snapshot.serves_resources() => {
-            Some(complete(snapshot, params))
+            complete(self::complete(snapshot, params))
         }
         _ => None,
     }
@@ -71,6 +92,8 @@ pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value
         ),
         ("prompts", prompts, json!({ "listChanged": true })),
         ("completions", prompts || resources, json!({})),
+        // What a plugin writes to its log.
+        ("logging", true, json!({})),
     ];
     let served = served.into_iter().filter(|(_, served, _)| *served);
     served
@@ -127,6 +150,28 @@ fn unknown_cursor() -> Error {
     )
 }
 
+/// How a request becomes a task for this client, where its tool says so.
+pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error> {
+    if asked.method != "tools/call" {
+        return Ok(None);
+    }
+    let params: CallParams<'_> = parse(asked.params)?;
+    let tool = asked.snapshot.tool(&params.name);
+    let Some(policy) = tool.and_then(|tool| tool.task()) else {
+        return Ok(None);
+    };
+    let client = asked.client;
+    if client.revision == Revision::Modern && client.capabilities.has(Capability::Tasks) {
+        return Ok(Some(*policy));
+    }
+    if policy.required {
+        let missing = Capabilities::default().missing([Capability::Tasks]);
+        let missing = missing.unwrap_or_default();
+        return Err(Error::MissingCapability { missing });
+    }
+    Ok(None)
+}
+
 #[derive(Deserialize)]
 struct CallParams<'a> {
     #[serde(borrow)]
@@ -135,13 +180,10 @@ struct CallParams<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-async fn call_tool(
-    snapshot: &Snapshot,
-    revision: Revision,
-    params: Option<&RawValue>,
-) -> Result<Outcome, Error> {
-    let params: CallParams<'_> = parse(params)?;
-    let Some(tool) = snapshot.tool(&params.name) else {
+async fn call_tool(asked: &Asked<'_>) -> Result<Performed, Error> {
+    let revision = asked.client.revision;
+    let params: CallParams<'_> = parse(asked.params)?;
+    let Some(tool) = asked.snapshot.tool(&params.name) else {
         return Err(Error::UnknownTool(params.name.into_owned()));
     };
     // Not the tool's schema is broken, but that of the request.
@@ -154,16 +196,21 @@ async fn call_tool(
         ));
     }
     let input = match tool.input(params.arguments) {
-        Ok(input) => input,
+        Ok(input) => asked.round.input(input),
         Err(error) if revision.reports_arguments_to_the_model() => {
-            return Ok(content::failure(&error.to_string()));
+            return Ok(Performed::Complete(content::failure(&error.to_string())));
         }
         Err(error) => return Err(Error::InvalidArguments(error.to_string())),
     };
-    Ok(match tool.call(&input).await {
+    let listening = Arc::new(Listening {
+        client: asked.client.clone(),
+        method: "tools/call",
+        name: params.name.into_owned(),
+    });
+    match tool.call_for(listening, &input).await {
         Ok(output) => content::of_output(tool, &output, revision),
-        Err(error) => content::failure(&error.to_string()),
-    })
+        Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,16 +2,20 @@
 //! gets no id is served all the same, but only a session has a stream and subscriptions.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
+use wasimancer_runtime::Severity;
 
 use crate::bounds::{Bounds, Place};
+use crate::capabilities::Capabilities;
+use crate::conversation::Conversation;
 use crate::error::Error;
+use crate::replay::Replays;
 use crate::subscriptions::Watchlist;
 
 /// Most sessions at once; beyond it, `initialize` answers without a session id.
@@ -34,6 +38,11 @@ pub(crate) struct Sessions {
 /// What is kept of a client between its requests.
 pub(crate) struct Session {
     version: &'static str,
+    /// What its client can do.
+    pub(crate) capabilities: Capabilities,
+    /// The least severe log messages that its client wants to hear, as its place in
+    /// [`Severity::ALL`]; what lies beyond for none.
+    log: AtomicU8,
     /// When the endpoint began.
     began: Instant,
     /// Seconds since then.
@@ -42,6 +51,15 @@ pub(crate) struct Session {
     /// opens the next one is told there.
     pub(crate) watchlist: Watchlist,
     stream: Mutex<Option<OpenStream>>,
+    /// Made when the first request may take a while.
+    going_on: OnceLock<Box<GoingOn>>,
+}
+
+/// What is going on in a session.
+#[derive(Default)]
+pub(crate) struct GoingOn {
+    pub(crate) conversation: Arc<Conversation>,
+    pub(crate) replays: Replays,
 }
 
 /// The hold of a session on its stream, while there is one.
@@ -68,21 +86,24 @@ impl Sessions {
     }
 
     /// Begins a session; none where there are too many, or no randomness to be had.
-    pub(crate) fn begin(&self, version: &'static str) -> Option<String> {
-        self.begin_at(version, seconds_since(self.began))
+    pub(crate) fn begin(
+        &self,
+        version: &'static str,
+        capabilities: Capabilities,
+    ) -> Option<String> {
+        self.begin_at(version, capabilities, seconds_since(self.began))
     }
 
-    fn begin_at(&self, version: &'static str, now: u64) -> Option<String> {
+    fn begin_at(
+        &self,
+        version: &'static str,
+        capabilities: Capabilities,
+        now: u64,
+    ) -> Option<String> {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes).ok()?;
         let id = URL_SAFE_NO_PAD.encode(bytes);
-        let session = Session {
-            version,
-            began: self.began,
-            last_used: AtomicU64::new(now),
-            watchlist: Watchlist::default(),
-            stream: Mutex::new(None),
-        };
+        let session = Session::new(version, capabilities, self.began, now);
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         let since_sweep = now.saturating_sub(self.swept.load(Ordering::Relaxed));
         if by_id.len() >= SESSIONS_MAX || since_sweep >= SWEEP_EVERY.as_secs() {
@@ -154,6 +175,43 @@ fn seconds_since(began: Instant) -> u64 {
 }
 
 impl Session {
+    fn new(
+        version: &'static str,
+        capabilities: Capabilities,
+        began: Instant,
+        now: u64,
+    ) -> Self {
+        Self {
+            version,
+            capabilities,
+            log: AtomicU8::new(u8::MAX),
+            began,
+            last_used: AtomicU64::new(now),
+            watchlist: Watchlist::default(),
+            stream: Mutex::new(None),
+            going_on: OnceLock::new(),
+        }
+    }
+
+    /// One that nobody looks for by an id: of a client that has the server for itself.
+    pub(crate) fn alone(version: &'static str, capabilities: Capabilities) -> Self {
+        Self::new(version, capabilities, Instant::now(), 0)
+    }
+
+    pub(crate) fn going_on(&self) -> &GoingOn {
+        self.going_on.get_or_init(Box::default)
+    }
+
+    /// The least severe log messages that its client wants to hear.
+    pub(crate) fn log(&self) -> Option<Severity> {
+        let place = self.log.load(Ordering::Relaxed);
+        Severity::ALL.get(usize::from(place)).copied()
+    }
+
+    pub(crate) fn set_log(&self, least: Severity) {
+        self.log.store(least as u8, Ordering::Relaxed);
+    }
+
     /// The revision that it negotiated.
     pub(crate) fn version(&self) -> &'static str {
         self.version
@@ -195,21 +253,25 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
+    fn begin(sessions: &Sessions, version: &'static str) -> Option<String> {
+        sessions.begin(version, Capabilities::default())
+    }
+
     #[test]
     fn sessions_begin_end_and_are_bounded() {
         let sessions = Sessions::new();
         let version = |id: &str| sessions.find(id).map(|session| session.version());
-        let first = sessions.begin("2025-11-25").unwrap();
+        let first = begin(&sessions, "2025-11-25").unwrap();
         assert_eq!(version(&first), Some("2025-11-25"));
         assert_eq!(version("other"), None);
         for _ in 1..SESSIONS_MAX {
-            assert!(sessions.begin("2025-06-18").is_some());
+            assert!(begin(&sessions, "2025-06-18").is_some());
         }
-        assert_eq!(sessions.begin("2025-06-18"), None);
+        assert_eq!(begin(&sessions, "2025-06-18"), None);
         assert!(sessions.end(&first));
         assert!(!sessions.end(&first));
         assert_eq!(version(&first), None);
-        assert!(sessions.begin("2025-06-18").is_some());
+        assert!(begin(&sessions, "2025-06-18").is_some());
     }
 
     #[test]
@@ -217,15 +279,15 @@ mod tests {
         let sessions = Sessions::new();
         let held = || sessions.by_id.read().unwrap().len();
         let hour = IDLE_MAX.as_secs();
-        sessions.begin_at("2025-11-25", 0).unwrap();
-        sessions.begin_at("2025-11-25", 60).unwrap();
-        sessions.begin_at("2025-11-25", hour).unwrap();
+        sessions.begin_at("2025-11-25", Capabilities::default(), 0).unwrap();
+        sessions.begin_at("2025-11-25", Capabilities::default(), 60).unwrap();
+        sessions.begin_at("2025-11-25", Capabilities::default(), hour).unwrap();
         assert_eq!(held(), 3);
         // Soon after the last look nobody looks again.
-        sessions.begin_at("2025-11-25", hour + 1).unwrap();
+        sessions.begin_at("2025-11-25", Capabilities::default(), hour + 1).unwrap();
         assert_eq!(held(), 4);
         let later = hour + SWEEP_EVERY.as_secs();
-        sessions.begin_at("2025-11-25", later).unwrap();
+        sessions.begin_at("2025-11-25", Capabilities::default(), later).unwrap();
         assert_eq!(held(), 3);
     }
 
@@ -233,7 +295,7 @@ mod tests {
     async fn a_session_has_one_stream() {
         let (sessions, bounds) = (Sessions::new(), Bounds::new());
         let open = |id: &str| sessions.open_stream(id, &bounds);
-        let id = sessions.begin("2025-11-25").unwrap();
+        let id = begin(&sessions, "2025-11-25").unwrap();
         let mut first = open(&id).unwrap();
         let mut second = open(&id).unwrap();
         first.ended().await;
@@ -251,6 +313,16 @@ mod tests {
         let session = second.session.clone();
         drop(second);
         assert!(session.stream().is_none());
+    }
+
+    #[test]
+    fn a_session_remembers_what_is_heard() {
+        let session = Session::alone("2025-11-25", Capabilities::default());
+        assert_eq!(session.log(), None);
+        for severity in Severity::ALL {
+            session.set_log(severity);
+            assert_eq!(session.log(), Some(severity));
+        }
     }
 
     /// A session must cost little while its client is silent.

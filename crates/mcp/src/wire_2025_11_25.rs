@@ -1,5 +1,6 @@
 //! Revisions 2025-11-25, 2025-06-18 and 2025-03-26: `initialize`, optional sessions, `ping`.
 
+mod rounds;
 pub(crate) mod session_stream;
 
 use std::borrow::Cow;
@@ -9,27 +10,17 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use wasimancer_catalog::Snapshot;
+use wasimancer_runtime::SeverityError;
 
-use crate::endpoint::Endpoint;
+use crate::capabilities::Capabilities;
+use crate::era::Meta;
 use crate::error::Error;
+use crate::exchange::{Arrival, Exchange};
 use crate::jsonrpc::Call;
 use crate::outcome::Outcome;
 use crate::revision::{LATEST_LEGACY_VERSION, Revision, legacy};
 use crate::service;
 use crate::sessions::Session;
-
-/// The levels of log messages (server/utilities/logging, "Log Levels").
-const LOG_LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
 
 /// The fields of a result, and the session that `initialize` began.
 pub(crate) struct Answer {
@@ -39,27 +30,30 @@ pub(crate) struct Answer {
 
 /// Answers a request of one of these revisions.
 pub(crate) async fn handle(
-    endpoint: &Endpoint,
-    snapshot: &Snapshot,
+    exchange: &Exchange,
     version: &'static str,
     session: Option<&Arc<Session>>,
+    meta: Option<&Meta>,
     call: &Call<'_>,
 ) -> Result<Answer, Error> {
     let Call { method, params, .. } = *call;
+    let (endpoint, snapshot) = (&exchange.endpoint, &exchange.snapshot);
     let fields = match method {
-        "initialize" => return initialize(endpoint, snapshot, params),
+        "initialize" => return initialize(exchange, params),
         "ping" => String::new(),
-        "logging/setLevel" => set_level(params)?,
+        "logging/setLevel" => set_level(session, params)?,
         "resources/subscribe" if snapshot.serves_resources() => {
             session_stream::subscribe(endpoint, session, params)?
         }
         "resources/unsubscribe" if snapshot.serves_resources() => {
             session_stream::unsubscribe(session, params)?
         }
-        _ => match service::handle(snapshot, Revision::Legacy(version), method, params).await {
-            Some(answer) => complete(answer?),
-            None => return Err(Error::MethodNotFound(method.to_owned())),
-        },
+        _ => {
+            let session = session.map(Arc::as_ref);
+            let client = exchange.client(Revision::Legacy(version), session, meta)?;
+            let served = rounds::serve(exchange, session, Arc::new(client), method, params);
+            complete(served.await?)
+        }
     };
     Ok(Answer {
         fields,
@@ -71,18 +65,16 @@ pub(crate) async fn handle(
 struct InitializeParams<'a> {
     #[serde(borrow, rename = "protocolVersion")]
     protocol_version: Cow<'a, str>,
+    #[serde(default)]
+    capabilities: Value,
 }
 
 /// Negotiates a revision: the client's, where it is served, else our newest of this era.
-fn initialize(
-    endpoint: &Endpoint,
-    snapshot: &Snapshot,
-    params: Option<&RawValue>,
-) -> Result<Answer, Error> {
+fn initialize(exchange: &Exchange, params: Option<&RawValue>) -> Result<Answer, Error> {
+    let endpoint = &exchange.endpoint;
     let params: InitializeParams<'_> = service::parse(params)?;
     let version = legacy(&params.protocol_version).unwrap_or(LATEST_LEGACY_VERSION);
-    let mut capabilities = service::capabilities(snapshot);
-    capabilities.insert("logging".to_owned(), Value::Object(serde_json::Map::new()));
+    let capabilities = service::capabilities(&exchange.snapshot);
     let mut fields = format!(
         "\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}",
         Value::Object(capabilities),
@@ -95,10 +87,15 @@ fn initialize(
             Value::from(instructions.as_str())
         );
     }
-    Ok(Answer {
-        fields,
-        session: endpoint.sessions.begin(version),
-    })
+    let capabilities = Capabilities::of(&params.capabilities);
+    let session = match &exchange.arrival {
+        Arrival::Http(_) => endpoint.sessions.begin(version, capabilities),
+        Arrival::Stdio(pipe) => {
+            pipe.begin(Session::alone(version, capabilities));
+            None
+        }
+    };
+    Ok(Answer { fields, session })
 }
 
 #[derive(Deserialize)]
@@ -107,16 +104,19 @@ struct SetLevelParams<'a> {
     level: Cow<'a, str>,
 }
 
-/// Accepts a level. No message is sent yet at any level, so there is nothing to remember.
-fn set_level(params: Option<&RawValue>) -> Result<String, Error> {
+/// Remembers a level for the session; without one there is nothing to remember it by.
+fn set_level(
+    session: Option<&Arc<Session>>,
+    params: Option<&RawValue>,
+) -> Result<String, Error> {
     let SetLevelParams { level } = service::parse(params)?;
-    if LOG_LEVELS.contains(&level.as_ref()) {
-        return Ok(String::new());
+    let least = level.parse();
+    let least = least
+        .map_err(|error: SeverityError| Error::InvalidParams(format!("`level` {error}")))?;
+    if let Some(session) = session {
+        session.set_log(least);
     }
-    Err(Error::InvalidParams(format!(
-        "`level` is {level:?} and must be one of {}",
-        LOG_LEVELS.join(", ")
-    )))
+    Ok(String::new())
 }
 
 fn complete(outcome: Outcome) -> String {

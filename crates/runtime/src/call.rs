@@ -12,6 +12,7 @@ use crate::compile::{Export, Plugin, Shape};
 use crate::error::{Error, Result};
 use crate::extism::memory::OutOfRange;
 use crate::host::Host;
+use crate::requester::{Nobody, Requester};
 
 /// Ticks of the epoch that a guest runs before it yields.
 const EPOCH_YIELD_TICKS: u64 = 1;
@@ -44,13 +45,25 @@ impl Function {
         &self.name
     }
 
-    /// Calls the function in a fresh instance and answers its output.
+    /// Calls the function on behalf of nobody who would hear more than its output.
+    ///
+    /// # Errors
+    /// As [`Function::call_for`].
+    pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>> {
+        self.call_for(Arc::new(Nobody), input).await
+    }
+
+    /// Calls the function in a fresh instance on behalf of a requester, and answers its output.
     ///
     /// Dropping the future ends the guest and frees the instance.
     ///
     /// # Errors
     /// Every ending other than success, told apart; see [`Error`].
-    pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>> {
+    pub async fn call_for(
+        &self,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+    ) -> Result<Vec<u8>> {
         let limits = self.plugin.limits();
         let size = input.len() as u64;
         let limit = limits.input.min(limits.memory);
@@ -63,7 +76,7 @@ impl Function {
         let instances = pool.options.instances_max;
         let _own = place(&plugin.permits, deadline, "the plugin", limits.concurrency).await?;
         let _pooled = place(&pool.permits, deadline, "the server", instances).await?;
-        match timeout_at(deadline, self.run(input, deadline)).await {
+        match timeout_at(deadline, self.run(requester, input, deadline)).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::TimeLimit {
                 limit: limits.timeout,
@@ -71,13 +84,21 @@ impl Function {
         }
     }
 
-    async fn run(&self, input: &[u8], deadline: Instant) -> Result<Vec<u8>> {
+    async fn run(
+        &self,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+        deadline: Instant,
+    ) -> Result<Vec<u8>> {
         let plugin = &self.plugin.0;
         let engine = plugin.instance.module().engine();
-        let mut store = Store::new(
-            engine,
-            Host::new(plugin.context.clone(), input, deadline.into_std()),
+        let host = Host::new(
+            plugin.context.clone(),
+            requester,
+            input,
+            deadline.into_std(),
         );
+        let mut store = Store::new(engine, host);
         store.limiter(|host| host);
         // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
         // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.

@@ -13,11 +13,13 @@ use wasmtime::{
 
 use crate::cache::Cache;
 use crate::context::Context;
+use crate::conversation;
 use crate::error::{Error, Result};
 use crate::extism;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::limits::Limits;
 use crate::permissions::{HostRule, Permissions};
+use crate::requester::Nobody;
 use crate::wasi;
 
 /// How long a guest runs before it yields its thread to others. Each tick costs a wake-up of the
@@ -98,6 +100,7 @@ impl Runtime {
         let (engine, allocation) = engine(&options)?;
         let mut linker = Linker::new(&engine);
         extism::add_to_linker(&mut linker)
+            .and_then(|()| conversation::add_to_linker(&mut linker))
             .and_then(|()| wasi::add_to_linker(&mut linker))
             .map_err(|error| engine_error(&error))?;
         let cache = match &options.cache_folder {
@@ -196,7 +199,13 @@ fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> 
         Permissions::default(),
         BTreeMap::new(),
     );
-    let mut store = Store::new(engine, Host::new(Arc::new(nobody), b"", Instant::now()));
+    let nobody = Host::new(
+        Arc::new(nobody),
+        Arc::new(Nobody),
+        b"",
+        Instant::now(),
+    );
+    let mut store = Store::new(engine, nobody);
     linker
         .iter(&mut store)
         .map(|(module, name, _)| (module.to_owned(), name.to_owned()))

@@ -26,7 +26,7 @@ pub enum Error {
 
     /// The module imports what no plugin is offered.
     #[error(
-        "the module imports {}, which this server does not offer; it offers the Extism host functions (extism:host/env) and WASI preview 1",
+        "the module imports {}, which this server does not offer; it offers the host functions of Extism (extism:host/env) and its own (wasimancer:host/env), and WASI preview 1",
         .imports.join(", ")
     )]
     UnknownImport {

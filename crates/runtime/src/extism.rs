@@ -215,13 +215,15 @@ fn add_logging(linker: &mut Linker<Host>) -> Result<()> {
             },
         )?;
     }
-    linker.func_wrap(MODULE, "get_log_level", |_: Caller<'_, Host>| log_level())?;
+    linker.func_wrap(MODULE, "get_log_level", |caller: Caller<'_, Host>| {
+        log_level(caller.data().log_level())
+    })?;
     Ok(())
 }
 
 /// The level below which the guest need not format a message: 0 is trace, 4 error.
-fn log_level() -> i32 {
-    match tracing::level_filters::LevelFilter::current().into_level() {
+fn log_level(level: Option<Level>) -> i32 {
+    match level {
         None => i32::MAX,
         Some(Level::TRACE) => 0,
         Some(Level::DEBUG) => 1,

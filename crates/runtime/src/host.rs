@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::Value;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
@@ -13,6 +14,7 @@ use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
 use crate::outbound_http::ResponseHead;
+use crate::requester::{Event, Requester, Severity};
 use crate::wasi;
 
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
@@ -39,6 +41,9 @@ pub(crate) struct Span {
 /// The state of one call. Nothing of it outlives the call.
 pub(crate) struct Host {
     pub(crate) context: Arc<Context>,
+    pub(crate) requester: Arc<dyn Requester>,
+    /// How far the guest said that it has come.
+    pub(crate) progress: Option<f64>,
     pub(crate) memory: Memory,
     pub(crate) input: Span,
     output: Span,
@@ -62,11 +67,18 @@ pub(crate) struct Host {
 
 impl Host {
     /// The state of a call with this input, which the caller has held against its limit.
-    pub(crate) fn new(context: Arc<Context>, input: &[u8], deadline: Instant) -> Self {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+        deadline: Instant,
+    ) -> Self {
         let mut memory = Memory::with_capacity(input.len() + SPARE_BYTES);
         let offset = memory.alloc_bytes(input);
         Self {
             context,
+            requester,
+            progress: None,
             memory,
             input: Span {
                 offset,
@@ -89,25 +101,68 @@ impl Host {
         self.wasi.get_or_insert_with(|| wasi::context(context))
     }
 
-    /// Writes the text of a block to the log, until the call has written all that it may.
+    /// Writes the text of a block to the log.
     pub(crate) fn log(&mut self, level: Level, handle: u64) -> Result<()> {
         let message = self.memory.block(handle)?;
-        let cost = LOG_LINE_BYTES + message.len().min(LOG_MESSAGE_MAX_BYTES);
-        if level > LevelFilter::current() {
+        let severity = Severity::of(level);
+        if level > LevelFilter::current() && !self.hears(severity) {
             return Ok(());
         }
-        self.log_budget = match self.log_budget {
-            Some(budget) if cost <= budget => {
-                self.context.log(level, &String::from_utf8_lossy(message));
-                Some(budget - cost)
-            }
-            Some(_) => {
-                self.context.log_is_full();
-                None
-            }
-            None => None,
-        };
+        let text = String::from_utf8_lossy(message);
+        let text = text[..text.floor_char_boundary(LOG_MESSAGE_MAX_BYTES)].to_owned();
+        self.write_log(severity, &text, None, Value::from(text.as_str()));
         Ok(())
+    }
+
+    /// Writes a message to the server's log and tells the requester, where they listen, until the
+    /// call has written all that it may.
+    pub(crate) fn write_log(
+        &mut self,
+        severity: Severity,
+        text: &str,
+        logger: Option<String>,
+        data: Value,
+    ) {
+        let level = severity.level();
+        let (is_logged, is_heard) = (
+            level <= LevelFilter::current(),
+            self.hears(severity),
+        );
+        if !is_logged && !is_heard {
+            return;
+        }
+        let cost = LOG_LINE_BYTES + text.len().min(LOG_MESSAGE_MAX_BYTES);
+        let Some(budget) = self.log_budget else {
+            return;
+        };
+        if cost > budget {
+            self.context.log_is_full();
+            self.log_budget = None;
+            return;
+        }
+        self.log_budget = Some(budget - cost);
+        if is_logged {
+            self.context.log(level, text);
+        }
+        if is_heard {
+            self.requester.tell(Event::Log {
+                severity,
+                logger,
+                data,
+            });
+        }
+    }
+
+    fn hears(&self, severity: Severity) -> bool {
+        self.requester.log().is_some_and(|least| severity >= least)
+    }
+
+    /// The least level that is listened to by anybody; none for no level.
+    pub(crate) fn log_level(&self) -> Option<Level> {
+        let server = LevelFilter::current().into_level();
+        let requester = self.requester.log().map(Severity::level);
+        // A more verbose level is the greater one.
+        server.max(requester)
     }
 
     /// A new block of this many bytes, within the memory limit.

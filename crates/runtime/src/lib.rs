@@ -2,13 +2,15 @@
 //!
 //! The crate promises that every call starts from a fresh instance, that it ends at its own
 //! deadline and within its own limits whatever the guest does, and that nothing of one call is
-//! seen by another. It serves the Extism host ABI and WASI preview 1, denies everything that a
-//! plugin's definition does not grant, and knows nothing of MCP, HTTP servers or YAML.
+//! seen by another. It serves the Extism host ABI, host functions for a conversation with whoever a
+//! plugin is called for, and WASI preview 1; it denies everything that a plugin's definition does
+//! not grant, and knows nothing of MCP, HTTP servers or YAML.
 
 mod cache;
 mod call;
 mod compile;
 mod context;
+mod conversation;
 mod digest;
 mod engine;
 mod error;
@@ -17,6 +19,7 @@ mod host;
 mod limits;
 mod outbound_http;
 mod permissions;
+mod requester;
 mod wasi;
 
 pub use call::Function;
@@ -26,3 +29,4 @@ pub use engine::{Allocation, EngineOptions, Runtime};
 pub use error::{Error, Result};
 pub use limits::{Limits, LimitsOverride, UnitError, parse_duration, parse_size};
 pub use permissions::{HostRule, HostRuleError, Permissions};
+pub use requester::{Event, Requester, Severity, SeverityError};

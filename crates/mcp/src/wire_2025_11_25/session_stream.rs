@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use futures_util::stream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -58,6 +58,26 @@ pub(crate) fn open(
         Some((event, (turn, listener)))
     });
     Ok(sse::answer(events))
+}
+
+/// Goes on with a stream of the session after the last event that the client has of it.
+pub(crate) fn resume(
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    session_id: Option<&str>,
+    last_event_id: &HeaderValue,
+) -> Result<Response, Error> {
+    check_accepts_events(headers)?;
+    let session = session_id.and_then(|id| endpoint.sessions.find(id));
+    let session = session.ok_or(Error::UnknownSession)?;
+    let last_event_id = last_event_id.to_str().unwrap_or_default();
+    let found = session.going_on().replays.find(last_event_id);
+    let (replay, last) = found.ok_or_else(|| {
+        Error::InvalidRequest(format!(
+            "the Last-Event-ID header is {last_event_id:?}, and no stream of the session that is still kept has such an event"
+        ))
+    })?;
+    Ok(sse::answer(sse::kept_alive(replay.resume(last))))
 }
 
 #[derive(Deserialize)]

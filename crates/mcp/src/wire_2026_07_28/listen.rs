@@ -4,36 +4,36 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::response::Response;
-use futures_util::{StreamExt, stream};
-use http::HeaderMap;
+use futures_util::stream::{self, BoxStream};
+use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use wasimancer_catalog::Snapshot;
 
 use crate::bounds::{Bounds, Held, Place};
-use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::exchange::Exchange;
 use crate::jsonrpc;
 use crate::listener::{Listener, Wake};
 use crate::media_types::check_accepts_events;
 use crate::revision::{Era, SERVER_INFO_KEY};
 use crate::service;
-use crate::sse;
 use crate::subscriptions::{Topic, URIS_MAX, Watched, Watchlist, notification, take_turns};
 
 /// The key under which `_meta` of every message names the subscription.
 const SUBSCRIPTION_ID_KEY: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Opens a subscription.
-pub(crate) async fn listen(
-    endpoint: &Arc<Endpoint>,
-    headers: &HeaderMap,
+pub(super) async fn listen(
+    exchange: &Exchange,
     id: jsonrpc::Id<'_>,
     params: Option<&RawValue>,
-) -> Result<Response, Error> {
-    check_accepts_events(headers)?;
+) -> Result<BoxStream<'static, Option<String>>, Error> {
+    if let Some(headers) = exchange.arrival.headers() {
+        check_accepts_events(headers)?;
+    }
+    let endpoint = &exchange.endpoint;
     let filter = Filter::parse(params)?;
     let place = endpoint.bounds.place()?;
     let id = endpoint.bounds.hold(id.json())?;
@@ -53,19 +53,17 @@ pub(crate) async fn listen(
         listener,
         _place: place,
     };
-    let opening = stream::iter([sse::event(&acknowledgement)]);
-    let events = stream::unfold(Some(subscription), |subscription| async move {
+    let opening = stream::iter([Some(acknowledgement)]);
+    let messages = stream::unfold(Some(subscription), |subscription| async move {
         let mut subscription = subscription?;
-        let event = match subscription.listener.next(&subscription.watchlist).await {
-            Wake::Changed(watched) => {
-                sse::event(&watched.notification(Some(&meta(&subscription.id))))
-            }
-            Wake::Silence => sse::COMMENT,
-            Wake::Shutdown => return Some((sse::event(&subscription.closure()), None)),
+        let message = match subscription.listener.next(&subscription.watchlist).await {
+            Wake::Changed(watched) => Some(watched.notification(Some(&meta(&subscription.id)))),
+            Wake::Silence => None,
+            Wake::Shutdown => return Some((Some(subscription.closure()), None)),
         };
-        Some((event, Some(subscription)))
+        Some((message, Some(subscription)))
     });
-    Ok(sse::answer(opening.chain(events)))
+    Ok(opening.chain(messages).boxed())
 }
 
 /// An open subscription.

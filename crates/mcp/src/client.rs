@@ -1,0 +1,134 @@
+//! The client of one request: what it can do, and what it wants to hear while it waits.
+
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use wasimancer_runtime::{Event, Requester, Severity};
+
+use crate::capabilities::Capabilities;
+use crate::outbox::{Outbox, Sent};
+use crate::revision::Revision;
+use crate::subscriptions::notification;
+use crate::tasks::Task;
+
+/// Who asks, told apart by the credentials of the request. Nothing of them can be read from it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Caller([u8; 32]);
+
+impl Caller {
+    /// The caller with the value of an `Authorization` header; none are all the same.
+    pub(crate) fn of(authorization: Option<&[u8]>) -> Self {
+        let mut caller = Self::default();
+        if let Some(authorization) = authorization {
+            caller.0.copy_from_slice(digest(&SHA256, authorization).as_ref());
+        }
+        caller
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The client of one request.
+pub(crate) struct Client {
+    pub(crate) revision: Revision,
+    pub(crate) caller: Caller,
+    pub(crate) capabilities: Capabilities,
+    /// The least severe messages of a plugin's log that it wants to hear.
+    pub(crate) log: Option<Severity>,
+    /// What reports of progress are to name, as JSON.
+    pub(crate) progress_token: Option<Box<str>>,
+    pub(crate) outbox: Outbox,
+    /// The task that its request has become.
+    pub(crate) task: OnceLock<Arc<Task>>,
+}
+
+impl Client {
+    /// The notification of what a plugin tells; none where the client does not want it.
+    fn message(&self, event: Event) -> Option<Sent> {
+        match event {
+            Event::Progress {
+                progress,
+                total,
+                message,
+            } => {
+                let token = self.progress_token.as_ref()?;
+                let mut params = format!("\"progressToken\":{token},\"progress\":{progress}");
+                if let Some(total) = total {
+                    let _ = write!(params, ",\"total\":{total}");
+                }
+                if let Some(message) = message {
+                    let _ = write!(params, ",\"message\":{}", Value::from(message));
+                }
+                let method = "notifications/progress";
+                Some(Sent::Message(notification(method, &params)))
+            }
+            Event::Log {
+                severity,
+                logger,
+                data,
+            } => {
+                let mut params = format!("\"level\":\"{severity}\"");
+                if let Some(logger) = logger {
+                    let _ = write!(params, ",\"logger\":{}", Value::from(logger));
+                }
+                let _ = write!(params, ",\"data\":{data}");
+                let method = "notifications/message";
+                Some(Sent::Message(notification(method, &params)))
+            }
+            Event::Release => Some(Sent::Release),
+        }
+    }
+
+    /// Passes on what a plugin tells.
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(task) = self.task.get() {
+            task.report(event);
+        } else if let Some(sent) = self.message(event) {
+            self.outbox.send(sent);
+        }
+    }
+
+    /// The least severe messages that it hears.
+    pub(crate) fn hears(&self) -> Option<Severity> {
+        let is_heard = self.task.get().is_none() && !self.outbox.is_closed();
+        self.log.filter(|_| is_heard)
+    }
+
+    /// What a plugin may know of it and of its request, which is about a name or URI.
+    pub(crate) fn describe(&self, method: &str, name: &str) -> String {
+        let about = if method == "resources/read" { "uri" } else { "name" };
+        let description = json!({
+            "method": method,
+            about: name,
+            "protocolVersion": self.revision.name(),
+            "clientCapabilities": self.capabilities.to_json(),
+        });
+        description.to_string()
+    }
+}
+
+/// A client that hears what a plugin tells as it comes.
+pub(crate) struct Listening {
+    pub(crate) client: Arc<Client>,
+    pub(crate) method: &'static str,
+    /// The name or URI that the request is about.
+    pub(crate) name: String,
+}
+
+impl Requester for Listening {
+    fn describe(&self) -> String {
+        self.client.describe(self.method, &self.name)
+    }
+
+    fn log(&self) -> Option<Severity> {
+        self.client.hears()
+    }
+
+    fn tell(&self, event: Event) {
+        self.client.tell(event);
+    }
+}

@@ -1,0 +1,352 @@
+//! From a message to its answer, whatever it came by.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, StatusCode, header};
+use serde_json::value::RawValue;
+use wasimancer_catalog::Snapshot;
+
+use crate::client::{Caller, Client};
+use crate::conversation::Conversation;
+use crate::endpoint::Endpoint;
+use crate::era::{Declared, Meta, decide};
+use crate::error::Error;
+use crate::headers::single;
+use crate::jsonrpc::{self, Body, Call, Incoming, Kind};
+use crate::outbox::Outbox;
+use crate::revision::{Era, Revision};
+use crate::sessions::Session;
+use crate::stdio::Pipe;
+use crate::wire_2025_11_25;
+use crate::wire_2026_07_28;
+
+/// The header of a session's id.
+pub(crate) const SESSION_ID: &str = "mcp-session-id";
+/// The header of the protocol version.
+pub(crate) const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// Most messages of one batch.
+const BATCH_MAX: usize = 100;
+
+/// How messages came.
+pub(crate) enum Arrival {
+    /// In an HTTP request with these headers.
+    Http(HeaderMap),
+    /// On standard input.
+    Stdio(Arc<Pipe>),
+}
+
+impl Arrival {
+    /// The headers; none where there are no such things.
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::Http(headers) => Some(headers),
+            Self::Stdio(_) => None,
+        }
+    }
+
+    fn caller(&self) -> Caller {
+        let authorization = self.headers().and_then(|headers| headers.get(header::AUTHORIZATION));
+        Caller::of(authorization.map(http::HeaderValue::as_bytes))
+    }
+}
+
+/// A message, or a batch of them, and everything that its answer takes.
+pub(crate) struct Exchange {
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// One for the whole request, whatever is published meanwhile.
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) arrival: Arrival,
+    pub(crate) outbox: Outbox,
+}
+
+/// What a message is answered with.
+pub(crate) enum Reply {
+    /// Nothing: it is no request.
+    Accepted,
+    /// Nothing: its client has cancelled it.
+    Cancelled,
+    /// A JSON-RPC response, or a batch of them.
+    Json {
+        status: StatusCode,
+        body: String,
+        /// The session that the request began.
+        session: Option<String>,
+    },
+    /// A stream of messages, with none where there was nothing to tell for a while.
+    Messages(BoxStream<'static, Option<String>>),
+}
+
+/// What serves a request.
+struct Decided {
+    revision: Revision,
+    meta: Option<Meta>,
+    /// None in the stateless revision, and for clients that have none.
+    session: Option<Arc<Session>>,
+}
+
+impl Exchange {
+    /// Answers a body: one message, or a batch.
+    pub(crate) async fn answer_body(self, body: &[u8]) -> Reply {
+        match jsonrpc::parse_body(body) {
+            Ok(Body::One(message)) => self.answer(message).await,
+            Ok(Body::Batch(messages)) => self.answer_batch(&messages).await,
+            Err(error) => reply_error(None, &error, Era::Modern),
+        }
+    }
+
+    async fn answer(&self, message: &RawValue) -> Reply {
+        match jsonrpc::parse_message(message) {
+            Ok(incoming) => self.answer_parsed(incoming).await,
+            Err((id, error)) => reply_error(id, &error, Era::Modern),
+        }
+    }
+
+    async fn answer_parsed(&self, incoming: Incoming<'_>) -> Reply {
+        let (method, params) = match incoming.kind {
+            Kind::Call { method, params } => (method, params),
+            Kind::Response(answered) => return self.take_response(incoming.id, answered),
+        };
+        let decided = match self.decide(&method, Meta::of(params)) {
+            Ok(decided) => decided,
+            Err(error) => return reply_error(incoming.id, &error, Era::Modern),
+        };
+        let Some(id) = incoming.id else {
+            self.take_notification(&decided, &method, params);
+            return Reply::Accepted;
+        };
+        let era = decided.revision.era();
+        let method = method.as_str();
+        let call = Call { id, method, params };
+        let serving = self.serve(&decided, &call);
+        // A client cancels by the id, where it has no connection of its own to close.
+        let served = match self.conversation(&decided) {
+            Some(conversation) if is_cancellable(method) => match conversation.begin(id.json()) {
+                Ok(mut under_way) => match under_way.serve(serving).await {
+                    Ok(Reply::Messages(messages)) => {
+                        Ok(Reply::Messages(under_way.stream(messages)))
+                    }
+                    served => served,
+                },
+                Err(error) => Err(error),
+            },
+            _ => serving.await,
+        };
+        served.unwrap_or_else(|error| reply_error(Some(id), &error, era))
+    }
+
+    async fn serve(&self, decided: &Decided, call: &Call<'_>) -> Result<Reply, Error> {
+        let meta = decided.meta.as_ref();
+        match decided.revision {
+            Revision::Modern => {
+                let answer = wire_2026_07_28::handle(self, meta, call).await?;
+                Ok(match answer {
+                    wire_2026_07_28::Answer::Result(fields) => reply_result(call.id, &fields, None),
+                    wire_2026_07_28::Answer::Messages(messages) => Reply::Messages(messages),
+                })
+            }
+            Revision::Legacy(version) => {
+                let session = decided.session.as_ref();
+                let answer = wire_2025_11_25::handle(self, version, session, meta, call).await?;
+                Ok(reply_result(call.id, &answer.fields, answer.session))
+            }
+        }
+    }
+
+    /// What is going on with the client, where its requests belong together.
+    fn conversation<'d>(&'d self, decided: &'d Decided) -> Option<&'d Arc<Conversation>> {
+        match &self.arrival {
+            Arrival::Stdio(pipe) => Some(&pipe.conversation),
+            Arrival::Http(_) => {
+                let session = decided.session.as_ref()?;
+                Some(&session.going_on().conversation)
+            }
+        }
+    }
+
+    /// The client of a request of this revision.
+    pub(crate) fn client(
+        &self,
+        revision: Revision,
+        session: Option<&Session>,
+        meta: Option<&Meta>,
+    ) -> Result<Client, Error> {
+        let capabilities = match session {
+            Some(session) => session.capabilities,
+            None => meta.map(Meta::capabilities).unwrap_or_default(),
+        };
+        let log = match revision {
+            Revision::Modern => meta.map_or(Ok(None), Meta::log_level)?,
+            Revision::Legacy(_) => session.and_then(Session::log),
+        };
+        Ok(Client {
+            revision,
+            caller: self.arrival.caller(),
+            capabilities,
+            log,
+            progress_token: meta.map_or(Ok(None), Meta::progress_token)?,
+            outbox: self.outbox.clone(),
+            task: std::sync::OnceLock::new(),
+        })
+    }
+
+    /// Notifications are never answered; what one of them is wrong about is ignored.
+    fn take_notification(&self, decided: &Decided, method: &str, params: Option<&RawValue>) {
+        if method == "notifications/cancelled"
+            && let Some(conversation) = self.conversation(decided)
+            && let Some(id) = jsonrpc::request_id(params)
+        {
+            tracing::debug!(id = id.json(), "a client cancels a request");
+            conversation.cancel(id.json());
+        }
+    }
+
+    /// 2026-07-28 knows no responses from clients.
+    fn take_response(
+        &self,
+        id: Option<jsonrpc::Id<'_>>,
+        answered: Result<&RawValue, &RawValue>,
+    ) -> Reply {
+        let decided = match self.decide("", None) {
+            Ok(decided) => decided,
+            Err(error) => return reply_error(id, &error, Era::Modern),
+        };
+        if decided.revision == Revision::Modern {
+            let error =
+                Error::InvalidRequest("clients send no responses in this revision".to_owned());
+            return reply_error(id, &error, Era::Modern);
+        }
+        if let (Some(conversation), Some(id)) = (self.conversation(&decided), id) {
+            let answered = answered.map(RawValue::to_owned).map_err(RawValue::to_owned);
+            conversation.answer(id.json(), answered);
+        }
+        Reply::Accepted
+    }
+
+    /// Answers a batch (2025-03-26 alone) with a batch; nothing where it holds no request.
+    async fn answer_batch(mut self, messages: &[&RawValue]) -> Reply {
+        let refused =
+            |message: String| reply_error(None, &Error::InvalidRequest(message), Era::Legacy);
+        let has_batches = match self.decide("", None) {
+            Ok(decided) => decided.revision.has_batches(),
+            Err(error) => return reply_error(None, &error, Era::Modern),
+        };
+        if !has_batches {
+            return refused(
+                "this revision has no batches: send each message as a request of its own"
+                    .to_owned(),
+            );
+        }
+        if messages.is_empty() || messages.len() > BATCH_MAX {
+            return refused(format!("a batch holds between 1 and {BATCH_MAX} messages"));
+        }
+        // A batch is answered with one array, so nothing comes before the answers.
+        self.outbox = Outbox::closed();
+        let replies = messages.iter().map(|message| self.answer_in_batch(message));
+        let mut answers = String::new();
+        for reply in join_all(replies).await {
+            // Revisions with streams of events have no batches.
+            if let Reply::Json { body, .. } = reply {
+                answers.push(if answers.is_empty() { '[' } else { ',' });
+                answers.push_str(&body);
+            }
+        }
+        if answers.is_empty() {
+            return Reply::Accepted;
+        }
+        answers.push(']');
+        reply(StatusCode::OK, answers)
+    }
+
+    async fn answer_in_batch(&self, message: &RawValue) -> Reply {
+        let incoming = match jsonrpc::parse_message(message) {
+            Ok(incoming) => incoming,
+            Err((id, error)) => return reply_error(id, &error, Era::Legacy),
+        };
+        match (&incoming.kind, incoming.id) {
+            (Kind::Call { method, .. }, id @ Some(_)) if method == "initialize" => {
+                let error =
+                    Error::InvalidRequest("initialize must not be part of a batch".to_owned());
+                reply_error(id, &error, Era::Legacy)
+            }
+            // A notification is never answered, whatever is wrong with it.
+            (Kind::Call { .. }, None) => {
+                self.answer_parsed(incoming).await;
+                Reply::Accepted
+            }
+            _ => self.answer_parsed(incoming).await,
+        }
+    }
+
+    /// What serves a request; if an older revision does, its session must not have ended.
+    fn decide(&self, method: &str, meta: Option<Meta>) -> Result<Decided, Error> {
+        let (header, session_id, session) = match &self.arrival {
+            Arrival::Http(headers) => {
+                let session_id = headers.get(SESSION_ID);
+                let session_id = session_id.filter(|_| method != "initialize");
+                let session = session_id
+                    .and_then(|id| id.to_str().ok())
+                    .and_then(|id| self.endpoint.sessions.find(id));
+                let header = single(headers, PROTOCOL_VERSION)?.map(str::to_owned);
+                (header, session_id.is_some(), session)
+            }
+            // What a header would repeat stands in the message alone.
+            Arrival::Stdio(pipe) => {
+                let version = meta.as_ref().and_then(Meta::version).map(str::to_owned);
+                (version, false, pipe.session())
+            }
+        };
+        let declared = Declared {
+            header: header.as_deref(),
+            meta,
+            session: session.as_ref().map(|session| session.version()),
+        };
+        let revision = decide(&declared)?;
+        if revision.era() == Era::Legacy && session_id && session.is_none() {
+            return Err(Error::UnknownSession);
+        }
+        Ok(Decided {
+            revision,
+            meta: declared.meta,
+            session,
+        })
+    }
+}
+
+/// Whether serving a request may take a while.
+fn is_cancellable(method: &str) -> bool {
+    matches!(
+        method,
+        "tools/call"
+            | "prompts/get"
+            | "resources/read"
+            | "completion/complete"
+            | "subscriptions/listen"
+    )
+}
+
+fn reply(status: StatusCode, body: String) -> Reply {
+    Reply::Json {
+        status,
+        body,
+        session: None,
+    }
+}
+
+fn reply_result(id: jsonrpc::Id<'_>, fields: &str, session: Option<String>) -> Reply {
+    Reply::Json {
+        status: StatusCode::OK,
+        body: jsonrpc::write_result(id, fields),
+        session,
+    }
+}
+
+pub(crate) fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) -> Reply {
+    if matches!(error, Error::Cancelled) {
+        return Reply::Cancelled;
+    }
+    let (code, message) = (error.code(era), error.to_string());
+    let body = jsonrpc::write_error(id, code, &message, error.data().as_ref());
+    reply(error.status(era), body)
+}

@@ -1,0 +1,220 @@
+//! Streams of the older revisions that survive their connection (2025-11-25, basic/transports,
+//! "Resumability and Redelivery").
+//!
+//! What a request sends is kept under numbered events, so that a client whose connection broke, or
+//! was closed, reads on where it was.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::outbox::{Frame, Sent};
+
+/// Most streams of one session that are kept.
+const STREAMS_MAX: usize = 16;
+/// Most streams that are kept over all sessions. Each may hold an answer of some megabytes.
+const ALL_STREAMS_MAX: usize = 500;
+/// How long a stream is kept after its end, so that a client whose connection broke gets the end.
+const KEPT: Duration = Duration::from_mins(1);
+/// Most messages that a stream keeps; the oldest ones make room.
+const MESSAGES_MAX: usize = 2000;
+/// How long a client is to wait before it comes back, in milliseconds.
+const RETRY_MS: u64 = 500;
+
+/// The streams that one session can come back to.
+#[derive(Default)]
+pub(crate) struct Replays {
+    by_number: Mutex<Numbered>,
+}
+
+#[derive(Default)]
+struct Numbered {
+    last: u64,
+    streams: HashMap<u64, Arc<Replay>>,
+}
+
+/// A stream that can be come back to.
+pub(crate) struct Replay {
+    number: u64,
+    kept: Mutex<Kept>,
+    /// Tells of more.
+    more: watch::Sender<()>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The number of the first event that is kept.
+    first: u64,
+    events: std::collections::VecDeque<Kind>,
+    has_ended: bool,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Message(Arc<str>),
+    /// Whoever reads it live is let go.
+    Release,
+}
+
+/// Places for the streams of all sessions.
+pub(crate) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(ALL_STREAMS_MAX))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Replays {
+    /// Begins to keep a stream; none where there are too many.
+    pub(crate) fn begin(&self, places: &Arc<Semaphore>) -> Option<Arc<Replay>> {
+        let place = places.clone().try_acquire_owned().ok()?;
+        let mut numbered = lock(&self.by_number);
+        if numbered.streams.len() >= STREAMS_MAX {
+            return None;
+        }
+        numbered.last += 1;
+        let replay = Arc::new(Replay {
+            number: numbered.last,
+            // The first event tells the client what to come back to.
+            kept: Mutex::new(Kept {
+                first: 1,
+                ..Kept::default()
+            }),
+            more: watch::Sender::new(()),
+            _place: place,
+        });
+        numbered.streams.insert(replay.number, replay.clone());
+        Some(replay)
+    }
+
+    /// Forgets a stream.
+    pub(crate) fn forget(&self, replay: &Replay) {
+        lock(&self.by_number).streams.remove(&replay.number);
+    }
+
+    /// The stream of an event's id, and the number of the event.
+    pub(crate) fn find(&self, event_id: &str) -> Option<(Arc<Replay>, u64)> {
+        let (stream, event) = event_id.split_once('-')?;
+        let stream: u64 = stream.parse().ok()?;
+        let event = event.parse().ok()?;
+        let replay = lock(&self.by_number).streams.get(&stream).cloned()?;
+        Some((replay, event))
+    }
+}
+
+impl Replay {
+    /// Keeps everything that a request is answered with, and the stream for a while after.
+    /// `message` makes the last message of the answer, where there is one.
+    pub(crate) async fn keep<R>(
+        &self,
+        mut frames: impl Stream<Item = Frame<R>> + Unpin,
+        message: impl Fn(R) -> Option<String>,
+    ) {
+        while let Some(frame) = frames.next().await {
+            let kind = match frame {
+                Frame::Sent(Sent::Release) => Some(Kind::Release),
+                Frame::Sent(Sent::Message(message)) => Some(Kind::Message(message.into())),
+                Frame::Answer(answer) => message(answer).map(|text| Kind::Message(text.into())),
+            };
+            if let Some(kind) = kind {
+                self.push(kind);
+            }
+        }
+        lock(&self.kept).has_ended = true;
+        self.more.send_replace(());
+        tokio::time::sleep(KEPT).await;
+    }
+
+    fn push(&self, kind: Kind) {
+        let mut kept = lock(&self.kept);
+        if kept.events.len() >= MESSAGES_MAX {
+            kept.events.pop_front();
+            kept.first += 1;
+        }
+        kept.events.push_back(kind);
+        drop(kept);
+        self.more.send_replace(());
+    }
+
+    /// The first event of the stream, which has no message: it says what to come back to, and when.
+    fn priming(&self) -> Bytes {
+        Bytes::from(format!("id: {}-0\nretry: {RETRY_MS}\ndata: \n\n", self.number))
+    }
+
+    /// The events from the beginning on. `primes` says whether the client knows events without a
+    /// message.
+    pub(crate) fn read(self: Arc<Self>, primes: bool) -> impl Stream<Item = Bytes> + Send {
+        let priming = primes.then(|| self.priming());
+        stream::iter(priming).chain(self.read_from(1, 1))
+    }
+
+    /// The events after one that the client has.
+    pub(crate) fn resume(self: Arc<Self>, last: u64) -> impl Stream<Item = Bytes> + Send {
+        let live = {
+            let kept = lock(&self.kept);
+            kept.first + kept.events.len() as u64
+        };
+        self.read_from(last.saturating_add(1), live)
+    }
+
+    /// The events from a number on. Whoever comes to a release that is `live` or later is let go.
+    fn read_from(self: Arc<Self>, next: u64, live: u64) -> impl Stream<Item = Bytes> + Send {
+        let more = self.more.subscribe();
+        stream::unfold(Some((self, more, next)), move |reader| async move {
+            let (replay, mut more, next) = reader?;
+            loop {
+                more.mark_unchanged();
+                match replay.at(next) {
+                    At::Event(number, Kind::Message(message)) => {
+                        let event = event(replay.number, number, &message);
+                        return Some((event, Some((replay, more, number + 1))));
+                    }
+                    At::Event(number, Kind::Release) if number >= live => {
+                        let retry = Bytes::from(format!("retry: {RETRY_MS}\n\n"));
+                        return Some((retry, None));
+                    }
+                    At::Event(number, Kind::Release) => {
+                        let rest = Some((replay, more, number + 1));
+                        return Some((Bytes::from_static(b":\n\n"), rest));
+                    }
+                    At::End => return None,
+                    At::Later => {
+                        // The sender lives as long as the stream that is read here.
+                        let _ = more.changed().await;
+                    }
+                }
+            }
+        })
+    }
+
+    fn at(&self, number: u64) -> At {
+        let kept = lock(&self.kept);
+        let number = number.max(kept.first);
+        let index = usize::try_from(number - kept.first).unwrap_or(usize::MAX);
+        match kept.events.get(index) {
+            Some(kind) => At::Event(number, kind.clone()),
+            None if kept.has_ended => At::End,
+            None => At::Later,
+        }
+    }
+}
+
+/// What a reader finds.
+enum At {
+    Event(u64, Kind),
+    End,
+    Later,
+}
+
+fn event(stream: u64, number: u64, message: &str) -> Bytes {
+    let mut event = String::with_capacity(message.len() + 32);
+    let _ = write!(event, "id: {stream}-{number}\ndata: {message}\n\n");
+    Bytes::from(event)
+}

@@ -1,0 +1,223 @@
+//! One client on standard input and output: a message a line (2026-07-28, basic/transports/stdio).
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use futures_util::StreamExt;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use wasimancer_catalog::Catalog;
+
+use crate::conversation::Conversation;
+use crate::endpoint::{Endpoint, Options};
+use crate::error::Error;
+use crate::exchange::{Arrival, Exchange, Reply, reply_error};
+use crate::listener::{Listener, Wake};
+use crate::outbox::{self, Frame, Sent, frames};
+use crate::revision::Era;
+use crate::sessions::Session;
+
+/// Most lines that wait to be written. A client that reads slowly is written to slowly.
+const LINES_MAX: usize = 256;
+/// Most requests that are served at once; further lines are read when one of them has ended.
+const UNDER_WAY_MAX: usize = 256;
+
+/// The client of standard input and output.
+#[derive(Default)]
+pub(crate) struct Pipe {
+    /// Begun by `initialize`.
+    session: Mutex<Option<Arc<Session>>>,
+    pub(crate) conversation: Arc<Conversation>,
+}
+
+impl Pipe {
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.clone()
+    }
+
+    pub(crate) fn begin(&self, session: Session) {
+        let mut place = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(Arc::new(session));
+    }
+}
+
+/// Serves one client until its input ends or `shutdown` turns true: then what is under way is
+/// ended.
+///
+/// # Errors
+/// When the input cannot be read or the output cannot be written.
+pub async fn serve_stdio(
+    catalog: Arc<Catalog>,
+    options: Options,
+    shutdown: watch::Receiver<bool>,
+    input: impl AsyncBufRead + Unpin,
+    output: impl AsyncWrite + Unpin + Send + 'static,
+) -> std::io::Result<()> {
+    let endpoint = Arc::new(Endpoint::new(catalog, options, shutdown.clone()));
+    let (lines, written) = mpsc::channel(LINES_MAX);
+    let mut writing = tokio::spawn(write(output, written));
+    tokio::select! {
+        read = read(&endpoint, input, lines) => read?,
+        () = stopped(shutdown) => {}
+        ended = &mut writing => return ended?,
+    }
+    // What is answered already still goes out.
+    writing.await?
+}
+
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // An error means that nobody is left to tell.
+    let _ = shutdown.wait_for(|stops| *stops).await;
+}
+
+async fn write(
+    mut output: impl AsyncWrite + Unpin,
+    mut lines: mpsc::Receiver<String>,
+) -> std::io::Result<()> {
+    while let Some(line) = lines.recv().await {
+        output.write_all(line.as_bytes()).await?;
+        output.write_all(b"\n").await?;
+        if lines.is_empty() {
+            output.flush().await?;
+        }
+    }
+    output.flush().await
+}
+
+/// Reads lines and serves each by itself, so that none waits for one before it.
+async fn read(
+    endpoint: &Arc<Endpoint>,
+    mut input: impl AsyncBufRead + Unpin,
+    lines: mpsc::Sender<String>,
+) -> std::io::Result<()> {
+    let pipe = Arc::new(Pipe::default());
+    let mut under_way = JoinSet::new();
+    let mut tells_changes = false;
+    loop {
+        let line = match read_line(&mut input, endpoint.body_max_bytes).await? {
+            Line::End => return Ok(()),
+            Line::Blank => continue,
+            Line::Message(line) => line,
+            Line::TooLong => {
+                let limit = endpoint.body_max_bytes;
+                let refused = reply_error(None, &Error::TooLarge { limit }, Era::Modern);
+                tell(refused, &lines).await;
+                continue;
+            }
+        };
+        let mut serving = Box::pin(serve(endpoint.clone(), pipe.clone(), line, lines.clone()));
+        // The next line may cancel this one, so it is begun before that one is read.
+        if poll_fn(|context| Poll::Ready(serving.as_mut().poll(context).is_pending())).await {
+            under_way.spawn(serving);
+        }
+        while under_way.try_join_next().is_some() {}
+        if under_way.len() >= UNDER_WAY_MAX {
+            under_way.join_next().await;
+        }
+        if let Some(session) = pipe.session().filter(|_| !tells_changes) {
+            tells_changes = true;
+            under_way.spawn(tell_changes(endpoint.clone(), session, lines.clone()));
+        }
+    }
+}
+
+/// A line of input.
+enum Line {
+    Message(Vec<u8>),
+    Blank,
+    TooLong,
+    End,
+}
+
+async fn read_line(
+    input: &mut (impl AsyncBufRead + Unpin),
+    max_bytes: usize,
+) -> std::io::Result<Line> {
+    let mut line = Vec::new();
+    let mut is_too_long = false;
+    loop {
+        let mut part = (&mut *input).take(max_bytes as u64 + 1);
+        if part.read_until(b'\n', &mut line).await? == 0 {
+            // What stands before the end without a line break is no message.
+            return Ok(Line::End);
+        }
+        let is_whole = line.last() == Some(&b'\n');
+        is_too_long |= !is_whole;
+        if is_whole {
+            break;
+        }
+        line.clear();
+    }
+    if is_too_long {
+        return Ok(Line::TooLong);
+    }
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Line::Blank);
+    }
+    Ok(Line::Message(line))
+}
+
+async fn serve(
+    endpoint: Arc<Endpoint>,
+    pipe: Arc<Pipe>,
+    line: Vec<u8>,
+    lines: mpsc::Sender<String>,
+) {
+    let (outbox, inbox) = outbox::channel();
+    let exchange = Exchange {
+        snapshot: endpoint.catalog.snapshot(),
+        endpoint,
+        arrival: Arrival::Stdio(pipe),
+        outbox,
+    };
+    let answering = Box::pin(async move { exchange.answer_body(&line).await });
+    let mut frames = frames(answering, inbox);
+    while let Some(frame) = frames.next().await {
+        match frame {
+            Frame::Sent(Sent::Message(message)) => send(message, &lines).await,
+            // There is no connection to close.
+            Frame::Sent(Sent::Release) => {}
+            Frame::Answer(reply) => tell(reply, &lines).await,
+        }
+    }
+}
+
+async fn tell(reply: Reply, lines: &mpsc::Sender<String>) {
+    match reply {
+        Reply::Json { body, .. } => send(body, lines).await,
+        Reply::Messages(mut messages) => {
+            while let Some(message) = messages.next().await {
+                if let Some(message) = message {
+                    send(message, lines).await;
+                }
+            }
+        }
+        Reply::Accepted | Reply::Cancelled => {}
+    }
+}
+
+async fn send(line: String, lines: &mpsc::Sender<String>) {
+    // Fails when the output is closed, which ends the server elsewhere.
+    let _ = lines.send(line).await;
+}
+
+/// Tells a client of the older revisions what it watches, as the stream of a session does.
+async fn tell_changes(
+    endpoint: Arc<Endpoint>,
+    session: Arc<Session>,
+    lines: mpsc::Sender<String>,
+) {
+    let mut listener = Listener::new(&endpoint, Era::Legacy);
+    let watchlist = &session.watchlist;
+    watchlist.add_lists(&endpoint.catalog.snapshot(), Era::Legacy);
+    loop {
+        match listener.next(watchlist).await {
+            Wake::Changed(watched) => send(watched.notification(None), &lines).await,
+            Wake::Silence => {}
+            Wake::Shutdown => return,
+        }
+    }
+}

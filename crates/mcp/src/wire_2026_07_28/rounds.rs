@@ -1,0 +1,105 @@
+//! Requests that may take several rounds: each is a request of its own, and what the server must
+//! remember between two of them travels through the client (basic/patterns/mrtr).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Answer, Target, complete, with_type};
+use crate::client::Client;
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::input_required::InputRequired;
+use crate::outcome::{Outcome, Performed};
+use crate::request_state::Binding;
+use crate::round::Round;
+use crate::service::{self, Asked};
+use crate::tasks::{Job, Started, start};
+
+/// Serves one round.
+pub(super) async fn serve(
+    exchange: &Exchange,
+    client: Arc<Client>,
+    method: &str,
+    params: Option<&RawValue>,
+    target: Target<'_>,
+) -> Result<Answer, Error> {
+    let endpoint = &exchange.endpoint;
+    let binding = || {
+        let name = target.name(method).unwrap_or_default();
+        Binding::new(method, name, target.arguments, client.caller.bytes())
+    };
+    let mut round = Round::of(target.responses, target.state)?;
+    if let Some(sealed) = round.state.take() {
+        let seal = endpoint.seal.as_ref().ok_or_else(no_random_numbers)?;
+        round.state = Some(seal.open(&sealed, &binding())?);
+    }
+    let performed = match started(exchange, &client, method, params, round).await? {
+        Started::Performed(performed) => performed?,
+        Started::Task(task) => {
+            let created = Outcome::new(task.summary());
+            return Ok(Answer::Result(with_type(endpoint, "task", &created)));
+        }
+    };
+    match performed {
+        Performed::Complete(outcome) => Ok(Answer::Result(complete(endpoint, &outcome))),
+        Performed::InputRequired(required) => {
+            if let Some(missing) = client.capabilities.missing(required.needs()) {
+                return Err(Error::MissingCapability { missing });
+            }
+            let seal = |state: &String| endpoint.seal.as_ref()?.seal(state, &binding());
+            let sealed = required.state.as_ref().map(seal);
+            let sealed = sealed.map(|sealed| sealed.ok_or_else(no_random_numbers));
+            let asked = asked(&required, sealed.transpose()?);
+            Ok(Answer::Result(with_type(endpoint, "input_required", &asked)))
+        }
+    }
+}
+
+/// Begins the request, which may become a task where its tool says so.
+async fn started(
+    exchange: &Exchange,
+    client: &Arc<Client>,
+    method: &str,
+    params: Option<&RawValue>,
+    round: Round,
+) -> Result<Started, Error> {
+    let asked = Asked {
+        snapshot: &exchange.snapshot,
+        client,
+        method,
+        params,
+        round: &round,
+    };
+    let policy = service::task_policy(&asked)?;
+    let Some(policy) = policy else {
+        let performed = service::handle(&asked).await;
+        let performed = performed.ok_or_else(|| Error::MethodNotFound(method.to_owned()))?;
+        return Ok(Started::Performed(performed));
+    };
+    let job = Job {
+        endpoint: exchange.endpoint.clone(),
+        snapshot: exchange.snapshot.clone(),
+        client: client.clone(),
+        params: params.map(RawValue::to_owned),
+        round,
+    };
+    Ok(start(job, &policy).await)
+}
+
+fn asked(required: &InputRequired, sealed: Option<String>) -> Outcome {
+    let mut fields = Vec::new();
+    if !required.requests.is_empty() {
+        let requests = Value::Object(required.requests.clone());
+        fields.push(format!("\"inputRequests\":{requests}"));
+    }
+    if let Some(sealed) = sealed {
+        fields.push(format!("\"requestState\":\"{sealed}\""));
+    }
+    Outcome::new(fields.join(","))
+}
+
+fn no_random_numbers() -> Error {
+    Error::Failed("this machine gives no random numbers to protect a state with".to_owned())
+}
