@@ -45,6 +45,9 @@ pub(crate) enum Error {
     UnsupportedMediaType(&'static str),
     #[error("{0}")]
     NotAcceptable(&'static str),
+    /// A plugin that was to make the answer has failed.
+    #[error("{0}")]
+    Plugin(String),
     /// A bound over all clients is reached.
     #[error("{0}")]
     Busy(&'static str),
@@ -86,7 +89,7 @@ impl Error {
             | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
             | Self::ResourceNotFound { .. } => INVALID_PARAMS,
-            Self::Busy(_) => INTERNAL_ERROR,
+            Self::Busy(_) | Self::Plugin(_) => INTERNAL_ERROR,
             Self::HeaderMismatch(_) => HEADER_MISMATCH,
             Self::UnsupportedVersion { .. } => UNSUPPORTED_PROTOCOL_VERSION,
         }
@@ -113,7 +116,8 @@ impl Error {
             | Self::UnknownTool(_)
             | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
-            | Self::ResourceNotFound { .. } => StatusCode::OK,
+            | Self::ResourceNotFound { .. }
+            | Self::Plugin(_) => StatusCode::OK,
         }
     }
 

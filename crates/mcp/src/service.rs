@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use wasimancer_catalog::{List, MessageContent, Snapshot};
+use wasimancer_catalog::{Choices, List, Message, MessageContent, Read, Returns, Snapshot, Source};
 
 use crate::block;
 use crate::content;
@@ -38,8 +38,12 @@ pub(crate) async fn handle(
         "tools/call" if snapshot.serves_tools() => {
             Some(call_tool(snapshot, revision, params).await)
         }
-        "resources/read" if snapshot.serves_resources() => Some(read_resource(snapshot, params)),
-        "prompts/get" if snapshot.serves_prompts() => Some(get_prompt(snapshot, revision, params)),
+        "resources/read" if snapshot.serves_resources() => {
+            Some(read_resource(snapshot, params).await)
+        }
+        "prompts/get" if snapshot.serves_prompts() => {
+            Some(get_prompt(snapshot, revision, params).await)
+        }
         "completion/complete" if snapshot.serves_prompts() || snapshot.serves_resources() => {
             Some(complete(snapshot, params))
         }
@@ -172,14 +176,49 @@ struct ReadParams<'a> {
     uri: Cow<'a, str>,
 }
 
-fn read_resource(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
+async fn read_resource(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
     let params: ReadParams<'_> = parse(params)?;
-    let contents = snapshot.read_resource(&params.uri);
-    let contents = contents.ok_or_else(|| Error::ResourceNotFound {
-        uri: params.uri.clone().into_owned(),
+    match snapshot.resource(&params.uri) {
+        Some(Read::Contents(contents)) => {
+            let contents = String::from_utf8_lossy(&contents);
+            Ok(Outcome::cacheable(format!("\"contents\":{contents}")))
+        }
+        Some(Read::Function(call)) => {
+            let output = made(snapshot, call.source, &call.input).await?;
+            if call.source.returns() == Returns::Result {
+                return whole(&output, "contents");
+            }
+            let mut content = json!({ "uri": call.uri });
+            if let Some(mime_type) = call.mime_type {
+                content["mimeType"] = json!(mime_type);
+            }
+            content["text"] = json!(String::from_utf8_lossy(&output));
+            Ok(Outcome::new(format!("\"contents\":[{content}]")))
+        }
+        None => Err(Error::ResourceNotFound {
+            uri: params.uri.into_owned(),
+        }),
+    }
+}
+
+/// Calls the function that makes what a definition does not hold.
+async fn made(snapshot: &Snapshot, source: &Source, input: &[u8]) -> Result<Vec<u8>, Error> {
+    let function = snapshot.resolve(source);
+    let function = function.map_err(|error| Error::Plugin(error.to_string()))?;
+    let output = function.call(input).await;
+    output.map_err(|error| Error::Plugin(error.to_string()))
+}
+
+/// The result that a function wrote as a whole, which must have this field.
+fn whole(output: &[u8], field: &str) -> Result<Outcome, Error> {
+    let result: BTreeMap<String, &RawValue> =
+        serde_json::from_slice(output).map_err(|error| Error::Plugin(error.to_string()))?;
+    let value = result.get(field).ok_or_else(|| {
+        Error::Plugin(format!(
+            "the plugin's result is malformed: {field} is missing"
+        ))
     })?;
-    let contents = String::from_utf8_lossy(&contents);
-    Ok(Outcome::cacheable(format!("\"contents\":{contents}")))
+    Ok(Outcome::new(format!("\"{field}\":{value}")))
 }
 
 #[derive(Deserialize)]
@@ -190,7 +229,7 @@ struct GetParams<'a> {
     arguments: Option<BTreeMap<String, String>>,
 }
 
-fn get_prompt(
+async fn get_prompt(
     snapshot: &Snapshot,
     revision: Revision,
     params: Option<&RawValue>,
@@ -199,9 +238,24 @@ fn get_prompt(
     let Some(prompt) = snapshot.prompt(&params.name) else {
         return Err(Error::UnknownPrompt(params.name.into_owned()));
     };
-    let rendered = prompt
-        .render(&params.arguments.unwrap_or_default())
-        .map_err(|error| Error::InvalidParams(error.to_string()))?;
+    let arguments = params.arguments.unwrap_or_default();
+    let rendered = match prompt.source() {
+        None => prompt.render(&arguments),
+        Some(source) => {
+            let input = prompt.input(&arguments);
+            let input = input.map_err(|error| Error::InvalidParams(error.to_string()))?;
+            let output = made(snapshot, source, &input).await?;
+            if source.returns() == Returns::Result {
+                return whole(&output, "messages");
+            }
+            let text = String::from_utf8_lossy(&output).into_owned();
+            Ok(vec![Message {
+                role: "user".to_owned(),
+                content: MessageContent::Text(text),
+            }])
+        }
+    };
+    let rendered = rendered.map_err(|error| Error::InvalidParams(error.to_string()))?;
     let messages: Vec<Value> = rendered
         .into_iter()
         .map(|message| {
@@ -273,6 +327,10 @@ fn complete(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, E
             argument.name
         ))
     })?;
+    let choices = match choices {
+        Choices::Listed(choices) => choices,
+        Choices::Function(_) => Vec::new(),
+    };
     let typed = argument.value.to_lowercase();
     let found: Vec<String> = choices
         .into_iter()
