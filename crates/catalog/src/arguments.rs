@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::choices::Choices;
 use crate::node::{Node, Reader};
+use crate::source::{Placed, Source};
 
 /// Arguments that a request got wrong, each with its name, its value and what is wanted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) struct Argument {
     pub(crate) default: Option<Value>,
     /// The values that are allowed; empty for any.
     pub(crate) choices: Vec<Value>,
+    /// The function that completes it.
+    pub(crate) complete: Option<Source>,
     /// Every other field, for the JSON Schema.
     pub(crate) others: Map<String, Value>,
 }
@@ -107,7 +111,15 @@ impl Argument {
             .filter_map(|(index, choice)| reader.json(choice, &format!("enum[{index}]")))
             .collect();
         reader.optional_text(node, "title");
-        let known = ["name", "type", "description", "required", "default", "enum"];
+        let known = [
+            "name",
+            "type",
+            "description",
+            "required",
+            "default",
+            "enum",
+            "complete",
+        ];
         Some(Self {
             name,
             kind: word.map_or(ArgumentKind::Any, |word| ArgumentKind::parse(&word)),
@@ -115,13 +127,31 @@ impl Argument {
             required: required.unwrap_or(default.is_none()),
             default,
             choices,
+            complete: Source::read_completing(node, reader),
             others: reader.others(node, &known),
         })
     }
 
-    /// The allowed values as texts, for completion.
+    /// The allowed values as texts.
     pub(crate) fn choices_as_text(&self) -> Vec<String> {
         self.choices.iter().map(text_of).collect()
+    }
+
+    /// What is offered for it.
+    pub(crate) fn completions(&self) -> Choices<'_> {
+        match &self.complete {
+            Some(source) => Choices::Function(source),
+            None => Choices::Listed(self.choices_as_text()),
+        }
+    }
+
+    /// The functions that complete these.
+    pub(crate) fn sources(arguments: &[Self]) -> impl Iterator<Item = Placed<'_>> {
+        let arguments = arguments.iter().enumerate();
+        arguments.filter_map(|(index, argument)| {
+            let source = argument.complete.as_ref()?;
+            Some((format!("arguments[{index}].complete"), source))
+        })
     }
 }
 

@@ -37,8 +37,12 @@ impl Catalog {
     /// entries is no error: they are quarantined, see [`Snapshot::quarantined`].
     pub fn open(home: &Home, settings: &Settings, runtime: &Runtime) -> Result<Self> {
         let loader = Loader::new(home.clone(), settings.clone(), runtime.clone());
+        let snapshot = loader.everything()?;
+        for unresolved in snapshot.unresolved() {
+            tracing::warn!("{unresolved}");
+        }
         Ok(Self {
-            snapshot: ArcSwap::from_pointee(loader.everything()?),
+            snapshot: ArcSwap::from_pointee(snapshot),
             changes: watch::Sender::new(()),
             writer: Mutex::new(None),
             edit_problem: ArcSwapOption::empty(),
@@ -204,6 +208,9 @@ impl Catalog {
 
     /// Serves another snapshot, and tells whoever waits for one.
     pub(crate) fn swap(&self, snapshot: Snapshot) {
+        for unresolved in &snapshot.unresolved() - &self.snapshot().unresolved() {
+            tracing::warn!("{unresolved}");
+        }
         self.snapshot.store(Arc::new(snapshot));
         self.changes.send_replace(());
     }

@@ -10,21 +10,12 @@ use wasimancer_runtime::{
 };
 
 use crate::arguments::Argument;
+use crate::capability::Capability;
 use crate::node::{Data, Node, Reader};
+use crate::returns::Returns;
 use crate::schema;
 use crate::shown::{check_tool, shown};
-
-/// How a tool's output is to be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Returns {
-    /// The output is a text.
-    #[default]
-    Text,
-    /// The output is JSON: structured content, and its text.
-    Json,
-    /// The output is a whole MCP tool result.
-    Result,
-}
+use crate::task_policy::TaskPolicy;
 
 /// One entry of `plugins.yml`.
 pub(crate) struct PluginDefinition<'n> {
@@ -53,6 +44,9 @@ pub(crate) struct FunctionDefinition<'n> {
     pub(crate) input_schema: Option<Value>,
     pub(crate) output_schema: Option<Value>,
     pub(crate) returns: Returns,
+    /// What it may ask of a client.
+    pub(crate) requires: Vec<Capability>,
+    pub(crate) task: Option<TaskPolicy>,
     /// Everything that the list of tools shows as it is written: title, description, annotations,
     /// icons and fields unknown to us.
     pub(crate) shown: Map<String, Value>,
@@ -72,13 +66,15 @@ const PLUGIN_FIELDS: [&str; 9] = [
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
-const FUNCTION_FIELDS: [&str; 7] = [
+const FUNCTION_FIELDS: [&str; 9] = [
     "displayName",
     "function",
     "arguments",
     "inputSchema",
     "outputSchema",
     "returns",
+    "requires",
+    "task",
     "name",
 ];
 
@@ -183,7 +179,9 @@ fn function<'n>(
             "stands beside `arguments`: give one of the two",
         );
     }
-    let returns = returns(node, reader);
+    let returns = Returns::read(node, reader);
+    let requires = Capability::read_all(node, returns, reader);
+    let task = TaskPolicy::read(node, reader);
     let output_schema = whole_schema(node, "outputSchema", reader);
     if output_schema.is_some() && returns == Some(Returns::Text) {
         let message = "needs `returns: json` or `returns: result`, since a text has no schema";
@@ -200,6 +198,8 @@ fn function<'n>(
         input_schema,
         output_schema,
         returns: returns.unwrap_or_default(),
+        requires,
+        task,
         shown,
     })
 }
@@ -207,23 +207,6 @@ fn function<'n>(
 fn whole_schema(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<Value> {
     let schema = reader.optional_map(node, field)?;
     reader.json(schema, field)
-}
-
-/// How the output is to be read; none where the definition does not say it rightly.
-fn returns(node: &Node, reader: &mut Reader<'_>) -> Option<Returns> {
-    if node.get("returns").is_none() {
-        return Some(Returns::default());
-    }
-    match reader.optional_text(node, "returns")?.as_str() {
-        "text" => Some(Returns::Text),
-        "json" => Some(Returns::Json),
-        "result" => Some(Returns::Result),
-        other => {
-            let message = format!("{other:?} is not known: write text, json or result");
-            reader.wrong(node, "returns", message);
-            None
-        }
-    }
 }
 
 /// Reads `limits:`; unknown names are problems, since a limit that is ignored protects nobody.
@@ -251,7 +234,8 @@ fn limits(node: &Node, reader: &mut Reader<'_>) -> LimitsOverride {
     limits
 }
 
-fn quantity<T>(
+/// A duration or a size.
+pub(crate) fn quantity<T>(
     node: &Node,
     field: &str,
     parse: fn(&str) -> Result<T, UnitError>,

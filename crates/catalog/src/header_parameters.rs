@@ -4,19 +4,10 @@
 use serde_json::Value;
 
 use crate::node::excerpt;
+use crate::subschemas::visit;
 
 /// The keyword in the schema of an argument.
 const KEYWORD: &str = "x-mcp-header";
-/// Keywords whose values are data and no schemas.
-const DATA_KEYWORDS: [&str; 4] = ["default", "enum", "const", "examples"];
-/// Keywords whose values are schemas by names of the author's.
-const NAMING_KEYWORDS: [&str; 5] = [
-    "properties",
-    "patternProperties",
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-];
 
 /// An argument that the request must repeat in a header: `x-mcp-header` in its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,26 +87,9 @@ fn check(header: &Value, property: &Value, known: &[HeaderParameter]) -> Result<
 
 /// How often the keyword stands in a schema and in all schemas inside it.
 fn count(schema: &Value) -> usize {
-    let named = |schemas: &Value| {
-        schemas
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(_, schema)| count(schema))
-            .sum()
-    };
-    match schema {
-        Value::Object(fields) => {
-            let inside = fields
-                .iter()
-                .map(|(keyword, value)| match keyword.as_str() {
-                    keyword if DATA_KEYWORDS.contains(&keyword) => 0,
-                    keyword if NAMING_KEYWORDS.contains(&keyword) => named(value),
-                    _ => count(value),
-                });
-            usize::from(fields.contains_key(KEYWORD)) + inside.sum::<usize>()
-        }
-        Value::Array(schemas) => schemas.iter().map(count).sum(),
-        _ => 0,
-    }
+    let mut count = 0;
+    visit(schema, &mut |fields| {
+        count += usize::from(fields.contains_key(KEYWORD));
+    });
+    count
 }

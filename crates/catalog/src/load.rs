@@ -213,7 +213,11 @@ impl Loader {
         let mut names = HashSet::new();
         for node in file.entries("prompts", &PROMPTS_PATH)? {
             let mut entry = Entry::begin(&file.name, "prompt", node, &mut names);
-            if let Some(prompt) = entry.read(Prompt::read).filter(|_| entry.is_right()) {
+            if let Some(prompt) = entry
+                .read(Prompt::read)
+                .flatten()
+                .filter(|_| entry.is_right())
+            {
                 builder.add(prompt, node.to_json());
             }
             entry.end(&mut quarantined);

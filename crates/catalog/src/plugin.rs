@@ -90,6 +90,12 @@ impl ServedPlugin {
         matches!(self.identity, Identity::Pinned)
     }
 
+    /// A digest of its module and of what decides how its functions run.
+    pub(crate) fn running(&self) -> Digest {
+        let fields = RUNNING_FIELDS.map(|field| self.definition.get(field));
+        Digest::of(format!("{} {fields:?}", self.digest()).as_bytes())
+    }
+
     /// Whether two plugins run their functions alike: one module, one set of limits, permissions and
     /// configuration.
     pub(crate) fn runs_like(&self, other: &Self) -> bool {

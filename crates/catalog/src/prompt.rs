@@ -1,12 +1,15 @@
-//! A prompt: messages with placeholders, and the arguments that fill them.
+//! A prompt: messages with placeholders or a function that makes them, and its arguments.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Argument, ArgumentKind, ArgumentsError, text_of};
+use crate::block::check_block;
+use crate::choices::Choices;
 use crate::node::{Data, Node, Reader, excerpt};
-use crate::shown::{check_annotations, check_base64, check_role, shown};
+use crate::shown::{check_role, shown};
+use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
 use crate::template::substitute;
 
 /// A prompt.
@@ -14,7 +17,7 @@ pub struct Prompt {
     pub(crate) name: String,
     description: Option<String>,
     arguments: Vec<Argument>,
-    messages: Vec<Template>,
+    messages: Made<Vec<Template>>,
     pub(crate) entry: Value,
 }
 
@@ -42,29 +45,22 @@ pub enum MessageContent {
 }
 
 impl Prompt {
-    pub(crate) fn read(node: &Node, name: &str, reader: &mut Reader<'_>) -> Self {
+    pub(crate) fn read(node: &Node, name: &str, reader: &mut Reader<'_>) -> Option<Self> {
         let arguments = Argument::read_all(node, reader, &check_argument);
-        let remedy = "give at least one message with `role` and `text`";
-        let listed = reader.required_list(node, "messages", remedy);
-        let mut messages = Vec::with_capacity(listed.len());
-        for (index, message) in listed.iter().enumerate() {
-            let mut inside = reader.inside(&format!("messages[{index}]"));
-            if inside.is_map(message) {
-                messages.extend(Template::read(message, &mut inside));
-            }
-        }
-        let shown = shown(node, &["name", "arguments", "messages"], reader);
+        let messages = Source::read_or(node, "messages", reader, |reader| messages(node, reader));
+        let known = [&["name", "arguments", "messages"][..], &SOURCE_FIELDS].concat();
+        let shown = shown(node, &known, reader);
         let description = shown
             .get("description")
             .and_then(Value::as_str)
             .map(str::to_owned);
-        Self {
+        Some(Self {
             entry: entry(name, shown, &arguments),
             name: name.to_owned(),
             description,
             arguments,
-            messages,
-        }
+            messages: messages?,
+        })
     }
 
     /// Its description, where it has one.
@@ -75,12 +71,24 @@ impl Prompt {
 
     /// The values that an argument may have; none where there is no such argument.
     #[must_use]
-    pub fn choices(&self, argument: &str) -> Option<Vec<String>> {
+    pub fn choices(&self, argument: &str) -> Option<Choices<'_>> {
         let argument = self.arguments.iter().find(|known| known.name == argument)?;
-        Some(argument.choices_as_text())
+        Some(argument.completions())
     }
 
-    /// The messages with these arguments in place of their names.
+    /// The function that makes its messages; none where the definition holds them.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        self.messages.source()
+    }
+
+    /// Every function that it names.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Placed<'_>> {
+        let own = self.source().map(|source| (String::new(), source));
+        own.into_iter().chain(Argument::sources(&self.arguments))
+    }
+
+    /// The messages with these arguments in place of their names; none where a function makes them.
     ///
     /// # Errors
     /// When a required argument is missing, an unknown one is given, or a value is not of the
@@ -89,47 +97,68 @@ impl Prompt {
         &self,
         arguments: &BTreeMap<String, String>,
     ) -> Result<Vec<Message>, ArgumentsError> {
-        let mut values: BTreeMap<&str, String> = BTreeMap::new();
+        let values: BTreeMap<&str, String> = self
+            .values(arguments)?
+            .into_iter()
+            .map(|(name, value)| (name, value.unwrap_or_default()))
+            .collect();
+        let value = |name: &str| values.get(name).map(String::as_str);
+        let Made::Data(templates) = &self.messages else {
+            return Ok(Vec::new());
+        };
+        Ok(templates
+            .iter()
+            .map(|template| template.fill(&value))
+            .collect())
+    }
+
+    /// The input of the function that makes its messages: one JSON object of texts in the order of
+    /// the definition, with defaults, and without what is left out and has none.
+    ///
+    /// # Errors
+    /// As for [`Self::render`].
+    pub fn input(&self, arguments: &BTreeMap<String, String>) -> Result<Vec<u8>, ArgumentsError> {
+        let given = self.values(arguments)?.into_iter();
+        let given = given.filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
+        let input: Map<String, Value> = given.collect();
+        Ok(Value::Object(input).to_string().into_bytes())
+    }
+
+    /// The checked value of each argument in the order of the definition; none where it is left out
+    /// and has no default.
+    fn values(
+        &self,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Vec<(&str, Option<String>)>, ArgumentsError> {
+        let mut values = Vec::with_capacity(self.arguments.len());
         for argument in &self.arguments {
-            values.insert(
-                &argument.name,
-                self.value(argument, arguments.get(&argument.name))?,
-            );
+            let value = self.value(argument, given.get(&argument.name))?;
+            values.push((argument.name.as_str(), value));
         }
-        if let Some(unknown) = arguments
-            .keys()
-            .find(|name| !values.contains_key(name.as_str()))
-        {
+        let is_known = |name: &str| values.iter().any(|(known, _)| *known == name);
+        if let Some(unknown) = given.keys().find(|name| !is_known(name)) {
             let unknown = excerpt(unknown);
             return Err(self.invalid(&format!("the argument {unknown:?} is not known")));
         }
-        let value = |name: &str| values.get(name).map(String::as_str);
-        let messages = self.messages.iter().map(|template| Message {
-            role: template.role.clone(),
-            content: match &template.content {
-                MessageContent::Text(text) => {
-                    MessageContent::Text(substitute(text, value).into_owned())
-                }
-                MessageContent::Block(block) => {
-                    MessageContent::Block(substitute_all(block, &value))
-                }
-            },
-        });
-        Ok(messages.collect())
+        Ok(values)
     }
 
-    fn value(&self, argument: &Argument, given: Option<&String>) -> Result<String, ArgumentsError> {
+    fn value(
+        &self,
+        argument: &Argument,
+        given: Option<&String>,
+    ) -> Result<Option<String>, ArgumentsError> {
         let name = &argument.name;
         match given {
             Some(given) => {
                 check_value(argument, given)
                     .map_err(|what| self.invalid(&format!("the argument {name:?} {what}")))?;
-                Ok(given.clone())
+                Ok(Some(given.clone()))
             }
             None if argument.required => {
                 Err(self.invalid(&format!("the argument {name:?} is missing")))
             }
-            None => Ok(argument.default.as_ref().map(text_of).unwrap_or_default()),
+            None => Ok(argument.default.as_ref().map(text_of)),
         }
     }
 
@@ -191,7 +220,33 @@ fn check_argument(argument: &Argument, node: &Node, reader: &mut Reader<'_>) {
     }
 }
 
+/// Reads `messages`.
+fn messages(node: &Node, reader: &mut Reader<'_>) -> Vec<Template> {
+    let remedy = "give at least one message with `role` and `text`";
+    let listed = reader.required_list(node, "messages", remedy);
+    let mut messages = Vec::with_capacity(listed.len());
+    for (index, message) in listed.iter().enumerate() {
+        let mut inside = reader.inside(&format!("messages[{index}]"));
+        if inside.is_map(message) {
+            messages.extend(Template::read(message, &mut inside));
+        }
+    }
+    messages
+}
+
 impl Template {
+    fn fill<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Message {
+        Message {
+            role: self.role.clone(),
+            content: match &self.content {
+                MessageContent::Text(text) => {
+                    MessageContent::Text(substitute(text, value).into_owned())
+                }
+                MessageContent::Block(block) => MessageContent::Block(substitute_all(block, value)),
+            },
+        }
+    }
+
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let role = reader.required_text(node, "role", "write user or assistant");
         let role = role.filter(|role| check_role(node, "role", role, reader));
@@ -223,19 +278,7 @@ fn block(message: &Node, content: &Node, reader: &mut Reader<'_>) -> Option<Mess
     match &content.data {
         Data::Text(text) => Some(MessageContent::Text(text.clone())),
         Data::Map(_) => {
-            let remedy = "name the kind of content, such as text, image or resource";
-            let mut inside = reader.inside("content");
-            inside.required_text(content, "type", remedy)?;
-            check_annotations(content, &mut inside);
-            for field in ["annotations", "_meta"] {
-                inside.optional_map(content, field);
-            }
-            // Bytes may come from an argument: those are known only when it is asked for.
-            let is_template =
-                |node: &Node| node.scalar_text().is_some_and(|text| text.contains("${"));
-            if !content.get("data").is_some_and(is_template) {
-                check_base64(content, "data", &mut inside);
-            }
+            check_block(content, &mut reader.inside("content"));
             reader.json(content, "content").map(MessageContent::Block)
         }
         _ => {

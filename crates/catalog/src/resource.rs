@@ -1,19 +1,23 @@
-//! Resources: static ones, whose answer is ready, and those behind a URI template.
+//! Resources: static ones, whose answer is ready, and those behind a URI template. A function may
+//! make the contents of both.
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::Argument;
+use crate::choices::Choices;
 use crate::node::{Node, Reader};
+use crate::read::{Read, ResourceCall};
 use crate::shown::{check_base64, check_resource, shown};
+use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
 use crate::template::substitute;
 use crate::uri_template::UriTemplate;
 
 /// A resource with one URI.
-pub struct StaticResource {
+pub(crate) struct StaticResource {
     pub(crate) uri: String,
-    contents: Bytes,
+    contents: Made<Bytes>,
     pub(crate) entry: Value,
 }
 
@@ -22,9 +26,12 @@ pub struct ResourceTemplate {
     pub(crate) uri_template: String,
     template: UriTemplate,
     arguments: Vec<Argument>,
-    contents: Vec<Map<String, Value>>,
+    contents: Made<Vec<Fields>>,
     pub(crate) entry: Value,
 }
+
+/// The fields of one content.
+type Fields = Map<String, Value>;
 
 /// A resource of either kind.
 pub(crate) enum Resource {
@@ -49,10 +56,15 @@ impl Resource {
                 check_variable(argument, template, node, reader);
             }
         });
-        let contents = contents(node, reader);
-        let shown = shown(node, &["name", "uri", "arguments", "contents"], reader);
+        let contents = Source::read_or(node, "contents", reader, |reader| contents(node, reader));
+        let known = [
+            &["name", "uri", "arguments", "contents"][..],
+            &SOURCE_FIELDS,
+        ]
+        .concat();
+        let shown = shown(node, &known, reader);
         check_resource(node, reader);
-        let uri = uri?;
+        let (uri, contents) = (uri?, contents?);
         let Some(template) = template else {
             return Some(Self::Static(StaticResource::new(
                 name, uri, contents, shown,
@@ -80,6 +92,14 @@ impl Resource {
         match self {
             Self::Static(resource) => &resource.uri,
             Self::Template(template) => &template.uri_template,
+        }
+    }
+
+    /// Every function that it names.
+    pub(crate) fn sources(&self) -> Vec<Placed<'_>> {
+        match self {
+            Self::Static(resource) => resource.sources().collect(),
+            Self::Template(template) => template.sources().collect(),
         }
     }
 }
@@ -118,7 +138,7 @@ fn check_variable(
 }
 
 /// Reads `contents`: maps with a `text` or a `blob`, and any further fields.
-fn contents(node: &Node, reader: &mut Reader<'_>) -> Vec<Map<String, Value>> {
+fn contents(node: &Node, reader: &mut Reader<'_>) -> Vec<Fields> {
     let remedy = "give at least one content with a `text`";
     let listed = reader.required_list(node, "contents", remedy);
     let mut contents = Vec::with_capacity(listed.len());
@@ -133,7 +153,7 @@ fn contents(node: &Node, reader: &mut Reader<'_>) -> Vec<Map<String, Value>> {
 
 /// The fields of one content. Those of the protocol are absent where they are left blank; of the
 /// others a blank one is null.
-fn fields(content: &Node, reader: &mut Reader<'_>) -> Map<String, Value> {
+fn fields(content: &Node, reader: &mut Reader<'_>) -> Fields {
     const OF_THE_PROTOCOL: [&str; 4] = ["text", "blob", "mimeType", "uri"];
     if content.get("text").is_none() && content.get("blob").is_none() {
         reader.wrong(
@@ -155,7 +175,7 @@ fn fields(content: &Node, reader: &mut Reader<'_>) -> Map<String, Value> {
 }
 
 /// `{"uri": …, …the fields}`; a URI among the fields wins.
-fn with_uri(uri: &str, fields: Map<String, Value>) -> Value {
+fn with_uri(uri: &str, fields: Fields) -> Value {
     let mut content = Map::new();
     content.insert("uri".to_owned(), json!(uri));
     content.extend(fields);
@@ -189,25 +209,49 @@ fn well_formed(uri: &str) -> String {
     out
 }
 
+/// What a list's entry shows as the type of the contents.
+fn mime_type(entry: &Value) -> Option<&str> {
+    entry["mimeType"].as_str()
+}
+
 impl StaticResource {
     fn new(
         name: &str,
         uri: String,
-        contents: Vec<Map<String, Value>>,
+        contents: Made<Vec<Fields>>,
         shown: Map<String, Value>,
     ) -> Self {
-        let contents = contents.into_iter().map(|fields| with_uri(&uri, fields));
+        let contents = match contents {
+            Made::Data(contents) => {
+                let contents = contents.into_iter().map(|fields| with_uri(&uri, fields));
+                Made::Data(Bytes::from(contents.collect::<Value>().to_string()))
+            }
+            Made::Function(source) => Made::Function(source),
+        };
         Self {
-            contents: Bytes::from(contents.collect::<Value>().to_string()),
+            contents,
             entry: entry("uri", &uri, name, shown),
             uri,
         }
     }
 
-    /// The JSON array of its contents.
-    #[must_use]
-    pub fn contents(&self) -> &Bytes {
-        &self.contents
+    /// What it reads.
+    pub(crate) fn read(&self) -> Read<'_> {
+        match &self.contents {
+            Made::Data(contents) => Read::Contents(contents.clone()),
+            Made::Function(source) => Read::Function(ResourceCall {
+                source,
+                input: b"{}".to_vec(),
+                uri: self.uri.clone(),
+                mime_type: mime_type(&self.entry),
+            }),
+        }
+    }
+
+    /// Every function that it names.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Placed<'_>> {
+        let source = self.contents.source();
+        source.map(|source| (String::new(), source)).into_iter()
     }
 }
 
@@ -220,44 +264,55 @@ impl ResourceTemplate {
 
     /// The values that a variable may have; none where there is no such variable.
     #[must_use]
-    pub fn choices(&self, variable: &str) -> Option<Vec<String>> {
-        let known = self
-            .template
-            .variables()
-            .iter()
-            .any(|name| name == variable);
-        let argument = self
-            .arguments
-            .iter()
-            .find(|argument| argument.name == variable);
-        known.then(|| argument.map(Argument::choices_as_text).unwrap_or_default())
+    pub fn choices(&self, variable: &str) -> Option<Choices<'_>> {
+        let mut variables = self.template.variables().iter();
+        variables.find(|name| *name == variable)?;
+        let mut arguments = self.arguments.iter();
+        let argument = arguments.find(|argument| argument.name == variable);
+        Some(argument.map_or(Choices::Listed(Vec::new()), Argument::completions))
     }
 
-    /// The JSON array of the contents at a URI, where the template matches it. The types of its
-    /// arguments are documentation: every value is a text.
-    #[must_use]
-    pub fn read(&self, uri: &str) -> Option<Bytes> {
+    /// Every function that it names.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Placed<'_>> {
+        let own = self.contents.source().map(|source| (String::new(), source));
+        own.into_iter().chain(Argument::sources(&self.arguments))
+    }
+
+    /// What a URI reads, where the template matches it. The types of its arguments are
+    /// documentation: every value is a text.
+    pub(crate) fn read(&self, uri: &str) -> Option<Read<'_>> {
         let values = self.template.matches(uri)?;
         let uri = well_formed(uri);
-        let value = |name: &str| {
-            values
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| value.as_str())
-        };
-        let contents: Vec<Value> = self
-            .contents
-            .iter()
-            .map(|fields| {
-                let mut fields = fields.clone();
-                if let Some(Value::String(text)) = fields.get_mut("text") {
-                    *text = substitute(text, value).into_owned();
-                }
-                with_uri(&uri, fields)
-            })
-            .collect();
-        Some(Bytes::from(Value::Array(contents).to_string()))
+        Some(match &self.contents {
+            Made::Data(contents) => Read::Contents(fill(contents, &uri, &values)),
+            Made::Function(source) => {
+                let values = values.into_iter();
+                let values = values.map(|(name, value)| (name.to_owned(), Value::from(value)));
+                Read::Function(ResourceCall {
+                    source,
+                    input: Value::Object(values.collect()).to_string().into_bytes(),
+                    uri,
+                    mime_type: mime_type(&self.entry),
+                })
+            }
+        })
     }
+}
+
+/// The JSON array of contents with the values in their texts.
+fn fill(contents: &[Fields], uri: &str, values: &[(&str, String)]) -> Bytes {
+    let value = |name: &str| {
+        let found = values.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    let contents = contents.iter().map(|fields| {
+        let mut fields = fields.clone();
+        if let Some(Value::String(text)) = fields.get_mut("text") {
+            *text = substitute(text, value).into_owned();
+        }
+        with_uri(uri, fields)
+    });
+    Bytes::from(contents.collect::<Value>().to_string())
 }
 
 #[cfg(test)]

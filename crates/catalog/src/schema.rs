@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::Argument;
 use crate::node::{Node, Reader, cut, excerpt};
+use crate::references::check_references;
+use crate::schema_bounds;
 
 /// Most violations that one message lists.
 const VIOLATIONS_MAX: usize = 5;
@@ -57,6 +59,10 @@ fn property(argument: &Argument) -> Value {
 
 /// Holds the default and the choices of an argument against the argument itself.
 pub(crate) fn check_argument(argument: &Argument, node: &Node, reader: &mut Reader<'_>) {
+    if node.get("complete").is_some() {
+        let message = "is of prompts and resource templates: leave it out, since nothing completes an argument of a tool";
+        reader.wrong(node, "complete", message);
+    }
     let of_choices = argument.choices.iter().map(|choice| ("enum", choice));
     let values: Vec<_> = argument
         .default
@@ -82,20 +88,27 @@ pub(crate) fn check_argument(argument: &Argument, node: &Node, reader: &mut Read
     }
 }
 
-/// Compiles a schema. A `$ref` to somewhere else is refused: nothing is fetched.
+/// Compiles a schema that is neither too deep nor too large. A `$ref` to somewhere else is refused:
+/// nothing is fetched.
 pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
+    schema_bounds::check(schema)?;
+    check_references(schema).map_err(|message| format!("is no valid JSON Schema: {message}"))?;
     jsonschema::options()
         .with_retriever(Nowhere)
         .build(schema)
         .map_err(|error| format!("is no valid JSON Schema: {}", describe(&error)))
 }
 
+/// The remedy for a reference to somewhere else.
+pub(crate) const NOTHING_IS_FETCHED: &str =
+    "nothing is fetched; refer to a part of this schema, such as #/$defs/name";
+
 /// Where schemas are fetched from.
 struct Nowhere;
 
 impl Retrieve for Nowhere {
     fn retrieve(&self, _: &Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        Err("nothing is fetched; refer to a part of this schema, such as #/$defs/name".into())
+        Err(NOTHING_IS_FETCHED.into())
     }
 }
 

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::date_time::is_date_time;
 use crate::node::{Data, Node, Reader, excerpt};
 
 /// The fields of an entry other than these, as JSON in their order.
@@ -12,13 +13,18 @@ pub(crate) fn shown(entry: &Node, known: &[&str], reader: &mut Reader<'_>) -> Ma
     for field in ["title", "description"] {
         reader.optional_text(entry, field);
     }
-    for (index, icon) in reader.list(entry, "icons").iter().enumerate() {
-        check_icon(icon, &mut reader.inside(&format!("icons[{index}]")));
-    }
+    check_icons(entry, reader);
     for field in ["annotations", "_meta"] {
         reader.optional_map(entry, field);
     }
     reader.others(entry, known)
+}
+
+/// Checks the images that clients may show.
+pub(crate) fn check_icons(entry: &Node, reader: &mut Reader<'_>) {
+    for (index, icon) in reader.list(entry, "icons").iter().enumerate() {
+        check_icon(icon, &mut reader.inside(&format!("icons[{index}]")));
+    }
 }
 
 /// Checks what only tools have.
@@ -40,6 +46,13 @@ pub(crate) fn check_tool(entry: &Node, reader: &mut Reader<'_>) {
 
 /// Checks what only resources have.
 pub(crate) fn check_resource(entry: &Node, reader: &mut Reader<'_>) {
+    check_resource_fields(entry, reader);
+    check_annotations(entry, reader);
+    check_last_modified(entry, reader);
+}
+
+/// Checks what a resource and a link to one have.
+pub(crate) fn check_resource_fields(entry: &Node, reader: &mut Reader<'_>) {
     reader.optional_text(entry, "mimeType");
     let is_size =
         |node: &&Node| matches!(&node.data, Data::Number { number, .. } if number.is_u64());
@@ -47,7 +60,6 @@ pub(crate) fn check_resource(entry: &Node, reader: &mut Reader<'_>) {
         let message = format!("must be a whole number and is {}", size.describe());
         reader.wrong(entry, "size", message);
     }
-    check_annotations(entry, reader);
 }
 
 /// Checks for whom something is and how much it matters (server/resources, "Annotations").
@@ -56,7 +68,6 @@ pub(crate) fn check_annotations(entry: &Node, reader: &mut Reader<'_>) {
         return;
     };
     let mut inside = reader.inside("annotations");
-    inside.optional_text(annotations, "lastModified");
     for role in inside.list(annotations, "audience") {
         if let Some(role) = inside.text(role, "audience") {
             check_role(annotations, "audience", &role, &mut inside);
@@ -77,6 +88,21 @@ pub(crate) fn check_annotations(entry: &Node, reader: &mut Reader<'_>) {
             priority.describe()
         );
         inside.wrong(annotations, "priority", message);
+    }
+}
+
+/// Checks when something was changed last, as its annotations say.
+pub(crate) fn check_last_modified(entry: &Node, reader: &mut Reader<'_>) {
+    let Some(annotations) = entry.get("annotations") else {
+        return;
+    };
+    let mut inside = reader.inside("annotations");
+    let modified = inside.optional_text(annotations, "lastModified");
+    if let Some(text) = modified.filter(|text| !is_date_time(text)) {
+        let text = excerpt(&text);
+        let message =
+            format!("{text:?} is no date and time of ISO 8601: write it like 2025-01-12T15:00:58Z");
+        inside.wrong(annotations, "lastModified", message);
     }
 }
 

@@ -1,12 +1,12 @@
 //! What is served at one moment: immutable, with everything looked up by hash and every list ready.
 
 mod build;
+mod sources;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
@@ -14,6 +14,7 @@ use crate::error::{Error, Problem, Result};
 use crate::list::List;
 use crate::plugin::{ServedPlugin, without_secrets};
 use crate::prompt::Prompt;
+use crate::read::Read;
 use crate::resource::{ResourceTemplate, StaticResource};
 use crate::store::{Named, Published, named_file};
 use crate::tool::Tool;
@@ -55,6 +56,7 @@ pub struct Snapshot {
     prompts: Option<Arc<Prompts>>,
     quarantined: Vec<Quarantined>,
     revision: Digest,
+    resources_digest: Option<Digest>,
 }
 
 /// What was read of one definition file, whether it is served or not.
@@ -68,7 +70,9 @@ pub(crate) struct Origin {
 
 pub(crate) struct Tools {
     pub(crate) origin: Origin,
+    /// In the order of the file.
     pub(crate) plugins: Vec<Arc<ServedPlugin>>,
+    pub(crate) plugins_by_name: HashMap<String, Arc<ServedPlugin>>,
     pub(crate) by_name: HashMap<String, Arc<Tool>>,
     pub(crate) list: List,
     pub(crate) object_output_list: List,
@@ -90,7 +94,7 @@ impl Origin {
 impl Tools {
     /// A plugin that is served, by its name.
     pub(crate) fn plugin(&self, name: &str) -> Option<&Arc<ServedPlugin>> {
-        self.plugins.iter().find(|plugin| plugin.name == name)
+        self.plugins_by_name.get(name)
     }
 
     /// What the definition says of a plugin, served or quarantined; none where it pins no module of
@@ -181,6 +185,7 @@ impl Snapshot {
         Self {
             quarantined: quarantined.collect(),
             revision: revision(origins, tools.as_deref()),
+            resources_digest: sources::resources_digest(resources.as_deref(), tools.as_deref()),
             tools,
             resources,
             prompts,
@@ -307,21 +312,13 @@ impl Snapshot {
         self.tools.as_ref().map(|tools| &tools.object_output_list)
     }
 
-    /// The digest of the definitions of resources. While it stays, each URI reads as before.
+    /// What a URI reads: the static resource with it, or the first template in the order of the file
+    /// that matches it.
     #[must_use]
-    pub fn resources_digest(&self) -> Option<Digest> {
-        self.resources
-            .as_ref()
-            .map(|resources| resources.origin.digest)
-    }
-
-    /// The contents at a URI, as a JSON array: of the static resource with it, or of the first
-    /// template in the order of the file that matches it.
-    #[must_use]
-    pub fn read_resource(&self, uri: &str) -> Option<Bytes> {
+    pub fn resource(&self, uri: &str) -> Option<Read<'_>> {
         let resources = self.resources.as_ref()?;
         match resources.by_uri.get(uri) {
-            Some(resource) => Some(resource.contents().clone()),
+            Some(resource) => Some(resource.read()),
             None => resources
                 .templates
                 .iter()

@@ -10,10 +10,13 @@ use serde_json::value::RawValue;
 use wasimancer_runtime::{Function, Requester};
 
 use crate::arguments::ArgumentsError;
-use crate::definition::{FunctionDefinition, Returns};
+use crate::capability::Capability;
+use crate::definition::FunctionDefinition;
 use crate::header_parameters::{HeaderParameter, header_parameters};
 use crate::node::Reader;
+use crate::returns::Returns;
 use crate::schema::{self, OutputError};
+use crate::task_policy::TaskPolicy;
 
 /// A tool.
 pub struct Tool {
@@ -28,6 +31,8 @@ pub(crate) struct Contract {
     validator: Validator,
     output_validator: Option<Validator>,
     returns: Returns,
+    requires: Vec<Capability>,
+    task: Option<TaskPolicy>,
     /// The arguments' names, in the order in which the plugin gets them.
     order: Vec<String>,
     /// JSON of the values of arguments that a caller may leave out.
@@ -75,6 +80,8 @@ impl Contract {
             validator: validator?,
             output_validator,
             returns: definition.returns,
+            requires: definition.requires.clone(),
+            task: definition.task,
             order: properties
                 .map(|properties| properties.keys().cloned().collect())
                 .unwrap_or_default(),
@@ -113,10 +120,30 @@ impl Tool {
         self.contract.returns
     }
 
+    /// What it may ask of a client.
+    #[must_use]
+    pub fn requires(&self) -> &[Capability] {
+        &self.contract.requires
+    }
+
+    /// When a call of it becomes a task; none for never.
+    #[must_use]
+    pub fn task(&self) -> Option<&TaskPolicy> {
+        self.contract.task.as_ref()
+    }
+
+    /// The function behind it.
+    #[must_use]
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
     /// Whether two tools of one entry in the list call the same function and read its output alike.
     pub(crate) fn answers_like(&self, other: &Self) -> bool {
         self.function.name() == other.function.name()
             && self.contract.returns == other.contract.returns
+            && self.contract.requires == other.contract.requires
+            && self.contract.task == other.contract.task
             && self.contract.defaults == other.contract.defaults
     }
 

@@ -53,12 +53,12 @@ impl<'a> Answer<'a> {
                 ));
             }
         }
-        let mut meta: BTreeMap<String, &RawValue> = match result.remove("_meta").map(RawValue::get)
-        {
-            None | Some("null") => BTreeMap::new(),
-            Some(object) => serde_json::from_str(object)
-                .map_err(|_| "_meta must be an object".to_owned())?,
-        };
+        let mut meta: BTreeMap<String, &RawValue> =
+            match result.remove("_meta").map(RawValue::get) {
+                None | Some("null") => BTreeMap::new(),
+                Some(object) => serde_json::from_str(object)
+                    .map_err(|_| "_meta must be an object".to_owned())?,
+            };
         // Who the server is, it says itself.
         meta.remove(SERVER_INFO_KEY);
         Ok(Self::Complete(Fields { result, meta }))
@@ -128,7 +128,9 @@ mod tests {
         for code in [-32602, -32603, 1, -31999, -32769] {
             let output = format!(r#"{{"error":{{"code":{code},"message":"m","data":[1]}}}}"#);
             let answer = Answer::parse(output.as_bytes()).unwrap();
-            assert!(matches!(answer, Answer::Error(Error::Plugin { code: found, .. }) if found == code));
+            assert!(
+                matches!(answer, Answer::Error(Error::Plugin { code: found, .. }) if found == code)
+            );
         }
     }
 
@@ -137,10 +139,19 @@ mod tests {
         for (output, message) in [
             ("[]", "invalid type"),
             (r#"{"resultType":"task"}"#, "resultType is \"task\""),
-            (r#"{"resultType":"input_required"}"#, "inputRequests or requestState is missing"),
+            (
+                r#"{"resultType":"input_required"}"#,
+                "inputRequests or requestState is missing",
+            ),
             (r#"{"_meta":5}"#, "_meta must be an object"),
-            (r#"{"error":{"code":-32601,"message":""}}"#, "error.code is -32601"),
-            (r#"{"error":{"code":1}}"#, "error must have a code and a message"),
+            (
+                r#"{"error":{"code":-32601,"message":""}}"#,
+                "error.code is -32601",
+            ),
+            (
+                r#"{"error":{"code":1}}"#,
+                "error must have a code and a message",
+            ),
         ] {
             let found = wrong(output);
             assert!(found.contains(message), "{output}: {found}");

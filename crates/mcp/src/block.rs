@@ -26,6 +26,20 @@ pub(crate) fn check(block: &Value) -> Result<(), Wrong> {
     annotations(block)
 }
 
+/// Holds one of the contents of a resource against its type (server/resources, "Resource Contents").
+pub(crate) fn check_contents(contents: &Value) -> Result<(), Wrong> {
+    text(contents, "uri")?;
+    if !contents["mimeType"].is_null() {
+        text(contents, "mimeType")?;
+    }
+    object(contents, "_meta")?;
+    match (&contents["text"], &contents["blob"]) {
+        (Value::String(_), Value::Null) => Ok(()),
+        (Value::Null, blob) if !blob.is_null() => base64(blob, "blob"),
+        _ => Err(("text", "a string, or blob base64 in its place")),
+    }
+}
+
 fn resource(resource: &Value) -> Result<(), Wrong> {
     if !resource["uri"].is_string() {
         return Err(("resource.uri", "a string"));

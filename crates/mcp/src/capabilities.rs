@@ -47,6 +47,19 @@ impl Capability {
     }
 }
 
+impl From<wasimancer_catalog::Capability> for Capability {
+    fn from(required: wasimancer_catalog::Capability) -> Self {
+        use wasimancer_catalog::Capability as Required;
+        match required {
+            Required::Elicitation => Self::Elicitation,
+            Required::ElicitationUrl => Self::ElicitationUrl,
+            Required::Roots => Self::Roots,
+            Required::Sampling => Self::Sampling,
+            Required::SamplingTools => Self::SamplingTools,
+        }
+    }
+}
+
 /// What a client can do, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities(u8);
@@ -62,7 +75,10 @@ impl Capabilities {
         let declared_all = Capability::ALL.into_iter().filter(is_declared);
         let mut found = Self(declared_all.fold(0, |bits, capability| bits | capability.bit()));
         // An empty object has meant forms since there are any.
-        if declared["elicitation"].as_object().is_some_and(Map::is_empty) {
+        if declared["elicitation"]
+            .as_object()
+            .is_some_and(Map::is_empty)
+        {
             found.0 |= Capability::Elicitation.bit();
         }
         found
@@ -126,7 +142,8 @@ mod tests {
             (json!({ "url": {} }), false, true),
         ] {
             let found = Capabilities::of(&json!({ "elicitation": declared }));
-            let can = [Capability::Elicitation, Capability::ElicitationUrl].map(|one| found.has(one));
+            let can =
+                [Capability::Elicitation, Capability::ElicitationUrl].map(|one| found.has(one));
             assert_eq!(can, [form, url], "{declared}");
         }
     }

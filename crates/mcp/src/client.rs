@@ -22,7 +22,9 @@ impl Caller {
     pub(crate) fn of(authorization: Option<&[u8]>) -> Self {
         let mut caller = Self::default();
         if let Some(authorization) = authorization {
-            caller.0.copy_from_slice(digest(&SHA256, authorization).as_ref());
+            caller
+                .0
+                .copy_from_slice(digest(&SHA256, authorization).as_ref());
         }
         caller
     }
@@ -100,7 +102,11 @@ impl Client {
 
     /// What a plugin may know of it and of its request, which is about a name or URI.
     pub(crate) fn describe(&self, method: &str, name: &str) -> String {
-        let about = if method == "resources/read" { "uri" } else { "name" };
+        let about = if method == "resources/read" {
+            "uri"
+        } else {
+            "name"
+        };
         let description = json!({
             "method": method,
             about: name,

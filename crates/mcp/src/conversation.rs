@@ -116,7 +116,10 @@ impl Drop for UnderWay {
         self.cancelled.close();
         let mut under_way = lock(&self.conversation.under_way);
         // A later request with the same id stays.
-        if under_way.get(&self.id).is_some_and(oneshot::Sender::is_closed) {
+        if under_way
+            .get(&self.id)
+            .is_some_and(oneshot::Sender::is_closed)
+        {
             under_way.remove(&self.id);
         }
     }

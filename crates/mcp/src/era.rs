@@ -71,7 +71,10 @@ impl Meta {
         };
         let severity = level.as_str().map_or_else(
             || Err("must be a string".to_owned()),
-            |name| name.parse().map_err(|error: SeverityError| error.to_string()),
+            |name| {
+                name.parse()
+                    .map_err(|error: SeverityError| error.to_string())
+            },
         );
         severity
             .map(Some)

@@ -156,9 +156,7 @@ impl Error {
             Self::UnsupportedVersion { requested } => {
                 Some(json!({ "supported": SUPPORTED_VERSIONS, "requested": requested }))
             }
-            Self::MissingCapability { missing } => {
-                Some(json!({ "requiredCapabilities": missing }))
-            }
+            Self::MissingCapability { missing } => Some(json!({ "requiredCapabilities": missing })),
             Self::Plugin { data, .. } => data.clone(),
             _ => None,
         }

@@ -47,7 +47,9 @@ impl Arrival {
     }
 
     fn caller(&self) -> Caller {
-        let authorization = self.headers().and_then(|headers| headers.get(header::AUTHORIZATION));
+        let authorization = self
+            .headers()
+            .and_then(|headers| headers.get(header::AUTHORIZATION));
         Caller::of(authorization.map(http::HeaderValue::as_bytes))
     }
 }

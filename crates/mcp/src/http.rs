@@ -122,7 +122,11 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
         endpoint: endpoint.clone(),
         snapshot: endpoint.catalog.snapshot(),
         arrival: Arrival::Http(parts.headers),
-        outbox: if takes_events { outbox } else { Outbox::closed() },
+        outbox: if takes_events {
+            outbox
+        } else {
+            Outbox::closed()
+        },
     };
     let answering = async move { exchange.answer_body(&bytes).await };
     match session {
@@ -130,8 +134,9 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
         Some(session) => {
             let answering = tokio::spawn(answering);
             let broken = || Error::Failed("the request broke off".to_owned());
-            let answering = answering
-                .map(move |ended| ended.unwrap_or_else(|_| reply_error(None, &broken(), Era::Legacy)));
+            let answering = answering.map(move |ended| {
+                ended.unwrap_or_else(|_| reply_error(None, &broken(), Era::Legacy))
+            });
             answer(endpoint, Some(session), frames(answering, inbox)).await
         }
         None => answer(endpoint, None, frames(Box::pin(answering), inbox)).await,

@@ -43,8 +43,9 @@ impl InputRequired {
             ));
         }
         for (key, request) in &requests {
-            check(request)
-                .map_err(|(field, wanted)| format!("inputRequests.{key}.{field} must be {wanted}"))?;
+            check(request).map_err(|(field, wanted)| {
+                format!("inputRequests.{key}.{field} must be {wanted}")
+            })?;
         }
         Ok(Self { requests, state })
     }
@@ -169,6 +170,10 @@ mod tests {
         let many: Map<String, Value> = (0..=REQUESTS_MAX)
             .map(|index| (index.to_string(), request.clone()))
             .collect();
-        assert!(parse(&Value::Object(many)).unwrap_err().contains("33 requests"));
+        assert!(
+            parse(&Value::Object(many))
+                .unwrap_err()
+                .contains("33 requests")
+        );
     }
 }

@@ -110,7 +110,10 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
             (None, Some(error)) => Kind::Response(Err(error)),
             (None, None) => return Err((id, invalid("`method` is missing"))),
             (Some(_), Some(_)) => {
-                return Err((id, invalid("`error` stands beside `result`: send one of the two")));
+                return Err((
+                    id,
+                    invalid("`error` stands beside `result`: send one of the two"),
+                ));
             }
         },
     };

@@ -145,7 +145,10 @@ impl Replay {
 
     /// The first event of the stream, which has no message: it says what to come back to, and when.
     fn priming(&self) -> Bytes {
-        Bytes::from(format!("id: {}-0\nretry: {RETRY_MS}\ndata: \n\n", self.number))
+        Bytes::from(format!(
+            "id: {}-0\nretry: {RETRY_MS}\ndata: \n\n",
+            self.number
+        ))
     }
 
     /// The events from the beginning on. `primes` says whether the client knows events without a

@@ -44,7 +44,12 @@ impl Binding {
             Err(_) => arguments.to_owned(),
         };
         let mut context = Context::new(&SHA256);
-        for part in [method.as_bytes(), name.as_bytes(), arguments.as_bytes(), caller] {
+        for part in [
+            method.as_bytes(),
+            name.as_bytes(),
+            arguments.as_bytes(),
+            caller,
+        ] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -81,7 +86,9 @@ impl Seal {
         sealed.extend_from_slice(state.as_bytes());
         let aad = Aad::from(binding.0);
         let unique = Nonce::assume_unique_for_key(nonce);
-        self.0.seal_in_place_append_tag(unique, aad, &mut sealed).ok()?;
+        self.0
+            .seal_in_place_append_tag(unique, aad, &mut sealed)
+            .ok()?;
         let mut bytes = nonce.to_vec();
         bytes.append(&mut sealed);
         Some(URL_SAFE_NO_PAD.encode(bytes))
@@ -101,7 +108,10 @@ impl Seal {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.0.open_in_place(nonce, Aad::from(binding.0), sealed).ok()?;
+        let opened = self
+            .0
+            .open_in_place(nonce, Aad::from(binding.0), sealed)
+            .ok()?;
         let (expiry, state) = opened.split_first_chunk::<EXPIRY_BYTES>()?;
         if now > u64::from_be_bytes(*expiry) {
             return None;
@@ -149,7 +159,13 @@ mod tests {
         }
         let stranger = Seal::new(None).unwrap();
         assert!(stranger.open(&sealed, &own()).is_err());
-        for wrong in ["", "AAAA", &format!("{sealed}A"), &format!("{sealed}-TAMPERED"), "%"] {
+        for wrong in [
+            "",
+            "AAAA",
+            &format!("{sealed}A"),
+            &format!("{sealed}-TAMPERED"),
+            "%",
+        ] {
             assert!(seal.open(wrong, &own()).is_err(), "{wrong}");
         }
     }
@@ -167,7 +183,17 @@ mod tests {
     fn a_configured_key_outlives_the_process() {
         let own = binding("tools/call", "book", "{}", "");
         let sealed = Seal::new(Some("secret")).unwrap().seal("x", &own).unwrap();
-        assert!(Seal::new(Some("secret")).unwrap().open(&sealed, &own).is_ok());
-        assert!(Seal::new(Some("other")).unwrap().open(&sealed, &own).is_err());
+        assert!(
+            Seal::new(Some("secret"))
+                .unwrap()
+                .open(&sealed, &own)
+                .is_ok()
+        );
+        assert!(
+            Seal::new(Some("other"))
+                .unwrap()
+                .open(&sealed, &own)
+                .is_err()
+        );
     }
 }

@@ -30,7 +30,9 @@ impl Round {
         let responses = responses.map(responses_of).transpose()?;
         let state = state.map(|raw| serde_json::from_str(raw.get()));
         let state = state.transpose().map_err(|_| {
-            Error::InvalidParams("`requestState` must be the string that the server gave".to_owned())
+            Error::InvalidParams(
+                "`requestState` must be the string that the server gave".to_owned(),
+            )
         })?;
         Ok(Self { responses, state })
     }
@@ -64,7 +66,9 @@ impl Round {
 pub(crate) fn responses_of(raw: &RawValue) -> Result<BTreeMap<String, Box<RawValue>>, Error> {
     let responses: BTreeMap<String, Box<RawValue>> = serde_json::from_str(raw.get())
         .map_err(|_| Error::InvalidParams("`inputResponses` must be an object".to_owned()))?;
-    let wrong = responses.iter().find(|(_, raw)| !raw.get().starts_with('{'));
+    let wrong = responses
+        .iter()
+        .find(|(_, raw)| !raw.get().starts_with('{'));
     match wrong {
         Some((key, _)) => Err(Error::InvalidParams(format!(
             "`inputResponses` holds no object under {key:?}: give the result of the request with that key"

@@ -1,7 +1,11 @@
 //! What both eras serve alike: lists, calls, reads, prompts and completions, on one snapshot.
 
+mod completions;
+mod prompts;
+mod resources;
+mod tools;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -10,19 +14,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use wasimancer_catalog::{List, MessageContent, Snapshot, TaskPolicy};
+use wasimancer_catalog::{List, Snapshot, Source};
 
-use crate::block;
-use crate::capabilities::{Capabilities, Capability};
+use crate::capabilities::Capability;
 use crate::client::{Client, Listening};
-use crate::content;
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
-use crate::revision::{Era, Revision};
+use crate::revision::Era;
 use crate::round::Round;
 
-/// Most completion values of one answer (server/utilities/completion, "Completion Results").
-const COMPLETIONS_MAX: usize = 100;
+pub(crate) use tools::task_policy;
 
 /// A round of a request.
 pub(crate) struct Asked<'a> {
@@ -54,18 +55,60 @@ pub(crate) async fn handle(asked: &Asked<'_>) -> Option<Result<Performed, Error>
             listed("resourceTemplates", snapshot.resource_template_list())
         }
         "prompts/list" => listed("prompts", snapshot.prompt_list()),
-        "tools/call" if snapshot.serves_tools() => Some(call_tool(asked).await),
-        "resources/read" if snapshot.serves_resources() => {
-            complete(read_resource(snapshot, params))
-        }
-        "prompts/get" if snapshot.serves_prompts() => {
-            complete(get_prompt(snapshot, asked.client.revision, params))
-        }
+        "tools/call" if snapshot.serves_tools() => Some(tools::call(asked).await),
+        "resources/read" if snapshot.serves_resources() => Some(resources::read(asked).await),
+        "prompts/get" if snapshot.serves_prompts() => Some(prompts::get(asked).await),
         "completion/complete" if snapshot.serves_prompts() || snapshot.serves_resources() => {
-            complete(self::complete(snapshot, params))
+            complete(completions::complete(asked).await)
         }
         _ => None,
     }
+}
+
+/// Refuses a client that lacks what a function may ask of it, before anything runs.
+fn check_required(
+    client: &Client,
+    required: &[wasimancer_catalog::Capability],
+) -> Result<(), Error> {
+    let required = required
+        .iter()
+        .map(|capability| Capability::from(*capability));
+    match client.capabilities.missing(required) {
+        Some(missing) => Err(Error::MissingCapability { missing }),
+        None => Ok(()),
+    }
+}
+
+/// Calls the function that makes what a definition does not hold, for a request about a name or URI.
+async fn make(
+    asked: &Asked<'_>,
+    method: &'static str,
+    name: &str,
+    source: &Source,
+    input: Vec<u8>,
+) -> Result<Vec<u8>, Error> {
+    check_required(asked.client, source.requires())?;
+    let failed = |error: &dyn std::fmt::Display| {
+        let (plugin, function) = (source.plugin(), source.function());
+        tracing::warn!(plugin, function, "{method} {name:?}: {error}");
+        Error::Failed(error.to_string())
+    };
+    let function = asked.snapshot.resolve(source);
+    let function = function.map_err(|error| failed(&error))?;
+    let listening = Arc::new(Listening {
+        client: asked.client.clone(),
+        method,
+        name: name.to_owned(),
+    });
+    let output = function
+        .call_for(listening, &asked.round.input(input))
+        .await;
+    output.map_err(|error| failed(&error))
+}
+
+/// What a plugin did wrong, where only its author can mend it.
+fn malformed(what: &str) -> Error {
+    Error::Failed(format!("the plugin's answer is malformed: {what}"))
 }
 
 /// The list of tools as the clients of an era see it.
@@ -148,189 +191,6 @@ fn unknown_cursor() -> Error {
     Error::InvalidParams(
         "`cursor` is not one that this list gave; begin again without a cursor".to_owned(),
     )
-}
-
-/// How a request becomes a task for this client, where its tool says so.
-pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error> {
-    if asked.method != "tools/call" {
-        return Ok(None);
-    }
-    let params: CallParams<'_> = parse(asked.params)?;
-    let tool = asked.snapshot.tool(&params.name);
-    let Some(policy) = tool.and_then(|tool| tool.task()) else {
-        return Ok(None);
-    };
-    let client = asked.client;
-    if client.revision == Revision::Modern && client.capabilities.has(Capability::Tasks) {
-        return Ok(Some(*policy));
-    }
-    if policy.required {
-        let missing = Capabilities::default().missing([Capability::Tasks]);
-        let missing = missing.unwrap_or_default();
-        return Err(Error::MissingCapability { missing });
-    }
-    Ok(None)
-}
-
-#[derive(Deserialize)]
-struct CallParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-}
-
-async fn call_tool(asked: &Asked<'_>) -> Result<Performed, Error> {
-    let revision = asked.client.revision;
-    let params: CallParams<'_> = parse(asked.params)?;
-    let Some(tool) = asked.snapshot.tool(&params.name) else {
-        return Err(Error::UnknownTool(params.name.into_owned()));
-    };
-    // Not the tool's schema is broken, but that of the request.
-    if params
-        .arguments
-        .is_some_and(|raw| !raw.get().starts_with('{'))
-    {
-        return Err(Error::InvalidParams(
-            "`arguments` must be an object".to_owned(),
-        ));
-    }
-    let input = match tool.input(params.arguments) {
-        Ok(input) => asked.round.input(input),
-        Err(error) if revision.reports_arguments_to_the_model() => {
-            return Ok(Performed::Complete(content::failure(&error.to_string())));
-        }
-        Err(error) => return Err(Error::InvalidArguments(error.to_string())),
-    };
-    let listening = Arc::new(Listening {
-        client: asked.client.clone(),
-        method: "tools/call",
-        name: params.name.into_owned(),
-    });
-    match tool.call_for(listening, &input).await {
-        Ok(output) => content::of_output(tool, &output, revision),
-        Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
-    }
-}
-
-#[derive(Deserialize)]
-struct ReadParams<'a> {
-    #[serde(borrow)]
-    uri: Cow<'a, str>,
-}
-
-fn read_resource(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
-    let params: ReadParams<'_> = parse(params)?;
-    let contents = snapshot.read_resource(&params.uri);
-    let contents = contents.ok_or_else(|| Error::ResourceNotFound {
-        uri: params.uri.clone().into_owned(),
-    })?;
-    let contents = String::from_utf8_lossy(&contents);
-    Ok(Outcome::cacheable(format!("\"contents\":{contents}")))
-}
-
-#[derive(Deserialize)]
-struct GetParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(default)]
-    arguments: Option<BTreeMap<String, String>>,
-}
-
-fn get_prompt(
-    snapshot: &Snapshot,
-    revision: Revision,
-    params: Option<&RawValue>,
-) -> Result<Outcome, Error> {
-    let params: GetParams<'_> = parse(params)?;
-    let Some(prompt) = snapshot.prompt(&params.name) else {
-        return Err(Error::UnknownPrompt(params.name.into_owned()));
-    };
-    let rendered = prompt
-        .render(&params.arguments.unwrap_or_default())
-        .map_err(|error| Error::InvalidParams(error.to_string()))?;
-    let messages: Vec<Value> = rendered
-        .into_iter()
-        .map(|message| {
-            let content = match message.content {
-                MessageContent::Text(text) => json!({ "type": "text", "text": text }),
-                MessageContent::Block(block) if revision.knows_resource_links() => block,
-                MessageContent::Block(block) => block::without_link(block),
-            };
-            json!({ "role": message.role, "content": content })
-        })
-        .collect();
-    let mut fields = String::new();
-    if let Some(description) = prompt.description() {
-        let _ = write!(fields, "\"description\":{},", Value::from(description));
-    }
-    let _ = write!(fields, "\"messages\":{}", Value::Array(messages));
-    Ok(Outcome::new(fields))
-}
-
-#[derive(Deserialize)]
-struct CompleteParams<'a> {
-    #[serde(borrow, rename = "ref")]
-    reference: Reference<'a>,
-    #[serde(borrow)]
-    argument: CompletedArgument<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type")]
-enum Reference<'a> {
-    #[serde(rename = "ref/prompt")]
-    Prompt { name: Cow<'a, str> },
-    #[serde(rename = "ref/resource")]
-    Resource { uri: Cow<'a, str> },
-}
-
-#[derive(Deserialize)]
-struct CompletedArgument<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    value: Cow<'a, str>,
-}
-
-fn complete(snapshot: &Snapshot, params: Option<&RawValue>) -> Result<Outcome, Error> {
-    let CompleteParams {
-        reference,
-        argument,
-    } = parse(params)?;
-    let choices = match &reference {
-        Reference::Prompt { name } => {
-            let prompt = snapshot.prompt(name);
-            let prompt = prompt.ok_or_else(|| Error::UnknownPrompt(name.clone().into_owned()))?;
-            prompt.choices(&argument.name)
-        }
-        Reference::Resource { uri } => match snapshot.resource_template(uri) {
-            Some(template) => template.choices(&argument.name),
-            None if snapshot.has_static_resource(uri) => None,
-            None => {
-                return Err(Error::ResourceNotFound {
-                    uri: uri.clone().into_owned(),
-                });
-            }
-        },
-    };
-    let choices = choices.ok_or_else(|| {
-        Error::InvalidParams(format!(
-            "`argument.name`: there is no argument {:?} here",
-            argument.name
-        ))
-    })?;
-    let typed = argument.value.to_lowercase();
-    let found: Vec<String> = choices
-        .into_iter()
-        .filter(|choice| choice.to_lowercase().starts_with(&typed))
-        .collect();
-    let completion = json!({
-        "values": &found[..found.len().min(COMPLETIONS_MAX)],
-        "total": found.len(),
-        "hasMore": found.len() > COMPLETIONS_MAX,
-    });
-    Ok(Outcome::new(format!("\"completion\":{completion}")))
 }
 
 #[cfg(test)]

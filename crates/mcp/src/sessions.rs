@@ -175,12 +175,7 @@ fn seconds_since(began: Instant) -> u64 {
 }
 
 impl Session {
-    fn new(
-        version: &'static str,
-        capabilities: Capabilities,
-        began: Instant,
-        now: u64,
-    ) -> Self {
+    fn new(version: &'static str, capabilities: Capabilities, began: Instant, now: u64) -> Self {
         Self {
             version,
             capabilities,
@@ -279,15 +274,25 @@ mod tests {
         let sessions = Sessions::new();
         let held = || sessions.by_id.read().unwrap().len();
         let hour = IDLE_MAX.as_secs();
-        sessions.begin_at("2025-11-25", Capabilities::default(), 0).unwrap();
-        sessions.begin_at("2025-11-25", Capabilities::default(), 60).unwrap();
-        sessions.begin_at("2025-11-25", Capabilities::default(), hour).unwrap();
+        sessions
+            .begin_at("2025-11-25", Capabilities::default(), 0)
+            .unwrap();
+        sessions
+            .begin_at("2025-11-25", Capabilities::default(), 60)
+            .unwrap();
+        sessions
+            .begin_at("2025-11-25", Capabilities::default(), hour)
+            .unwrap();
         assert_eq!(held(), 3);
         // Soon after the last look nobody looks again.
-        sessions.begin_at("2025-11-25", Capabilities::default(), hour + 1).unwrap();
+        sessions
+            .begin_at("2025-11-25", Capabilities::default(), hour + 1)
+            .unwrap();
         assert_eq!(held(), 4);
         let later = hour + SWEEP_EVERY.as_secs();
-        sessions.begin_at("2025-11-25", Capabilities::default(), later).unwrap();
+        sessions
+            .begin_at("2025-11-25", Capabilities::default(), later)
+            .unwrap();
         assert_eq!(held(), 3);
     }
 

@@ -205,11 +205,7 @@ async fn send(line: String, lines: &mpsc::Sender<String>) {
 }
 
 /// Tells a client of the older revisions what it watches, as the stream of a session does.
-async fn tell_changes(
-    endpoint: Arc<Endpoint>,
-    session: Arc<Session>,
-    lines: mpsc::Sender<String>,
-) {
+async fn tell_changes(endpoint: Arc<Endpoint>, session: Arc<Session>, lines: mpsc::Sender<String>) {
     let mut listener = Listener::new(&endpoint, Era::Legacy);
     let watchlist = &session.watchlist;
     watchlist.add_lists(&endpoint.catalog.snapshot(), Era::Legacy);

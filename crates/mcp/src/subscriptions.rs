@@ -74,12 +74,12 @@ impl Topic {
                 digest(snapshot.resource_template_list()),
             )),
             Self::Prompts => fingerprint(digest(snapshot.prompt_list())),
-            Self::Resource(uri) => fingerprint(snapshot.read_resource(uri.text())),
+            Self::Resource(uri) => fingerprint(snapshot.resource_fingerprint(uri.text())),
         }
     }
 
     /// Cheap to compute, and stays only where the fingerprint does: so that a publication of a
-    /// plugin or prompt has no URI read again.
+    /// prompt, or of a plugin that makes no contents, has no URI read again.
     fn source(&self, snapshot: &Snapshot, era: Era) -> u64 {
         match self {
             Self::Tools | Self::Resources | Self::Prompts => self.fingerprint(snapshot, era),

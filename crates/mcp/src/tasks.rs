@@ -328,7 +328,11 @@ impl Task {
             self.ttl.as_millis(),
         );
         if let Some(message) = &state.message {
-            let _ = write!(fields, ",\"statusMessage\":{}", Value::from(message.as_str()));
+            let _ = write!(
+                fields,
+                ",\"statusMessage\":{}",
+                Value::from(message.as_str())
+            );
         }
         fields
     }

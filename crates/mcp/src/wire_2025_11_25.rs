@@ -105,14 +105,11 @@ struct SetLevelParams<'a> {
 }
 
 /// Remembers a level for the session; without one there is nothing to remember it by.
-fn set_level(
-    session: Option<&Arc<Session>>,
-    params: Option<&RawValue>,
-) -> Result<String, Error> {
+fn set_level(session: Option<&Arc<Session>>, params: Option<&RawValue>) -> Result<String, Error> {
     let SetLevelParams { level } = service::parse(params)?;
     let least = level.parse();
-    let least = least
-        .map_err(|error: SeverityError| Error::InvalidParams(format!("`level` {error}")))?;
+    let least =
+        least.map_err(|error: SeverityError| Error::InvalidParams(format!("`level` {error}")))?;
     if let Some(session) = session {
         session.set_log(least);
     }

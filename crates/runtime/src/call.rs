@@ -59,11 +59,7 @@ impl Function {
     ///
     /// # Errors
     /// Every ending other than success, told apart; see [`Error`].
-    pub async fn call_for(
-        &self,
-        requester: Arc<dyn Requester>,
-        input: &[u8],
-    ) -> Result<Vec<u8>> {
+    pub async fn call_for(&self, requester: Arc<dyn Requester>, input: &[u8]) -> Result<Vec<u8>> {
         let limits = self.plugin.limits();
         let size = input.len() as u64;
         let limit = limits.input.min(limits.memory);

@@ -199,12 +199,7 @@ fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> 
         Permissions::default(),
         BTreeMap::new(),
     );
-    let nobody = Host::new(
-        Arc::new(nobody),
-        Arc::new(Nobody),
-        b"",
-        Instant::now(),
-    );
+    let nobody = Host::new(Arc::new(nobody), Arc::new(Nobody), b"", Instant::now());
     let mut store = Store::new(engine, nobody);
     linker
         .iter(&mut store)

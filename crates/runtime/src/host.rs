@@ -124,10 +124,7 @@ impl Host {
         data: Value,
     ) {
         let level = severity.level();
-        let (is_logged, is_heard) = (
-            level <= LevelFilter::current(),
-            self.hears(severity),
-        );
+        let (is_logged, is_heard) = (level <= LevelFilter::current(), self.hears(severity));
         if !is_logged && !is_heard {
             return;
         }

@@ -84,7 +84,9 @@ impl fmt::Display for Severity {
 
 /// A word that names no severity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("is {0:?} and must be one of debug, info, notice, warning, error, critical, alert, emergency")]
+#[error(
+    "is {0:?} and must be one of debug, info, notice, warning, error, critical, alert, emergency"
+)]
 pub struct SeverityError(String);
 
 impl FromStr for Severity {

@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::prompt::Prompt;
 use crate::resource::Resource;
 use crate::snapshot::{Defined, Origin, ResourcesBuilder, Snapshot};
+use crate::source::Placed;
 use crate::store::yaml_edit::{Edit, edit};
 
 /// What messages call the definition that was sent.
@@ -188,9 +189,12 @@ fn check(
         Data::Resource => {
             let others = resources_but(base, replaced);
             let made = resource(&others, &mut entry);
-            made.map(|resource| match resource {
-                Resource::Static(_) => RESOURCE_PATHS[0],
-                Resource::Template(_) => RESOURCE_PATHS[1],
+            made.map(|resource| {
+                check_sources(base, resource.sources(), &mut entry);
+                match resource {
+                    Resource::Static(_) => RESOURCE_PATHS[0],
+                    Resource::Template(_) => RESOURCE_PATHS[1],
+                }
             })
         }
         Data::Prompt => {
@@ -198,13 +202,33 @@ fn check(
                 let message = "is missing: list the arguments, or write []";
                 entry.reader().wrong(&node, "arguments", message);
             }
-            entry.read(Prompt::read).map(|_| PROMPTS_PATH)
+            entry.read(Prompt::read).flatten().map(|prompt| {
+                check_sources(base, prompt.sources(), &mut entry);
+                PROMPTS_PATH
+            })
         }
     };
     let problems = entry.into_problems();
     match path {
         Some(path) if problems.is_empty() => Ok(path),
         _ => Err(Error::Invalid { problems }),
+    }
+}
+
+/// Refuses a function that nothing has: whoever publishes what calls it would learn of it by the
+/// first call.
+fn check_sources<'s>(
+    base: &Snapshot,
+    sources: impl IntoIterator<Item = Placed<'s>>,
+    entry: &mut Entry<'_>,
+) {
+    let node = entry.node();
+    for (place, source) in sources {
+        if let Err(error) = base.resolve(source) {
+            let mut reader = entry.reader();
+            let mut inside = reader.inside(&place);
+            inside.wrong(node, error.field(), error.to_string());
+        }
     }
 }
 

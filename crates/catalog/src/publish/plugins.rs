@@ -340,7 +340,9 @@ fn publication(before: &Snapshot, after: &Snapshot, served: Option<&ServedPlugin
         revision: after.revision(),
         changes: Changes::between(before, after),
         unchanged: before.revision() == after.revision(),
-        warnings: Vec::new(),
+        warnings: (&after.unresolved() - &before.unresolved())
+            .into_iter()
+            .collect(),
         path: served.and_then(|plugin| Some(written(&named_file(&plugin.definition)?))),
         lists: (None, None),
         version: served.and_then(ServedPlugin::version),

@@ -44,6 +44,11 @@ impl ToolsBuilder {
             list: List::new(&entries),
             object_output_list: List::new(&object_output),
             by_name: self.by_name,
+            plugins_by_name: self
+                .plugins
+                .iter()
+                .map(|plugin| (plugin.name.clone(), Arc::clone(plugin)))
+                .collect(),
             plugins: self.plugins,
         }
     }

@@ -117,7 +117,7 @@ fn a_home_without_definition_files_serves_empty_lists() {
         assert_eq!(list.pages(), 1);
         assert_eq!(list.page(0).unwrap(), "[]");
     }
-    assert!(snapshot.read_resource("a://a").is_none());
+    assert!(snapshot.resource("a://a").is_none());
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_kind_that_is_switched_off_is_absent() {
     assert!(!snapshot.serves_resources() && !snapshot.serves_prompts());
     assert!(snapshot.resource_list().is_none() && snapshot.resource_template_list().is_none());
     assert!(snapshot.prompt_list().is_none());
-    assert!(snapshot.prompt("x").is_none() && snapshot.read_resource("a://a").is_none());
+    assert!(snapshot.prompt("x").is_none() && snapshot.resource("a://a").is_none());
     assert!(
         !snapshot.has_static_resource("a://a") && snapshot.resource_template("a://{a}").is_none()
     );

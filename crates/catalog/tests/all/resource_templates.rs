@@ -1,9 +1,9 @@
 //! Dynamic resources: URIs that match a template, and the values that arrive in the texts.
 
 use serde_json::{Value, json};
-use wasimancer_catalog::Snapshot;
+use wasimancer_catalog::{Choices, Snapshot};
 
-use crate::support::{TestHome, entries, read};
+use crate::support::{TestHome, contents, entries, read};
 
 fn template(uri: &str, text: &str) -> TestHome {
     let (uri, text) = (json!(uri), json!(text));
@@ -74,7 +74,7 @@ fn text_is_what_placeholders_are_replaced_in() {
 "#,
     );
     assert_eq!(
-        home.open_whole().read_resource("a://v").unwrap(),
+        contents(&home.open_whole(), "a://v").unwrap(),
         concat!(
             r#"[{"uri":"b://${x}","text":"v","mimeType":"text/${x}","note":"${x}","nested":{"text":"${x}"}},"#,
             r#"{"uri":"a://v","blob":"aGk=","${x}":1},"#,
@@ -94,7 +94,7 @@ fn types_of_arguments_are_documentation() {
     assert_eq!(template.uri_template(), "a://{n}");
     assert_eq!(
         template.choices("n"),
-        Some(vec!["1".to_owned(), "2".to_owned()])
+        Some(Choices::Listed(vec!["1".to_owned(), "2".to_owned()]))
     );
 }
 
@@ -107,9 +107,9 @@ fn every_variable_can_be_completed_and_nothing_else() {
     let template = snapshot.resource_template("a://{x}/{y}").unwrap();
     assert_eq!(
         template.choices("x"),
-        Some(vec!["b".to_owned(), "a".to_owned()])
+        Some(Choices::Listed(vec!["b".to_owned(), "a".to_owned()]))
     );
-    assert_eq!(template.choices("y"), Some(Vec::new()));
+    assert_eq!(template.choices("y"), Some(Choices::Listed(Vec::new())));
     assert_eq!(template.choices("z"), None);
     assert!(snapshot.resource_template("a://{x}").is_none());
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{TestHome, entries, read};
+use crate::support::{TestHome, contents, entries, read};
 
 fn one(fields: &str) -> TestHome {
     TestHome::with_resources(&format!(
@@ -27,7 +27,7 @@ fn contents_travel_with_all_their_fields_in_order() {
 ")
     .open_whole();
     assert_eq!(
-        snapshot.read_resource("a://a").unwrap(),
+        contents(&snapshot, "a://a").unwrap(),
         concat!(
             r#"[{"uri":"a://a","text":"first"},"#,
             r##"{"uri":"a://a","zeta":{"b":[1,2.5,null],"a":true},"mimeType":"text/markdown","text":"# Two\nlines\n","alpha":null,"huge":18446744073709551615,"version":1.0},"##,
@@ -37,9 +37,9 @@ fn contents_travel_with_all_their_fields_in_order() {
     assert!(snapshot.has_static_resource("a://a"));
     assert!(!snapshot.has_static_resource("a://b"));
     assert!(snapshot.resource_template("a://a").is_none());
-    assert!(snapshot.read_resource("a://").is_none());
-    assert!(snapshot.read_resource("a://a/").is_none());
-    assert!(snapshot.read_resource("A://a").is_none());
+    assert!(snapshot.resource("a://").is_none());
+    assert!(snapshot.resource("a://a/").is_none());
+    assert!(snapshot.resource("A://a").is_none());
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_uri_of_a_content_wins() {
         read(&snapshot, "a://a"),
         Some(json!([{"uri": "a://a/part", "text": "x"}, {"uri": "b://b", "blob": ""}]))
     );
-    assert!(snapshot.read_resource("a://a/part").is_none());
+    assert!(snapshot.resource("a://a/part").is_none());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn braces_without_arguments_are_static_wherever_the_entry_stands() {
                 read(&snapshot, "a://{a}"),
                 Some(json!([{"uri": "a://{a}", "text": "${a}"}]))
             );
-            assert!(snapshot.read_resource("a://b").is_none());
+            assert!(snapshot.resource("a://b").is_none());
         }
     }
 }

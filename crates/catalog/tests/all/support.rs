@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
 
+use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use wasimancer_catalog::{Catalog, Error, Home, Kind, List, Settings, Snapshot};
+use wasimancer_catalog::{Catalog, Error, Home, Kind, List, Read, Settings, Snapshot};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
 /// The engine of every test. It keeps compiled modules between runs: that of a Go plugin takes
@@ -225,9 +226,18 @@ pub(crate) fn input(snapshot: &Snapshot, arguments: &str) -> Result<String, Stri
     }
 }
 
+/// The contents at a URI as they are written; none where nothing is there.
+#[track_caller]
+pub(crate) fn contents(snapshot: &Snapshot, uri: &str) -> Option<Bytes> {
+    match snapshot.resource(uri)? {
+        Read::Contents(contents) => Some(contents),
+        Read::Function(call) => panic!("{uri} is made by a function: {:?}", call.source),
+    }
+}
+
 /// The contents at a URI.
 pub(crate) fn read(snapshot: &Snapshot, uri: &str) -> Option<Value> {
-    let contents = snapshot.read_resource(uri)?;
+    let contents = contents(snapshot, uri)?;
     Some(serde_json::from_slice(&contents).expect("contents are JSON"))
 }
 

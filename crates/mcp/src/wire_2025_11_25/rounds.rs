@@ -96,7 +96,8 @@ async fn ask(
         let method = request["method"].as_str().unwrap_or_default();
         let params = params(request, client, question.id);
         let message = jsonrpc::write_request(question.id, method, &params);
-        let no_input = |why: &str| Error::NoInput(format!("the client gave no input: {method} {why}"));
+        let no_input =
+            |why: &str| Error::NoInput(format!("the client gave no input: {method} {why}"));
         if !client.outbox.send(Sent::Message(message)) {
             return Err(no_input("could not be sent"));
         }

@@ -95,7 +95,7 @@ pub(crate) fn subscribe(
     let Params { uri } = service::parse(params)?;
     let watch = || {
         let snapshot = endpoint.catalog.snapshot();
-        if snapshot.read_resource(&uri).is_none() {
+        if snapshot.resource(&uri).is_none() {
             let uri = uri.clone().into_owned();
             return Err(Error::ResourceNotFound { uri });
         }

@@ -52,7 +52,11 @@ pub(super) async fn serve(
             let sealed = required.state.as_ref().map(seal);
             let sealed = sealed.map(|sealed| sealed.ok_or_else(no_random_numbers));
             let asked = asked(&required, sealed.transpose()?);
-            Ok(Answer::Result(with_type(endpoint, "input_required", &asked)))
+            Ok(Answer::Result(with_type(
+                endpoint,
+                "input_required",
+                &asked,
+            )))
         }
     }
 }

@@ -1,0 +1,34 @@
+//! The schemas inside a schema.
+
+use serde_json::{Map, Value};
+
+/// Keywords whose values are data and no schemas.
+const DATA_KEYWORDS: [&str; 4] = ["default", "enum", "const", "examples"];
+/// Keywords whose values are schemas by names of the author's.
+const NAMING_KEYWORDS: [&str; 5] = [
+    "properties",
+    "patternProperties",
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+];
+
+/// Visits a schema and all schemas inside it, those under unknown keywords too.
+pub(crate) fn visit<'s>(schema: &'s Value, see: &mut impl FnMut(&'s Map<String, Value>)) {
+    match schema {
+        Value::Object(fields) => {
+            see(fields);
+            for (keyword, value) in fields {
+                match (keyword.as_str(), value) {
+                    (keyword, _) if DATA_KEYWORDS.contains(&keyword) => {}
+                    (keyword, Value::Object(named)) if NAMING_KEYWORDS.contains(&keyword) => {
+                        named.values().for_each(|schema| visit(schema, see));
+                    }
+                    _ => visit(value, see),
+                }
+            }
+        }
+        Value::Array(schemas) => schemas.iter().for_each(|schema| visit(schema, see)),
+        _ => {}
+    }
+}

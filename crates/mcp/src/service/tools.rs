@@ -1,0 +1,82 @@
+//! Calls of tools.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use wasimancer_catalog::TaskPolicy;
+
+use super::{Asked, check_required, parse};
+use crate::capabilities::{Capabilities, Capability};
+use crate::client::Listening;
+use crate::content;
+use crate::error::Error;
+use crate::outcome::Performed;
+use crate::revision::Revision;
+
+/// How a request becomes a task for this client, where its tool says so.
+pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error> {
+    if asked.method != "tools/call" {
+        return Ok(None);
+    }
+    let params: CallParams<'_> = parse(asked.params)?;
+    let tool = asked.snapshot.tool(&params.name);
+    let Some((tool, policy)) = tool.and_then(|tool| Some((tool, tool.task()?))) else {
+        return Ok(None);
+    };
+    // A task would be told too late.
+    check_required(asked.client, tool.requires())?;
+    let client = asked.client;
+    if client.revision == Revision::Modern && client.capabilities.has(Capability::Tasks) {
+        return Ok(Some(*policy));
+    }
+    if policy.required {
+        let missing = Capabilities::default().missing([Capability::Tasks]);
+        let missing = missing.unwrap_or_default();
+        return Err(Error::MissingCapability { missing });
+    }
+    Ok(None)
+}
+
+#[derive(Deserialize)]
+struct CallParams<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
+    let revision = asked.client.revision;
+    let params: CallParams<'_> = parse(asked.params)?;
+    let Some(tool) = asked.snapshot.tool(&params.name) else {
+        return Err(Error::UnknownTool(params.name.into_owned()));
+    };
+    check_required(asked.client, tool.requires())?;
+    // Not the tool's schema is broken, but that of the request.
+    if params
+        .arguments
+        .is_some_and(|raw| !raw.get().starts_with('{'))
+    {
+        return Err(Error::InvalidParams(
+            "`arguments` must be an object".to_owned(),
+        ));
+    }
+    let input = match tool.input(params.arguments) {
+        Ok(input) => asked.round.input(input),
+        Err(error) if revision.reports_arguments_to_the_model() => {
+            return Ok(Performed::Complete(content::failure(&error.to_string())));
+        }
+        Err(error) => return Err(Error::InvalidArguments(error.to_string())),
+    };
+    let listening = Arc::new(Listening {
+        client: asked.client.clone(),
+        method: "tools/call",
+        name: params.name.into_owned(),
+    });
+    match tool.call_for(listening, &input).await {
+        Ok(output) => content::of_output(tool, &output, revision),
+        Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
+    }
+}
