@@ -6,6 +6,10 @@ use crate::choices::Choices;
 use crate::node::{Node, Reader};
 use crate::source::{Placed, Source};
 
+/// The key beside the arguments under which a plugin finds what its client has answered. No caller
+/// may give it.
+pub(crate) const RESERVED_ARGUMENT: &str = "_mcp";
+
 /// Arguments that a request got wrong, each with its name, its value and what is wanted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
@@ -97,6 +101,10 @@ impl Argument {
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let name = reader.required_text(node, "name", "give the argument a name")?;
+        if name == RESERVED_ARGUMENT {
+            let message = format!("{name:?} is the server's own: choose another name");
+            reader.wrong(node, "name", message);
+        }
         let word = reader.optional_text(node, "type");
         let default = node
             .get("default")

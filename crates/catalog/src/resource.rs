@@ -5,7 +5,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::Argument;
+use crate::arguments::{Argument, RESERVED_ARGUMENT};
 use crate::choices::Choices;
 use crate::node::{Node, Reader};
 use crate::read::{Read, ResourceCall};
@@ -117,6 +117,14 @@ fn template(node: &Node, uri: &str, reader: &mut Reader<'_>) -> Option<UriTempla
     let template = UriTemplate::parse(uri);
     if let Err(error) = &template {
         reader.wrong(node, "uri", format!("{uri:?} is no URI template: {error}"));
+    }
+    let is_reserved = |variable: &String| variable == RESERVED_ARGUMENT;
+    if let Ok(template) = &template
+        && template.variables().iter().any(is_reserved)
+    {
+        let message =
+            format!("the variable {RESERVED_ARGUMENT} is the server's own: choose another name");
+        reader.wrong(node, "uri", message);
     }
     template.ok()
 }

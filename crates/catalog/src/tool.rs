@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_runtime::{Function, Requester};
 
-use crate::arguments::ArgumentsError;
+use crate::arguments::{ArgumentsError, RESERVED_ARGUMENT};
 use crate::capability::Capability;
 use crate::definition::FunctionDefinition;
 use crate::header_parameters::{HeaderParameter, header_parameters};
@@ -72,6 +72,12 @@ impl Contract {
         let header_parameters =
             header_parameters.map_err(|message| reader.wrong(node, field, message));
         let properties = input_schema["properties"].as_object();
+        if properties.is_some_and(|properties| properties.contains_key(RESERVED_ARGUMENT)) {
+            let message = format!(
+                "has a property {RESERVED_ARGUMENT:?}, which is the server's own: choose another name"
+            );
+            reader.wrong(node, field, message);
+        }
         let defaults = definition.arguments.iter().filter_map(|argument| {
             let default = argument.default.as_ref()?;
             Some((argument.name.clone(), default.to_string()))
@@ -178,6 +184,10 @@ impl Tool {
         let value: Value = serde_json::from_str(text).map_err(|error| invalid(&error))?;
         if !value.is_object() {
             return Err(invalid(&"they are no object"));
+        }
+        if value.get(RESERVED_ARGUMENT).is_some() {
+            let message = format!("{RESERVED_ARGUMENT} is the server's own");
+            return Err(invalid(&message));
         }
         schema::violations(&self.contract.validator, &value).map_err(|error| invalid(&error))?;
         let given = serde_json::from_str(text).map_err(|error| invalid(&error))?;

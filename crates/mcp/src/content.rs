@@ -76,7 +76,7 @@ fn whole(
     output: &[u8],
     revision: Revision,
 ) -> Result<Result<Performed, Error>, String> {
-    match Answer::parse(output).map_err(malformed)? {
+    match Answer::parse(output).map_err(|message| malformed(&message))? {
         Answer::Complete(fields) => {
             complete(tool, fields, revision).map(|outcome| Ok(Performed::Complete(outcome)))
         }
@@ -85,7 +85,7 @@ fn whole(
     }
 }
 
-fn malformed(message: String) -> String {
+fn malformed(message: &str) -> String {
     format!("the plugin's tool result is malformed: {message}")
 }
 
@@ -94,25 +94,26 @@ fn complete(tool: &Tool, mut answer: Fields<'_>, revision: Revision) -> Result<O
     let is_error = match result.remove("isError").map(RawValue::get) {
         None | Some("false" | "null") => false,
         Some("true") => true,
-        Some(_) => return Err(malformed("isError must be true or false".to_owned())),
+        Some(_) => return Err(malformed("isError must be true or false")),
     };
     let structured = result.remove("structuredContent");
     match structured {
         Some(raw) if !is_error => check_schema(tool, raw)?,
         None if tool.has_output_schema() && !is_error => {
             return Err(malformed(
-                "structuredContent is missing, which its outputSchema promises".to_owned(),
+                "structuredContent is missing, which its outputSchema promises",
             ));
         }
         _ => {}
     }
     let mut fields = match (result.remove("content"), structured) {
         (Some(content), _) => {
-            let content = self::content(content, revision).map_err(malformed)?;
+            let content =
+                self::content(content, revision).map_err(|message| malformed(&message))?;
             format!("\"content\":{content}")
         }
         (None, Some(structured)) => text(structured.get()),
-        (None, None) => return Err(malformed("content is missing".to_owned())),
+        (None, None) => return Err(malformed("content is missing")),
     };
     if let Some(structured) = structured {
         push_structured(&mut fields, structured, revision);

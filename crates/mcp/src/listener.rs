@@ -3,6 +3,7 @@
 //! Nothing is queued for a stream. Each looks for itself, one topic after another and only when
 //! its connection takes more, so a slow reader finds several changes as one and holds up nobody.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub(crate) struct Listener {
     endpoint: Arc<Endpoint>,
     era: Era,
     publications: watch::Receiver<()>,
+    /// Wakes for every change of a task, where tasks are watched.
+    tasks: Option<watch::Receiver<()>>,
     shutdown: watch::Receiver<bool>,
     /// What is yet to be looked at after the last publication.
     unseen: std::vec::IntoIter<Arc<Watched>>,
@@ -39,9 +42,16 @@ impl Listener {
             endpoint: endpoint.clone(),
             era,
             publications: endpoint.catalog.changes(),
+            tasks: None,
             shutdown: endpoint.shutdown.clone(),
             unseen: Vec::new().into_iter(),
         }
+    }
+
+    /// Misses no change of a task from now on.
+    pub(crate) fn watch_tasks(&mut self) {
+        self.tasks = Some(self.endpoint.tasks.changes());
+        self.look_at_once();
     }
 
     /// Looks once without waiting for a publication.
@@ -70,8 +80,19 @@ impl Listener {
                     }
                     self.unseen = watchlist.all().into_iter();
                 }
+                () = changed(self.tasks.as_mut()) => self.unseen = watchlist.all().into_iter(),
                 () = tokio::time::sleep(KEEP_ALIVE) => return Wake::Silence,
             }
         }
     }
+}
+
+async fn changed(tasks: Option<&mut watch::Receiver<()>>) {
+    if let Some(tasks) = tasks
+        && tasks.changed().await.is_ok()
+    {
+        return;
+    }
+    // Nothing changes, or nothing can any more.
+    pending::<()>().await;
 }

@@ -15,9 +15,11 @@ use crate::bounds::Held;
 use crate::error::Error;
 use crate::revision::Era;
 use crate::service;
+use crate::tasks::Task;
 
-/// Most URIs that one subscription or session watches. Each is read again after a publication.
-pub(crate) const URIS_MAX: usize = 500;
+/// Most URIs, and most tasks, that one subscription or session watches. Each URI is read again after
+/// a publication.
+pub(crate) const TEXTS_MAX: usize = 500;
 /// How many topics are looked at before others have the thread, since each URI is read: some tens
 /// of microseconds, so that a request waits little however many subscribers there are.
 const LOOKS_IN_A_TURN: usize = 16;
@@ -32,6 +34,7 @@ pub(crate) enum Topic {
     Prompts,
     /// The contents at a URI, whether there are any or not.
     Resource(Held),
+    Task(Arc<Task>),
 }
 
 impl Topic {
@@ -53,6 +56,7 @@ impl Topic {
             Self::Resources => "notifications/resources/list_changed",
             Self::Prompts => "notifications/prompts/list_changed",
             Self::Resource(_) => "notifications/resources/updated",
+            Self::Task(_) => "notifications/tasks",
         }
     }
 
@@ -60,7 +64,16 @@ impl Topic {
     pub(crate) fn uri(&self) -> Option<&str> {
         match self {
             Self::Resource(uri) => Some(uri.text()),
+            Self::Tools | Self::Resources | Self::Prompts | Self::Task(_) => None,
+        }
+    }
+
+    /// The fields of a notification's params.
+    fn params(&self) -> Option<String> {
+        match self {
             Self::Tools | Self::Resources | Self::Prompts => None,
+            Self::Resource(uri) => Some(format!("\"uri\":{}", Value::from(uri.text()))),
+            Self::Task(task) => Some(task.details()),
         }
     }
 
@@ -75,6 +88,7 @@ impl Topic {
             )),
             Self::Prompts => fingerprint(digest(snapshot.prompt_list())),
             Self::Resource(uri) => fingerprint(snapshot.resource_fingerprint(uri.text())),
+            Self::Task(task) => task.version(),
         }
     }
 
@@ -82,7 +96,9 @@ impl Topic {
     /// prompt, or of a plugin that makes no contents, has no URI read again.
     fn source(&self, snapshot: &Snapshot, era: Era) -> u64 {
         match self {
-            Self::Tools | Self::Resources | Self::Prompts => self.fingerprint(snapshot, era),
+            Self::Tools | Self::Resources | Self::Prompts | Self::Task(_) => {
+                self.fingerprint(snapshot, era)
+            }
             Self::Resource(_) => fingerprint(snapshot.resources_digest()),
         }
     }
@@ -121,6 +137,15 @@ impl Watched {
         }
     }
 
+    /// Begins to watch a task. How far it has come is told first: it may have ended before.
+    pub(crate) fn task(task: Arc<Task>) -> Self {
+        Self {
+            topic: Topic::Task(task),
+            seen: AtomicU64::new(u64::MAX),
+            source: AtomicU64::new(u64::MAX),
+        }
+    }
+
     pub(crate) fn topic(&self) -> &Topic {
         &self.topic
     }
@@ -135,9 +160,7 @@ impl Watched {
     /// The message that tells of a change; `meta` is the JSON of its `_meta`.
     pub(crate) fn notification(&self, meta: Option<&str>) -> String {
         let meta = meta.map(|meta| format!("\"_meta\":{meta}"));
-        let uri = self.topic.uri();
-        let uri = uri.map(|uri| format!("\"uri\":{}", Value::from(uri)));
-        let params: Vec<String> = meta.into_iter().chain(uri).collect();
+        let params: Vec<String> = meta.into_iter().chain(self.topic.params()).collect();
         notification(self.topic.method(), &params.join(","))
     }
 }
@@ -193,9 +216,9 @@ impl Watchlist {
             return Ok(());
         }
         let uris = watched.iter().filter(|known| known.topic.uri().is_some());
-        if uris.count() >= URIS_MAX {
+        if uris.count() >= TEXTS_MAX {
             return Err(Error::InvalidParams(format!(
-                "`uri`: the session is subscribed to {URIS_MAX} resources, and that is the most: unsubscribe from others first"
+                "`uri`: the session is subscribed to {TEXTS_MAX} resources, and that is the most: unsubscribe from others first"
             )));
         }
         watched.push(Arc::new(watch()?));

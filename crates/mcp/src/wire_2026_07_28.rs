@@ -55,7 +55,7 @@ pub(crate) async fn handle(
     let outcome = match method {
         "server/discover" => discover(endpoint, &exchange.snapshot),
         "subscriptions/listen" => {
-            let listening = listen::listen(exchange, id, params);
+            let listening = listen::listen(exchange, &client, id, params);
             return listening.await.map(Answer::Messages);
         }
         "tasks/get" | "tasks/update" | "tasks/cancel" => {

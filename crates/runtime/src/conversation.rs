@@ -43,7 +43,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 }
 
 #[derive(Deserialize)]
-struct Progress {
+struct Report {
     progress: Number,
     #[serde(default)]
     total: Option<Number>,
@@ -61,7 +61,7 @@ struct Message {
 
 impl Host {
     fn report(&mut self, handle: u64) -> Result<()> {
-        let Progress {
+        let Report {
             progress,
             total,
             message,

@@ -35,7 +35,7 @@ impl Token {
         Ok(Self::new(&URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The text, to be shown once to whoever starts the server.
+    /// The text, for whoever starts the server, or to make a key of.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 use wasimancer_catalog::Snapshot;
 
 use crate::bounds::{Bounds, Held, Place};
+use crate::capabilities::Capability;
+use crate::client::Client;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::jsonrpc;
@@ -19,7 +21,7 @@ use crate::listener::{Listener, Wake};
 use crate::media_types::check_accepts_events;
 use crate::revision::{Era, SERVER_INFO_KEY};
 use crate::service;
-use crate::subscriptions::{Topic, URIS_MAX, Watched, Watchlist, notification, take_turns};
+use crate::subscriptions::{TEXTS_MAX, Topic, Watched, Watchlist, notification, take_turns};
 
 /// The key under which `_meta` of every message names the subscription.
 const SUBSCRIPTION_ID_KEY: &str = "io.modelcontextprotocol/subscriptionId";
@@ -27,6 +29,7 @@ const SUBSCRIPTION_ID_KEY: &str = "io.modelcontextprotocol/subscriptionId";
 /// Opens a subscription.
 pub(super) async fn listen(
     exchange: &Exchange,
+    client: &Client,
     id: jsonrpc::Id<'_>,
     params: Option<&RawValue>,
 ) -> Result<BoxStream<'static, Option<String>>, Error> {
@@ -35,15 +38,27 @@ pub(super) async fn listen(
     }
     let endpoint = &exchange.endpoint;
     let filter = Filter::parse(params)?;
+    if !filter.task_ids.is_empty()
+        && let Some(missing) = client.capabilities.missing([Capability::Tasks])
+    {
+        return Err(Error::MissingCapability { missing });
+    }
     let place = endpoint.bounds.place()?;
     let id = endpoint.bounds.hold(id.json())?;
     // It listens before the first look, so that no publication falls between the two.
-    let listener = Listener::new(endpoint, Era::Modern);
+    let mut listener = Listener::new(endpoint, Era::Modern);
     let snapshot = endpoint.catalog.snapshot();
     let mut watched = Vec::new();
     for topic in filter.topics(&snapshot, &endpoint.bounds)? {
         take_turns(watched.len()).await;
         watched.push(Arc::new(Watched::new(topic, &snapshot, Era::Modern)));
+    }
+    if !filter.task_ids.is_empty() {
+        listener.watch_tasks();
+        // Of a task that is not the client's nothing is told.
+        let tasks = filter.task_ids.iter();
+        let tasks = tasks.filter_map(|id| endpoint.tasks.find(id, &client.caller).ok());
+        watched.extend(tasks.map(|task| Arc::new(Watched::task(task))));
     }
     let acknowledgement = acknowledgement(&id, &watched);
     let subscription = Subscription {
@@ -96,7 +111,7 @@ fn meta(id: &Held) -> String {
 /// Says what of the filter is honoured.
 fn acknowledgement(id: &Held, watched: &[Arc<Watched>]) -> String {
     let mut honoured = Map::new();
-    let mut uris = Vec::new();
+    let (mut uris, mut task_ids) = (Vec::new(), Vec::new());
     for watched in watched {
         let field = match watched.topic() {
             Topic::Tools => "toolsListChanged",
@@ -106,8 +121,15 @@ fn acknowledgement(id: &Held, watched: &[Arc<Watched>]) -> String {
                 uris.push(Value::from(uri.text()));
                 continue;
             }
+            Topic::Task(task) => {
+                task_ids.push(Value::from(task.id()));
+                continue;
+            }
         };
         honoured.insert(field.to_owned(), Value::Bool(true));
+    }
+    if !task_ids.is_empty() {
+        honoured.insert("taskIds".to_owned(), Value::Array(task_ids));
     }
     if !uris.is_empty() {
         honoured.insert("resourceSubscriptions".to_owned(), Value::Array(uris));
@@ -128,6 +150,8 @@ struct Filter {
     prompts: bool,
     /// Each once.
     uris: Vec<String>,
+    /// Each once (the tasks extension, "Task Status Notifications").
+    task_ids: Vec<String>,
 }
 
 impl Filter {
@@ -149,7 +173,8 @@ impl Filter {
             tools: boolean(&fields, "toolsListChanged")?,
             resources: boolean(&fields, "resourcesListChanged")?,
             prompts: boolean(&fields, "promptsListChanged")?,
-            uris: uris(&fields)?,
+            uris: texts(&fields, "resourceSubscriptions", "URIs")?,
+            task_ids: texts(&fields, "taskIds", "ids of tasks")?,
         })
     }
 
@@ -159,7 +184,7 @@ impl Filter {
             Topic::Tools => self.tools,
             Topic::Resources => self.resources,
             Topic::Prompts => self.prompts,
-            Topic::Resource(_) => false,
+            Topic::Resource(_) | Topic::Task(_) => false,
         };
         let mut topics: Vec<Topic> = Topic::lists(snapshot).filter(is_wanted).collect();
         if snapshot.serves_resources() {
@@ -184,30 +209,31 @@ fn boolean(fields: &Map<String, Value>, name: &str) -> Result<bool, Error> {
     }
 }
 
-fn uris(fields: &Map<String, Value>) -> Result<Vec<String>, Error> {
-    const FIELD: &str = "notifications.resourceSubscriptions";
-    let given = match fields.get("resourceSubscriptions") {
+/// A list of texts, each once.
+fn texts(fields: &Map<String, Value>, name: &str, what: &str) -> Result<Vec<String>, Error> {
+    let field = format!("notifications.{name}");
+    let given = match fields.get(name) {
         None => return Ok(Vec::new()),
         Some(Value::Array(given)) => given,
-        Some(other) => return Err(wrong(FIELD, other, "a list of URIs")),
+        Some(other) => return Err(wrong(&field, other, &format!("a list of {what}"))),
     };
     let mut known = HashSet::new();
-    let mut uris = Vec::new();
-    for (index, uri) in given.iter().enumerate() {
-        let Value::String(uri) = uri else {
-            return Err(wrong(&format!("{FIELD}[{index}]"), uri, "a string"));
+    let mut texts = Vec::new();
+    for (index, text) in given.iter().enumerate() {
+        let Value::String(text) = text else {
+            return Err(wrong(&format!("{field}[{index}]"), text, "a string"));
         };
-        if known.insert(uri) {
-            uris.push(uri.clone());
+        if known.insert(text) {
+            texts.push(text.clone());
         }
     }
-    if uris.len() > URIS_MAX {
+    if texts.len() > TEXTS_MAX {
         return Err(Error::InvalidParams(format!(
-            "`{FIELD}` holds {} URIs and may hold {URIS_MAX}: open further subscriptions for the rest",
-            uris.len()
+            "`{field}` holds {} {what} and may hold {TEXTS_MAX}: open further subscriptions for the rest",
+            texts.len()
         )));
     }
-    Ok(uris)
+    Ok(texts)
 }
 
 fn wrong(field: &str, value: &Value, wanted: &str) -> Error {
@@ -279,7 +305,9 @@ mod tests {
                 .to_string()
                 .contains("`notifications` is null")
         );
-        let many: Vec<String> = (0..=URIS_MAX).map(|index| format!("a://{index}")).collect();
+        let many: Vec<String> = (0..=TEXTS_MAX)
+            .map(|index| format!("a://{index}"))
+            .collect();
         let error = parse(&json!({ "resourceSubscriptions": many })).unwrap_err();
         assert!(error.contains("holds 501 URIs and may hold 500"), "{error}");
     }

@@ -1,5 +1,7 @@
 //! `serve`: wires the parts together and runs until it is told to stop.
 
+mod stdio;
+
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -25,6 +27,9 @@ use crate::{health, listeners, signals, telemetry};
 pub(crate) struct Args {
     #[command(flatten)]
     flags: Flags,
+    /// Serve one client on standard input and output, a message a line, and nobody else
+    #[arg(long)]
+    stdio: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -34,7 +39,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the asynchronous runtime could not start")?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(async {
+        if args.stdio {
+            stdio::serve(config).await
+        } else {
+            serve(config).await
+        }
+    });
     // The grace is over: what still holds a thread, such as a name that does not resolve, is left.
     runtime.shutdown_background();
     served?;
@@ -44,16 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
-    let (config, catalog) = tokio::task::spawn_blocking(move || {
-        let catalog = open_catalog(&config);
-        if let Ok(catalog) = &catalog {
-            catalog.sweep();
-        }
-        (config, catalog)
-    })
-    .await
-    .context("loading the home ended before its time")?;
-    let catalog = Arc::new(catalog?);
+    let (config, catalog) = load(config).await?;
     let tokens = Tokens::resolve(&config)?;
     let (shutdown, is_shutting_down) = watch::channel(false);
     let routes = Routes::new(
@@ -63,7 +65,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         addresses.clients,
         &is_shutting_down,
     );
-    log_quarantined(&catalog.snapshot());
     let _watch = start_watch(&catalog, config.publishing.settle_time);
     let stop = signals::listen()?;
     // A server whose output nobody reads serves all the same.
@@ -93,6 +94,34 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         OptionFuture::from(operators)
     );
     Ok(())
+}
+
+/// Loads the home where blocking is allowed.
+async fn load(config: Config) -> anyhow::Result<(Config, Arc<Catalog>)> {
+    let (config, catalog) = tokio::task::spawn_blocking(move || {
+        let catalog = open_catalog(&config);
+        if let Ok(catalog) = &catalog {
+            catalog.sweep();
+        }
+        (config, catalog)
+    })
+    .await
+    .context("loading the home ended before its time")?;
+    let catalog = Arc::new(catalog?);
+    log_quarantined(&catalog.snapshot());
+    Ok((config, catalog))
+}
+
+/// What MCP clients are served with.
+fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
+    let secret = config.state_secret.as_ref();
+    wasimancer_mcp::Options {
+        instructions: config.instructions.clone(),
+        body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
+        cache_ttl: config.cache_ttl,
+        state_secret: secret.map(|secret| secret.reveal().to_owned()),
+        ..wasimancer_mcp::Options::default()
+    }
 }
 
 /// Completes once the server is told to stop.
@@ -224,12 +253,7 @@ impl Routes {
         is_shutting_down: &watch::Receiver<bool>,
     ) -> Self {
         let names = config.public_hosts.clone().and_address(address.ip());
-        let options = wasimancer_mcp::Options {
-            instructions: config.instructions.clone(),
-            body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
-            cache_ttl: config.cache_ttl,
-            ..wasimancer_mcp::Options::default()
-        };
+        let options = mcp_options(config);
         let mut mcp = wasimancer_mcp::router(catalog.clone(), options, is_shutting_down.clone());
         if let Some(token) = &tokens.client {
             mcp = require_client_token(mcp, token.clone());

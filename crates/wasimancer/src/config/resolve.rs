@@ -30,6 +30,8 @@ const DEFAULT_BODY_MAX_BYTES: u64 = 4 * 1024 * 1024;
 const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
 /// Most instances that live at once, over all plugins.
 const DEFAULT_INSTANCES: u32 = 1000;
+/// Least bytes of a secret that others must not guess.
+const STATE_SECRET_MIN_BYTES: usize = 32;
 /// The word that switches the clients' token off.
 const NO_AUTHENTICATION: &str = "NO_AUTHENTICATION";
 /// Variables that are configuration of plugins begin like this.
@@ -59,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) client_token: ClientToken,
     /// None where it is to be generated.
     pub(crate) admin_token: Option<Token>,
+    /// What the state of requests is protected with between their rounds; none where that is to be
+    /// generated.
+    pub(crate) state_secret: Option<Token>,
 }
 
 /// Whether clients need a token.
@@ -204,15 +209,28 @@ impl Resolver<'_> {
             limits: self.limits(&file.limits),
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),
-            admin_token: self
-                .variable("WASIMANCER_ADMIN_TOKEN")
-                .map(|text| Token::new(&text)),
+            admin_token: self.token("WASIMANCER_ADMIN_TOKEN"),
+            state_secret: self.state_secret(),
         }
     }
 
     /// A variable that is set and not empty.
     fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).filter(|value| !value.is_empty())
+    }
+
+    fn token(&self, name: &str) -> Option<Token> {
+        self.variable(name).map(|text| Token::new(&text))
+    }
+
+    fn state_secret(&mut self) -> Option<Token> {
+        let secret = self.token("WASIMANCER_STATE_SECRET")?;
+        if secret.reveal().len() < STATE_SECRET_MIN_BYTES {
+            self.errors.push(format!(
+                "WASIMANCER_STATE_SECRET: is shorter than {STATE_SECRET_MIN_BYTES} bytes: give a long random text, or leave it out"
+            ));
+        }
+        Some(secret)
     }
 
     fn log_format(&mut self) -> Option<LogFormat> {
