@@ -136,7 +136,7 @@ pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value
         ("prompts", prompts, json!({ "listChanged": true })),
         ("completions", prompts || resources, json!({})),
         // What a plugin writes to its log.
-        ("logging", true, json!({})),
+        ("logging", tools, json!({})),
     ];
     let served = served.into_iter().filter(|(_, served, _)| *served);
     served

@@ -131,8 +131,10 @@ impl<'a> Target<'a> {
 
 fn discover(endpoint: &Endpoint, snapshot: &Snapshot) -> Outcome {
     let mut capabilities = service::capabilities(snapshot);
-    let extensions = json!({ TASKS_EXTENSION: {} });
-    capabilities.insert("extensions".to_owned(), extensions);
+    if snapshot.serves_tools() {
+        let extensions = json!({ TASKS_EXTENSION: {} });
+        capabilities.insert("extensions".to_owned(), extensions);
+    }
     let mut fields = format!(
         "\"supportedVersions\":{},\"capabilities\":{}",
         Value::from(SUPPORTED_VERSIONS.to_vec()),

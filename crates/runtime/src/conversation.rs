@@ -100,7 +100,7 @@ impl Host {
             data
         };
         let logger = logger.map(|logger| cut(logger, LOGGER_MAX_BYTES));
-        self.write_log(severity, &text, logger, data);
+        self.write_log(severity.level(), severity, &text, logger, data);
         Ok(())
     }
 

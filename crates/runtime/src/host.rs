@@ -110,7 +110,7 @@ impl Host {
         }
         let text = String::from_utf8_lossy(message);
         let text = text[..text.floor_char_boundary(LOG_MESSAGE_MAX_BYTES)].to_owned();
-        self.write_log(severity, &text, None, Value::from(text.as_str()));
+        self.write_log(level, severity, &text, None, Value::from(text.as_str()));
         Ok(())
     }
 
@@ -118,12 +118,12 @@ impl Host {
     /// call has written all that it may.
     pub(crate) fn write_log(
         &mut self,
+        level: Level,
         severity: Severity,
         text: &str,
         logger: Option<String>,
         data: Value,
     ) {
-        let level = severity.level();
         let (is_logged, is_heard) = (level <= LevelFilter::current(), self.hears(severity));
         if !is_logged && !is_heard {
             return;

@@ -23,6 +23,8 @@ async fn discover_tells_versions_and_capabilities() {
                 "resources": {"subscribe": true, "listChanged": true},
                 "prompts": {"listChanged": true},
                 "completions": {},
+                "logging": {},
+                "extensions": {"io.modelcontextprotocol/tasks": {}},
             },
             "ttlMs": 1000,
             "cacheScope": "private",

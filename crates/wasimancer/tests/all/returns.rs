@@ -206,9 +206,10 @@ async fn a_malformed_result_is_a_failure() {
             ),
             (json!({"content": [], "isError": "yes"}), "isError"),
             (json!({"content": [], "_meta": []}), "_meta"),
+            (json!({"content": [], "resultType": "task"}), "resultType"),
             (
                 json!({"content": [], "resultType": "input_required"}),
-                "resultType",
+                "inputRequests or requestState is missing",
             ),
         ] {
             let answer = client.call("result", whole.clone()).await;
