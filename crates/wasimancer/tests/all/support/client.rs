@@ -1,9 +1,10 @@
 //! A client of each revision. It checks what every answer must have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::{ADMIN_TOKEN, Events, PATIENCE, TOKEN};
+use super::{ADMIN_TOKEN, Events, PATIENCE, TOKEN, spec};
 
 /// The stateless revision.
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -148,14 +149,22 @@ impl Client {
         self.send(reqwest::Method::POST, headers, body).await
     }
 
-    /// Any exchange with the endpoint.
+    /// Any exchange with the endpoint, whose answer must be what its revision allows.
     pub(crate) async fn send(
         &self,
         method: reqwest::Method,
         headers: &HeaderMap,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        Answer::of(self.begin(method, headers, body).await).await
+        let body = body.into();
+        let asked = body.as_bytes().unwrap_or_default().to_vec();
+        let answer = Answer::of(self.begin(method, headers, body).await).await;
+        // Whoever has no token has not reached the protocol.
+        if self.url.ends_with("/mcp") && !answer.json.is_null() && answer.status != 401 {
+            spec::check(&revision_of(headers), &asked, &answer.json);
+            remember_session(&answer);
+        }
+        answer
     }
 
     /// The same, up to the head of the answer.
@@ -175,7 +184,8 @@ impl Client {
 
     /// The stream of the client's session.
     pub(crate) async fn stream(&self) -> Events {
-        Events::of(self.begin(reqwest::Method::GET, &self.headers, "").await)
+        let response = self.begin(reqwest::Method::GET, &self.headers, "").await;
+        Events::of(response, revision_of(&self.headers), "")
     }
 
     /// `GET` of another path of the server, without a token.
@@ -183,6 +193,35 @@ impl Client {
         let url = self.url.replace("/mcp", path);
         Answer::of(self.http.get(url).send().await.expect("an answer")).await
     }
+}
+
+/// The revision of each session of a test, by its id.
+static SESSIONS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+fn remember_session(answer: &Answer) {
+    let id = answer.headers.get("mcp-session-id");
+    let version = answer.json["result"]["protocolVersion"].as_str();
+    if let (Some(Ok(id)), Some(version)) = (id.map(HeaderValue::to_str), version) {
+        let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(id.to_owned(), version.to_owned());
+    }
+}
+
+/// The revision of what a request with these headers is answered with; the newest where it is one
+/// that no server knows.
+fn revision_of(headers: &HeaderMap) -> String {
+    if let Some(version) = headers.get("mcp-protocol-version") {
+        let version = version.to_str().unwrap_or_default().trim();
+        let known = REVISIONS.iter().find(|known| **known == version);
+        return (*known.unwrap_or(&MODERN)).to_owned();
+    }
+    let session = headers.get("mcp-session-id");
+    let session = session.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    sessions
+        .get(session)
+        .map_or("2025-03-26", String::as_str)
+        .to_owned()
 }
 
 /// What the header `Mcp-Name` repeats.
@@ -302,10 +341,11 @@ impl Request<'_> {
 
     /// Sends it and reads the stream of events that it is answered with.
     pub(crate) async fn listen(self) -> Events {
+        let body = self.body();
         let begun = self
             .client
-            .begin(reqwest::Method::POST, &self.headers, self.body());
-        Events::of(begun.await)
+            .begin(reqwest::Method::POST, &self.headers, body.clone());
+        Events::of(begun.await, revision_of(&self.headers), body)
     }
 
     /// Sends it and checks what every answer of the revision must have.

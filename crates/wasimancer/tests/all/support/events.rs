@@ -3,17 +3,23 @@
 use reqwest::Response;
 use serde_json::Value;
 
+use super::spec;
+
 /// An open stream, closed when it is dropped.
 pub(crate) struct Events {
     response: Response,
     /// What has come and is yet to be read, up to any byte.
     unread: Vec<u8>,
+    /// That of the messages, each of which must be what it allows.
+    revision: String,
+    /// The body that the stream answers.
+    asked: String,
 }
 
 impl Events {
     /// Checks what every stream must have.
     #[track_caller]
-    pub(super) fn of(response: Response) -> Self {
+    pub(super) fn of(response: Response, revision: String, asked: impl Into<String>) -> Self {
         assert_eq!(response.status(), 200, "{response:?}");
         for (name, value) in [
             ("content-type", "text/event-stream"),
@@ -25,6 +31,8 @@ impl Events {
         Self {
             response,
             unread: Vec::new(),
+            revision,
+            asked: asked.into(),
         }
     }
 
@@ -33,8 +41,7 @@ impl Events {
         loop {
             let block = self.block().await?;
             if block != ":" {
-                let data = block.strip_prefix("data: ").expect("an event is its data");
-                return Some(serde_json::from_str(data).expect("the data is JSON"));
+                return Some(message_of(&block));
             }
         }
     }
@@ -55,7 +62,11 @@ impl Events {
             let end = self.unread.windows(2).position(|pair| pair == b"\n\n");
             if let Some(end) = end {
                 let block: Vec<u8> = self.unread.drain(..end + 2).take(end).collect();
-                return Some(String::from_utf8(block).expect("events are UTF-8"));
+                let block = String::from_utf8(block).expect("events are UTF-8");
+                if block != ":" {
+                    spec::check(&self.revision, self.asked.as_bytes(), &message_of(&block));
+                }
+                return Some(block);
             }
             match self.response.chunk().await.expect("the stream ends well") {
                 Some(chunk) => self.unread.extend_from_slice(&chunk),
@@ -66,4 +77,10 @@ impl Events {
             }
         }
     }
+}
+
+/// The message of an event.
+fn message_of(block: &str) -> Value {
+    let data = block.strip_prefix("data: ").expect("an event is its data");
+    serde_json::from_str(data).expect("the data is JSON")
 }
