@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_KEY, exchange};
 pub(crate) use events::Events;
-pub(crate) use home::{Home, assemble, examples_folder, guest_module};
+pub(crate) use home::{Home, assemble, examples_folder, fixtures_folder, guest_module};
 pub(crate) use operator::{Operator, Sample, answer, files, speaking};
-pub(crate) use server::{Ended, Launch, Server, command, examples, finish, guest};
+pub(crate) use server::{Ended, Launch, Server, command, examples, finish, fixtures, guest};
 pub(crate) use upstream::Upstream;
 
 /// How long a test waits for what must come; far longer than any of it takes.

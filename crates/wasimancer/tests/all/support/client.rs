@@ -182,6 +182,14 @@ impl Client {
         request.send().await.expect("an answer")
     }
 
+    /// Goes on with a stream of the client's session after the event with this id.
+    pub(crate) async fn resume(&self, last_event_id: &str, asked: &str) -> Events {
+        let mut headers = self.headers.clone();
+        headers.insert("last-event-id", header_text(last_event_id));
+        let response = self.begin(reqwest::Method::GET, &headers, "").await;
+        Events::of(response, revision_of(&headers), asked)
+    }
+
     /// The stream of the client's session.
     pub(crate) async fn stream(&self) -> Events {
         let response = self.begin(reqwest::Method::GET, &self.headers, "").await;
@@ -229,6 +237,7 @@ fn name_of(method: &str, params: &str) -> Option<String> {
     let field = match method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
         _ => return None,
     };
     let params: HashMap<String, Box<RawValue>> = serde_json::from_str(params).ok()?;
@@ -294,6 +303,18 @@ impl Request<'_> {
     pub(crate) fn meta(mut self, name: &str, value: Value) -> Self {
         let meta = self.meta.get_or_insert_default();
         meta.insert(format!("io.modelcontextprotocol/{name}"), value);
+        self
+    }
+
+    /// Of a client that can do this: a `ClientCapabilities` object.
+    pub(crate) fn capabilities(self, capabilities: Value) -> Self {
+        self.meta("clientCapabilities", capabilities)
+    }
+
+    /// With what reports of progress are to name.
+    pub(crate) fn progress_token(mut self, token: Value) -> Self {
+        let meta = self.meta.get_or_insert_default();
+        meta.insert("progressToken".to_owned(), token);
         self
     }
 
@@ -431,12 +452,15 @@ impl Answer {
         };
         assert_eq!(fields, ["jsonrpc", "id", "result"], "{}", self.text);
         assert_eq!(self.status, 200);
-        let is_cacheable = is_modern && CACHEABLE.contains(&method);
+        let asks = is_modern && result["resultType"] != "complete";
+        let is_cacheable = is_modern && !asks && CACHEABLE.contains(&method);
         assert_eq!(result["ttlMs"].is_u64(), is_cacheable, "{}", self.text);
         let scope = result.get("cacheScope").and_then(Value::as_str);
         assert_eq!(scope, is_cacheable.then_some("private"), "{}", self.text);
         if is_modern {
-            assert_eq!(result["resultType"], "complete", "{}", self.text);
+            let may_ask = matches!(method, "tools/call" | "prompts/get" | "resources/read");
+            let is_complete = result["resultType"] == "complete";
+            assert!(is_complete || may_ask, "{}", self.text);
             let info = &result["_meta"][SERVER_INFO_KEY];
             assert_eq!(
                 info,

@@ -14,6 +14,7 @@ pub(crate) struct Events {
     revision: String,
     /// The body that the stream answers.
     asked: String,
+    last_id: Option<String>,
 }
 
 impl Events {
@@ -33,6 +34,7 @@ impl Events {
             unread: Vec::new(),
             revision,
             asked: asked.into(),
+            last_id: None,
         }
     }
 
@@ -40,10 +42,27 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             let block = self.block().await?;
-            if block != ":" {
-                return Some(message_of(&block));
+            if let Some(id) = field_of(&block, "id") {
+                self.last_id = Some(id.to_owned());
+            }
+            if let Some(message) = message_of(&block) {
+                return Some(message);
             }
         }
+    }
+
+    /// The id of the last event that was read.
+    pub(crate) fn last_id(&self) -> &str {
+        self.last_id.as_deref().expect("the events have ids")
+    }
+
+    /// Everything until the end.
+    pub(crate) async fn rest(mut self) -> Vec<Value> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.next().await {
+            messages.push(message);
+        }
+        messages
     }
 
     /// The next message, which must come.
@@ -63,8 +82,8 @@ impl Events {
             if let Some(end) = end {
                 let block: Vec<u8> = self.unread.drain(..end + 2).take(end).collect();
                 let block = String::from_utf8(block).expect("events are UTF-8");
-                if block != ":" {
-                    spec::check(&self.revision, self.asked.as_bytes(), &message_of(&block));
+                if let Some(message) = message_of(&block) {
+                    spec::check(&self.revision, self.asked.as_bytes(), &message);
                 }
                 return Some(block);
             }
@@ -79,8 +98,18 @@ impl Events {
     }
 }
 
-/// The message of an event.
-fn message_of(block: &str) -> Value {
-    let data = block.strip_prefix("data: ").expect("an event is its data");
-    serde_json::from_str(data).expect("the data is JSON")
+/// The message of an event; a comment has none, nor has an event that only says where it stands.
+fn message_of(block: &str) -> Option<Value> {
+    let known = |line: &str| {
+        let fields = ["id: ", "retry: ", "data: "];
+        line == ":" || fields.iter().any(|field| line.starts_with(field))
+    };
+    assert!(block.lines().all(known), "{block}");
+    let data = field_of(block, "data").filter(|data| !data.is_empty())?;
+    Some(serde_json::from_str(data).expect("the data is JSON"))
+}
+
+fn field_of<'b>(block: &'b str, name: &str) -> Option<&'b str> {
+    let mut lines = block.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

@@ -14,6 +14,11 @@ pub(crate) fn examples_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
+/// The home that the conformance suite runs against: its plugins ask, tell and take their time.
+pub(crate) fn fixtures_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance")
+}
+
 /// A module from its text.
 pub(crate) fn assemble(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("the test's module is well-formed")

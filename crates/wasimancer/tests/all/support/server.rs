@@ -8,7 +8,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use super::{ADMIN_TOKEN, Client, Home, TOKEN, examples_folder, until, until_blocking};
+use super::{
+    ADMIN_TOKEN, Client, Home, TOKEN, examples_folder, fixtures_folder, until, until_blocking,
+};
 
 /// Variables that would reach the server from whoever runs the tests.
 const OWN_VARIABLES: [&str; 11] = [
@@ -90,6 +92,11 @@ impl Launch {
     /// The same for the example home.
     pub(crate) fn examples() -> Self {
         Self::again(&examples_folder())
+    }
+
+    /// The same for the home of the conformance suite.
+    pub(crate) fn fixtures() -> Self {
+        Self::again(&fixtures_folder())
     }
 
     /// `serve` without a port.
@@ -326,6 +333,12 @@ pub(crate) fn examples() -> Arc<Server> {
             .env("WASM_MESSAGE", "Good morning.")
             .start()
     })
+}
+
+/// The server of the conformance suite's home, one for all tests that run at a time.
+pub(crate) fn fixtures() -> Arc<Server> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    shared(&SHARED, || Launch::fixtures().start())
 }
 
 /// The server of the guest home, one for all tests that run at a time.

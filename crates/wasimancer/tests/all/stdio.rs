@@ -1,0 +1,228 @@
+//! `serve --stdio`: one client on standard input and output.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, PATIENCE, command, fixtures_folder};
+
+/// A server that is spoken to by its input.
+struct Spoken {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+}
+
+impl Spoken {
+    fn start(home: &std::path::Path) -> Self {
+        let home = home.to_str().unwrap();
+        let mut child = command(["serve", "--stdio", "--home", home])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let (lines, output) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines() {
+                lines.send(line.expect("the output is UTF-8")).ok();
+            }
+        });
+        // Nobody reads what else it says.
+        let mut stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        Self {
+            input: child.stdin.take(),
+            child,
+            output,
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(line).unwrap();
+        input.write_all(b"\n").unwrap();
+        input.flush().unwrap();
+    }
+
+    fn send(&mut self, message: &Value) {
+        self.line(message.to_string().as_bytes());
+    }
+
+    /// The next message, which must come.
+    fn message(&mut self) -> Value {
+        let line = self.output.recv_timeout(PATIENCE).expect("a line");
+        serde_json::from_str(&line).expect("every line is a message")
+    }
+
+    fn ask(&mut self, message: &Value) -> Value {
+        self.send(message);
+        self.message()
+    }
+
+    /// Closes its input, waits for its end, and answers what else it wrote.
+    fn end(mut self) -> Vec<String> {
+        self.input = None;
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+        self.output.iter().collect()
+    }
+}
+
+impl Drop for Spoken {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn modern(id: u64, method: &str, params: Value) -> Value {
+    let mut params = params;
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+        "progressToken": id,
+    });
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn legacy(id: u64, method: &str, params: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn text(response: &Value) -> &str {
+    response["result"]["content"][0]["text"]
+        .as_str()
+        .expect("a text")
+}
+
+#[test]
+fn a_modern_client_needs_no_handshake() {
+    let mut server = Spoken::start(&fixtures_folder());
+    let found = server.ask(&modern(1, "server/discover", json!({})));
+    assert_eq!(found["result"]["supportedVersions"][0], "2026-07-28");
+    let call = json!({"name": "test_tool_with_progress", "arguments": {}});
+    server.send(&modern(2, "tools/call", call));
+    for progress in [0, 50, 100] {
+        let told = server.message();
+        let params = json!({"progressToken": 2, "progress": progress, "total": 100});
+        assert_eq!(told["params"], params);
+    }
+    assert_eq!(text(&server.message()), "Progress was reported.");
+    let call = json!({"name": "test_input_required_result_elicitation", "arguments": {}});
+    let asked = server.ask(&modern(3, "tools/call", call));
+    assert_eq!(asked["result"]["resultType"], "input_required");
+    let unknown = server.ask(&modern(4, "initialize", json!({})));
+    assert_eq!(unknown["error"]["code"], -32601);
+    assert!(server.end().is_empty());
+}
+
+#[test]
+fn an_older_client_is_asked_between() {
+    let mut server = Spoken::start(&fixtures_folder());
+    let params = json!({
+        "protocolVersion": "2025-06-18",
+        "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "a client", "version": "1"},
+    });
+    let agreed = server.ask(&legacy(1, "initialize", &params));
+    assert_eq!(agreed["result"]["protocolVersion"], "2025-06-18");
+    server.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let call = json!({"name": "test_input_required_result_elicitation", "arguments": {}});
+    let question = server.ask(&legacy(2, "tools/call", &call));
+    assert_eq!(question["method"], "elicitation/create");
+    let result = json!({"action": "accept", "content": {"name": "Ada"}});
+    let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": result});
+    let answered = server.ask(&answer);
+    assert_eq!(
+        (answered["id"].as_u64(), text(&answered)),
+        (Some(2), "Hello, Ada!")
+    );
+    let level = server.ask(&legacy(3, "logging/setLevel", &json!({"level": "info"})));
+    assert_eq!(level["result"], json!({}));
+    let call = json!({"name": "test_tool_with_logging", "arguments": {}});
+    let told = server.ask(&legacy(4, "tools/call", &call));
+    assert_eq!(told["method"], "notifications/message");
+}
+
+#[test]
+fn requests_are_cancelled_and_others_go_on() {
+    let home = Home::guest();
+    for is_modern in [true, false] {
+        let mut server = Spoken::start(home.path());
+        let request = |id, tool: &str| {
+            let params = json!({"name": tool, "arguments": {}});
+            if is_modern {
+                modern(id, "tools/call", params)
+            } else {
+                legacy(id, "tools/call", &params)
+            }
+        };
+        server.send(&request(1, "spin"));
+        // A call does not wait for the one before it.
+        let answered = server.ask(&request(2, "echo"));
+        assert_eq!((answered["id"].as_u64(), text(&answered)), (Some(2), "{}"));
+        let cancelled = json!({"requestId": 1});
+        server.send(
+            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}),
+        );
+        let answered = server.ask(&request(3, "echo"));
+        assert_eq!(answered["id"], 3);
+        assert!(server.end().is_empty(), "a cancelled request has no answer");
+    }
+}
+
+#[test]
+fn changes_are_told() {
+    let home = Home::guest();
+    let mut server = Spoken::start(home.path());
+    let filter = json!({"notifications": {"promptsListChanged": true}});
+    let acknowledged = server.ask(&modern(1, "subscriptions/listen", filter));
+    assert_eq!(
+        acknowledged["method"],
+        "notifications/subscriptions/acknowledged"
+    );
+    home.file("prompts/prompts.yml", "prompts: {predefined: []}\n");
+    let told = server.message();
+    assert_eq!(told["method"], "notifications/prompts/list_changed");
+    let cancelled = json!({"requestId": 1});
+    server
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}));
+    assert!(server.end().is_empty());
+
+    let mut server = Spoken::start(home.path());
+    let params = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "a client", "version": "1"},
+    });
+    server.ask(&legacy(1, "initialize", &params));
+    let answered = server.ask(&legacy(2, "ping", &json!({})));
+    assert_eq!(answered["result"], json!({}));
+    home.file(
+        "resources/resources.yml",
+        "resources: {static: [], dynamic: []}\n",
+    );
+    let told = server.message();
+    assert_eq!(told["method"], "notifications/resources/list_changed");
+}
+
+#[test]
+fn what_is_no_message_is_refused_and_the_rest_is_served() {
+    let mut server = Spoken::start(&fixtures_folder());
+    let refused = |server: &mut Spoken, line: &[u8], code: i64| {
+        server.line(line);
+        let answer = server.message();
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    };
+    refused(&mut server, b"{", -32700);
+    refused(&mut server, b"\xff\xfe", -32700);
+    refused(&mut server, b"5", -32600);
+    refused(&mut server, &vec![b'x'; 5 * 1024 * 1024], -32600);
+    server.line(b"");
+    server.line(b"  \r");
+    let found = server.ask(&modern(1, "server/discover", json!({})));
+    assert_eq!(found["id"], 1);
+    assert!(server.end().is_empty());
+}
