@@ -21,8 +21,8 @@ pub(crate) type Answered = Result<Box<RawValue>, Box<RawValue>>;
 /// What is going on with one client.
 #[derive(Default)]
 pub(crate) struct Conversation {
-    /// The requests that are served, by the JSON of their ids; dropped to cancel one.
-    under_way: Mutex<HashMap<String, oneshot::Sender<()>>>,
+    /// The JSON of the ids of the requests that are served, and what is dropped to cancel each.
+    under_way: Mutex<Vec<(String, oneshot::Sender<()>)>>,
     /// Requests of ours by their ids.
     asked: Mutex<HashMap<u64, oneshot::Sender<Answered>>>,
     last_id: AtomicU64,
@@ -38,18 +38,16 @@ impl Conversation {
                 "as many requests of this client are under way as may be: wait for some of them",
             ));
         }
-        // Of two with the same id the later one can be cancelled.
-        under_way.insert(id.to_owned(), cancel);
+        under_way.push((id.to_owned(), cancel));
         Ok(UnderWay {
             conversation: self.clone(),
-            id: id.to_owned(),
             cancelled,
         })
     }
 
     /// Cancels a request; nothing happens where it is not under way any more.
     pub(crate) fn cancel(&self, id: &str) {
-        lock(&self.under_way).remove(id);
+        lock(&self.under_way).retain(|(known, _)| known != id);
     }
 
     /// The id of a request of ours, and where its answer comes.
@@ -82,7 +80,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A request that is served.
 pub(crate) struct UnderWay {
     conversation: Arc<Conversation>,
-    id: String,
     cancelled: oneshot::Receiver<()>,
 }
 
@@ -115,13 +112,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.cancelled.close();
         let mut under_way = lock(&self.conversation.under_way);
-        // A later request with the same id stays.
-        if under_way
-            .get(&self.id)
-            .is_some_and(oneshot::Sender::is_closed)
-        {
-            under_way.remove(&self.id);
-        }
+        under_way.retain(|(_, cancel)| !cancel.is_closed());
     }
 }
 
@@ -164,8 +155,10 @@ mod tests {
         let ended = under_way.serve(pending::<Result<(), Error>>()).await;
         assert!(matches!(ended, Err(Error::Cancelled)));
         let mut again = conversation.begin("7").unwrap();
+        // A client that gives two requests one id gets both answers.
+        let same = conversation.begin("7").unwrap();
         assert!(again.serve(ready(Ok(()))).await.is_ok());
-        drop((under_way, again));
+        drop((under_way, again, same));
         assert!(lock(&conversation.under_way).is_empty());
     }
 

@@ -1,18 +1,23 @@
 //! `serve --stdio`: one client on standard input and output.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATIENCE, command, fixtures_folder};
+use crate::support::{Home, PATIENCE, command, fixtures_folder, spec};
 
 /// A server that is spoken to by its input.
 struct Spoken {
     child: Child,
     input: Option<ChildStdin>,
     output: Receiver<String>,
+    /// What was asked, by its id, and the revision of the answers.
+    asked: HashMap<u64, (String, String)>,
+    /// What the last message was of.
+    revision: String,
 }
 
 impl Spoken {
@@ -36,6 +41,8 @@ impl Spoken {
             input: child.stdin.take(),
             child,
             output,
+            asked: HashMap::new(),
+            revision: "2026-07-28".to_owned(),
         }
     }
 
@@ -47,13 +54,32 @@ impl Spoken {
     }
 
     fn send(&mut self, message: &Value) {
+        let version = "io.modelcontextprotocol/protocolVersion";
+        let modern = message["params"]["_meta"][version].as_str();
+        let negotiated = message["params"]["protocolVersion"].as_str();
+        if let Some(revision) = modern.or(negotiated) {
+            self.revision = revision.to_owned();
+        }
+        if let (Some(id), Some(_)) = (message["id"].as_u64(), message.get("method")) {
+            let asked = (self.revision.clone(), message.to_string());
+            self.asked.insert(id, asked);
+        }
         self.line(message.to_string().as_bytes());
     }
 
     /// The next message, which must come.
     fn message(&mut self) -> Value {
         let line = self.output.recv_timeout(PATIENCE).expect("a line");
-        serde_json::from_str(&line).expect("every line is a message")
+        let message: Value = serde_json::from_str(&line).expect("every line is a message");
+        let asked = message["id"].as_u64().and_then(|id| self.asked.get(&id));
+        let (revision, asked) = asked.cloned().unwrap_or_default();
+        let revision = if revision.is_empty() {
+            &self.revision
+        } else {
+            &revision
+        };
+        spec::check(revision, asked.as_bytes(), &message);
+        message
     }
 
     fn ask(&mut self, message: &Value) -> Value {
@@ -148,7 +174,15 @@ fn an_older_client_is_asked_between() {
 
 #[test]
 fn requests_are_cancelled_and_others_go_on() {
-    let home = Home::guest();
+    let home = Home::with_plugins(
+        "plugins:
+  - name: guest
+    path: guest.wasm
+    functions:
+      - {function: spin, description: never ends, arguments: []}
+      - {function: echo, description: says what arrived, arguments: []}
+",
+    );
     for is_modern in [true, false] {
         let mut server = Spoken::start(home.path());
         let request = |id, tool: &str| {

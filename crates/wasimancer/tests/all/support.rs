@@ -5,7 +5,7 @@ mod events;
 mod home;
 mod operator;
 mod server;
-mod spec;
+pub(crate) mod spec;
 mod upstream;
 
 use std::time::{Duration, Instant};

@@ -89,7 +89,7 @@ const ERRORS: [(&str, i64, &str); 4] = [
 
 /// Ends the test where a server of this revision may not send the message, or where it cannot be
 /// told what it should be. `asked` is the body that it answers.
-pub(super) fn check(revision: &str, asked: &[u8], message: &Value) {
+pub(crate) fn check(revision: &str, asked: &[u8], message: &Value) {
     if let Err(reason) = verdict(revision, asked, message) {
         panic!("{revision}: {reason}: {message}");
     }
