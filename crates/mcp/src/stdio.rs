@@ -3,11 +3,13 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
 
 use crate::conversation::Conversation;
@@ -23,6 +25,9 @@ use crate::sessions::Session;
 const LINES_MAX: usize = 256;
 /// Most requests that are served at once; further lines are read when one of them has ended.
 const UNDER_WAY_MAX: usize = 256;
+
+/// How long requests may go on after the end of the input.
+const END_GRACE: Duration = Duration::from_secs(5);
 
 /// The client of standard input and output.
 #[derive(Default)]
@@ -44,8 +49,8 @@ impl Pipe {
     }
 }
 
-/// Serves one client until its input ends or `shutdown` turns true: then what is under way is
-/// ended.
+/// Serves one client until its input ends or `shutdown` turns true. What is under way then has a
+/// little time to end.
 ///
 /// # Errors
 /// When the input cannot be read or the output cannot be written.
@@ -56,16 +61,26 @@ pub async fn serve_stdio(
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
 ) -> std::io::Result<()> {
-    let endpoint = Arc::new(Endpoint::new(catalog, options, shutdown.clone()));
+    let (end, ends) = watch::channel(false);
+    let endpoint = Arc::new(Endpoint::new(catalog, options, ends));
     let (lines, written) = mpsc::channel(LINES_MAX);
     let mut writing = tokio::spawn(write(output, written));
-    tokio::select! {
-        read = read(&endpoint, input, lines) => read?,
-        () = stopped(shutdown) => {}
+    let mut under_way = JoinSet::new();
+    let read = tokio::select! {
+        read = read(&endpoint, input, lines, &mut under_way) => read,
+        () = stopped(shutdown) => Ok(()),
         ended = &mut writing => return ended?,
+    };
+    // Streams of notifications would never end by themselves.
+    end.send_replace(true);
+    let ended = async { while under_way.join_next().await.is_some() {} };
+    if timeout(END_GRACE, ended).await.is_err() {
+        tracing::warn!(requests = under_way.len(), "the client has gone: its requests are ended");
+        under_way.shutdown().await;
     }
     // What is answered already still goes out.
-    writing.await?
+    writing.await??;
+    read
 }
 
 async fn stopped(mut shutdown: watch::Receiver<bool>) {
@@ -92,9 +107,9 @@ async fn read(
     endpoint: &Arc<Endpoint>,
     mut input: impl AsyncBufRead + Unpin,
     lines: mpsc::Sender<String>,
+    under_way: &mut JoinSet<()>,
 ) -> std::io::Result<()> {
     let pipe = Arc::new(Pipe::default());
-    let mut under_way = JoinSet::new();
     let mut tells_changes = false;
     loop {
         let line = match read_line(&mut input, endpoint.body_max_bytes).await? {
