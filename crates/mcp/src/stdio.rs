@@ -75,7 +75,10 @@ pub async fn serve_stdio(
     end.send_replace(true);
     let ended = async { while under_way.join_next().await.is_some() {} };
     if timeout(END_GRACE, ended).await.is_err() {
-        tracing::warn!(requests = under_way.len(), "the client has gone: its requests are ended");
+        tracing::warn!(
+            requests = under_way.len(),
+            "the client has gone: its requests are ended"
+        );
         under_way.shutdown().await;
     }
     // What is answered already still goes out.

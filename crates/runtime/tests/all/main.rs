@@ -10,6 +10,7 @@ mod abi;
 mod allocation;
 mod cache;
 mod concurrency;
+mod conversation;
 mod exports;
 mod handles;
 mod hostile;

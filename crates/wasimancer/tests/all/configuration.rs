@@ -339,7 +339,11 @@ async fn an_empty_path_switches_a_kind_off() {
     let discovered = client.ask("server/discover", json!({})).await;
     assert_eq!(
         discovered.result()["capabilities"],
-        json!({"tools": {"listChanged": true}})
+        json!({
+            "tools": {"listChanged": true},
+            "logging": {},
+            "extensions": {"io.modelcontextprotocol/tasks": {}},
+        })
     );
     client
         .ask("completion/complete", json!({}))

@@ -42,7 +42,7 @@ impl Spoken {
             child,
             output,
             asked: HashMap::new(),
-            revision: "2026-07-28".to_owned(),
+            revision: "2025-03-26".to_owned(),
         }
     }
 
