@@ -21,6 +21,8 @@ pub struct Options {
     pub instructions: Option<String>,
     /// Most bytes of a request's body.
     pub body_max_bytes: usize,
+    /// How long it may take to arrive.
+    pub read_timeout: Duration,
     /// How long a client may keep lists and resources (2026-07-28, `ttlMs`).
     pub cache_ttl: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for Options {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instructions: None,
             body_max_bytes: 4 * 1024 * 1024,
+            read_timeout: Duration::from_secs(30),
             // Short, since lists change while clients are connected.
             cache_ttl: Duration::from_secs(1),
         }
@@ -50,6 +53,7 @@ pub(crate) struct Endpoint {
     pub(crate) instructions: Option<String>,
     pub(crate) cache_ttl: Duration,
     pub(crate) body_max_bytes: usize,
+    pub(crate) read_timeout: Duration,
 }
 
 impl Endpoint {
@@ -68,6 +72,7 @@ impl Endpoint {
             instructions: options.instructions,
             cache_ttl: options.cache_ttl,
             body_max_bytes: options.body_max_bytes,
+            read_timeout: options.read_timeout,
         }
     }
 }

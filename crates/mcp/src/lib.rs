@@ -24,6 +24,7 @@ mod revision;
 mod service;
 mod sessions;
 mod sse;
+mod strict;
 mod subscriptions;
 mod wire_2025_11_25;
 mod wire_2026_07_28;
