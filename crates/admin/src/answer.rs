@@ -239,10 +239,10 @@ impl IntoResponses for ChangeErrors {
 impl IntoResponses for BodyErrors {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
         let mut responses = ChangeErrors::responses();
-        responses.extend(error_responses([(
-            "413",
-            "The body is larger than the limit",
-        )]));
+        responses.extend(error_responses([
+            ("408", "The body did not arrive in time"),
+            ("413", "The body is larger than the limit"),
+        ]));
         responses
     }
 }

@@ -1,7 +1,10 @@
 //! The errors of the API, and the only map from them to HTTP.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +25,7 @@ pub(crate) enum Code {
     MissingName,
     TooLarge,
     BodyBrokeOff,
+    BodyTooSlow,
     MethodNotAllowed,
     NotFound,
     Failed,
@@ -105,6 +109,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// The body comes too slowly.
+    #[error("😡 {what} did not arrive within {limit:?}: send it faster, or raise read_timeout")]
+    TooSlow {
+        /// `the body`, or the next piece of it.
+        what: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+
     /// The route has no such method.
     #[error("😡 this route has another method: see /openapi.json")]
     MethodNotAllowed,
@@ -149,6 +162,7 @@ impl Error {
             Self::MissingName { .. } => (StatusCode::BAD_REQUEST, Code::MissingName),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
             Self::BrokenOff { .. } => (StatusCode::BAD_REQUEST, Code::BodyBrokeOff),
+            Self::TooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, Code::BodyTooSlow),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
             Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::PluginNotFound { .. } => (StatusCode::INTERNAL_SERVER_ERROR, Code::NotFound),
@@ -211,6 +225,7 @@ impl IntoResponse for Error {
             Self::Catalog(CatalogError::Outdated { revision }) => {
                 (status, [etag(&revision)], answer).into_response()
             }
+            Self::TooSlow { .. } => (status, [(CONNECTION, "close")], answer).into_response(),
             _ => (status, answer).into_response(),
         }
     }

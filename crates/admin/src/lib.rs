@@ -16,6 +16,7 @@ mod revision;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get};
@@ -35,6 +36,8 @@ pub struct Options {
     pub upload_max_bytes: u64,
     /// Most bytes of any other body.
     pub body_max_bytes: u64,
+    /// How long a body may take to arrive; how long the next piece may, of one with a module.
+    pub read_timeout: Duration,
 }
 
 /// The routes of the API. They check no token: put them behind one.
@@ -43,6 +46,7 @@ pub fn router(catalog: Arc<Catalog>, options: &Options) -> Router {
         catalog,
         upload_max_bytes: options.upload_max_bytes,
         body_max_bytes: options.body_max_bytes,
+        read_timeout: options.read_timeout,
         turn: Arc::new(Semaphore::new(1)),
     };
     let documented = OpenApiRouter::with_openapi(openapi::Document::openapi())

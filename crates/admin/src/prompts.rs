@@ -17,7 +17,7 @@ use crate::answer::{
 };
 use crate::definition::PromptDefinition;
 use crate::error::Error;
-use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters, json};
+use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters};
 
 /// The routes of prompts.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
@@ -93,7 +93,7 @@ async fn add(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let prompt = json(request, admin.body_max_bytes).await?;
+    let prompt = admin.json(request).await?;
     let change = Change::Add(Data::Prompt, prompt.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     let name = prompt["name"].as_str().unwrap_or_default();
@@ -116,7 +116,7 @@ async fn update(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let prompt = json(request, admin.body_max_bytes).await?;
+    let prompt = admin.json(request).await?;
     let change = Change::Update(Data::Prompt, name.clone(), prompt.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     Ok(made.answer(PromptAnswer {

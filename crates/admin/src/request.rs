@@ -1,6 +1,7 @@
 //! What the routes read from a request, and how each part of it can be wrong.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use utoipa::IntoParams;
 use wasimancer_catalog::{Catalog, Change, Request as CatalogRequest};
 
@@ -26,6 +28,8 @@ pub(crate) struct Admin {
     pub(crate) upload_max_bytes: u64,
     /// Most bytes of any other body.
     pub(crate) body_max_bytes: u64,
+    /// How long a body may take to arrive; how long the next piece may, of one with a module.
+    pub(crate) read_timeout: Duration,
     /// One permit: the catalogue makes one change at a time, and those that wait for it should not
     /// wait on threads.
     pub(crate) turn: Arc<Semaphore>,
@@ -77,13 +81,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
-/// A JSON body.
-pub(crate) async fn json(request: Request, limit: u64) -> Result<Value, Error> {
-    let bytes = read(request.into_body(), limit).await?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
-        what: "the body",
-        reason: error.to_string(),
-    })
+impl Admin {
+    /// A JSON body.
+    pub(crate) async fn json(&self, request: Request) -> Result<Value, Error> {
+        let read = read(request.into_body(), self.body_max_bytes);
+        let bytes = timeout(self.read_timeout, read).await;
+        let bytes = bytes.map_err(|_| Error::TooSlow {
+            what: "the body",
+            limit: self.read_timeout,
+        })??;
+        serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
+            what: "the body",
+            reason: error.to_string(),
+        })
+    }
 }
 
 async fn read(mut body: Body, limit: u64) -> Result<axum::body::Bytes, Error> {

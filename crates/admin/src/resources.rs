@@ -17,7 +17,7 @@ use crate::answer::{
 };
 use crate::definition::ResourceDefinition;
 use crate::error::Error;
-use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters, json};
+use crate::request::{Admin, ChangeQuery, IfMatch, Name, Parameters};
 
 /// The routes of resources.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Admin>> {
@@ -128,7 +128,7 @@ async fn add(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let resource = json(request, admin.body_max_bytes).await?;
+    let resource = admin.json(request).await?;
     let change = Change::Add(Data::Resource, resource.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     let name = resource["name"].as_str().unwrap_or_default();
@@ -151,7 +151,7 @@ async fn update(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Error> {
-    let resource = json(request, admin.body_max_bytes).await?;
+    let resource = admin.json(request).await?;
     let change = Change::Update(Data::Resource, name.clone(), resource.clone());
     let made = admin.publish(&headers, dry_run, change).await?;
     let (old_type, new_type) = made.publication.lists;

@@ -17,9 +17,6 @@ use crate::request::{Admin, blocking};
 
 /// Most bytes of `pluginData`: a definition of a thousand functions has some 100 KiB.
 const DATA_MAX_BYTES: u64 = 1024 * 1024;
-/// How long a client may pause within a body: a minute, as between two requests. What it has sent lies
-/// in a temporary file meanwhile.
-const PIECE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Bytes that are gathered before they are written: each write goes to a thread that may block.
 const WRITE_BYTES: usize = 256 * 1024;
 
@@ -44,6 +41,8 @@ struct Parts {
     received_bytes: u64,
     /// What is larger than it may be.
     too_large: Option<Error>,
+    /// How long the next piece may take; what has come lies in a temporary file meanwhile.
+    read_timeout: Duration,
 }
 
 impl Admin {
@@ -57,8 +56,11 @@ impl Admin {
         let mut multipart = multipart.map_err(|error| Error::NotMultipart {
             reason: error.body_text(),
         })?;
-        let mut parts = Parts::default();
-        while let Some(field) = arrived(multipart.next_field()).await? {
+        let mut parts = Parts {
+            read_timeout: self.read_timeout,
+            ..Parts::default()
+        };
+        while let Some(field) = parts.arrived(multipart.next_field()).await? {
             match field.name() {
                 Some(name @ ("wasmFile" | "pluginData")) if parts.has(name) => {
                     let reason = format!("{name} is there twice");
@@ -79,7 +81,7 @@ impl Admin {
         let mut incoming = blocking(move || catalog.incoming()).await??;
         let mut gathered = Vec::new();
         loop {
-            let chunk = arrived(field.chunk()).await?;
+            let chunk = parts.arrived(field.chunk()).await?;
             let is_last = chunk.is_none();
             if let Some(chunk) = chunk {
                 parts.count(chunk.len(), limit)?;
@@ -105,6 +107,20 @@ impl Admin {
 }
 
 impl Parts {
+    /// Waits for the next piece of a body, but not for ever.
+    async fn arrived<T>(
+        &self,
+        piece: impl Future<Output = Result<T, MultipartError>>,
+    ) -> Result<T, Error> {
+        match timeout(self.read_timeout, piece).await {
+            Ok(piece) => piece.map_err(|error| broken(&error)),
+            Err(_) => Err(Error::TooSlow {
+                what: "the next piece of the body",
+                limit: self.read_timeout,
+            }),
+        }
+    }
+
     /// Whether a part of this name has come.
     fn has(&self, name: &str) -> bool {
         match name {
@@ -115,7 +131,7 @@ impl Parts {
 
     async fn receive_data(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
         let mut data = Vec::new();
-        while let Some(chunk) = arrived(field.chunk()).await? {
+        while let Some(chunk) = self.arrived(field.chunk()).await? {
             self.count(chunk.len(), limit)?;
             data.extend_from_slice(&chunk);
             if data.len() as u64 > DATA_MAX_BYTES {
@@ -132,7 +148,7 @@ impl Parts {
 
     /// Reads a part to its end and keeps nothing of it.
     async fn discard(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
-        while let Some(chunk) = arrived(field.chunk()).await? {
+        while let Some(chunk) = self.arrived(field.chunk()).await? {
             self.count(chunk.len(), limit)?;
         }
         Ok(())
@@ -173,16 +189,6 @@ impl Parts {
             file_name,
             folder,
         })
-    }
-}
-
-/// Waits for the next piece of a body, but not for ever.
-async fn arrived<T>(piece: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Error> {
-    match timeout(PIECE_TIMEOUT, piece).await {
-        Ok(piece) => piece.map_err(|error| broken(&error)),
-        Err(_) => Err(Error::BrokenOff {
-            reason: format!("nothing came for {PIECE_TIMEOUT:?}"),
-        }),
     }
 }
 

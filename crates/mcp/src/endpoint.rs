@@ -27,6 +27,8 @@ pub struct Options {
     /// Where the key comes from that protects the state of requests between their rounds; none for
     /// a random key, with which such states end with the process.
     pub state_secret: Option<String>,
+    /// How long it may take to arrive.
+    pub read_timeout: Duration,
     /// How long a client may keep lists and resources (2026-07-28, `ttlMs`).
     pub cache_ttl: Duration,
 }
@@ -39,6 +41,7 @@ impl Default for Options {
             instructions: None,
             body_max_bytes: 4 * 1024 * 1024,
             state_secret: None,
+            read_timeout: Duration::from_secs(30),
             // Short, since lists change while clients are connected.
             cache_ttl: Duration::from_secs(1),
         }
@@ -62,6 +65,7 @@ pub(crate) struct Endpoint {
     pub(crate) instructions: Option<String>,
     pub(crate) cache_ttl: Duration,
     pub(crate) body_max_bytes: usize,
+    pub(crate) read_timeout: Duration,
 }
 
 impl Endpoint {
@@ -83,6 +87,7 @@ impl Endpoint {
             instructions: options.instructions,
             cache_ttl: options.cache_ttl,
             body_max_bytes: options.body_max_bytes,
+            read_timeout: options.read_timeout,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Everything that a request can end with other than a result, and the only map from it to
 //! JSON-RPC codes and HTTP statuses.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -39,6 +41,8 @@ pub(crate) enum Error {
     UnknownSession,
     #[error("the request body has more than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("the request body did not arrive within {limit:?}")]
+    TooSlow { limit: Duration },
     #[error("Forbidden: {0}")]
     Forbidden(String),
     #[error("{0}")]
@@ -97,6 +101,7 @@ impl Error {
             Self::InvalidRequest(_)
             | Self::UnknownSession
             | Self::TooLarge { .. }
+            | Self::TooSlow { .. }
             | Self::Forbidden(_)
             | Self::UnsupportedMediaType(_)
             | Self::NotAcceptable(_) => INVALID_REQUEST,
@@ -131,6 +136,7 @@ impl Error {
             Self::MissingCapability { .. } if era == Era::Modern => StatusCode::BAD_REQUEST,
             Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,

@@ -13,6 +13,7 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
 
 use crate::endpoint::{Endpoint, Options};
@@ -108,7 +109,11 @@ fn declared(headers: &HeaderMap) -> Result<Revision, Error> {
 async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let answered = match media_types::check(&parts.headers) {
-        Ok(()) => read(body, endpoint.body_max_bytes).await,
+        Ok(()) => {
+            let limit = endpoint.read_timeout;
+            let read = timeout(limit, read(body, endpoint.body_max_bytes));
+            read.await.unwrap_or(Err(Error::TooSlow { limit }))
+        }
         Err(error) => Err(error),
     };
     let bytes = match answered {
@@ -242,6 +247,9 @@ impl IntoResponse for Reply {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

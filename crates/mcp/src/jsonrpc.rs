@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::strict;
 
 /// A message as it came.
 pub(crate) struct Incoming<'a> {
@@ -96,6 +97,10 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
             None => return Err((None, invalid("`id` must be a string or an integer"))),
         },
     };
+    strict::check(raw.get()).map_err(|reason| {
+        let id = id.filter(|id| strict::check(id.json()).is_ok());
+        (id, Error::InvalidRequest(reason))
+    })?;
     if envelope.jsonrpc.as_ref().and_then(Value::as_str) != Some("2.0") {
         return Err((id, invalid("`jsonrpc` must be \"2.0\"")));
     }

@@ -36,6 +36,7 @@ mod service;
 mod sessions;
 mod sse;
 mod stdio;
+mod strict;
 mod subscriptions;
 mod tasks;
 mod wire_2025_11_25;

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use axum::Router;
@@ -15,12 +16,15 @@ use hyper_util::service::TowerToHyperService;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutWriter;
 
-/// How long a client may take to send the head of a request, and to begin the next one.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// Most bytes of the head of a request, and of what is read ahead of a body: connections are many.
+const BUFFER_MAX_BYTES: usize = 64 * 1024;
 /// How long to wait after a failed accept, which is mostly a lack of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How often the log is told of what happens to every connection.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// How long a peer may acknowledge nothing of what it was sent, before the connection is taken for
 /// dead: four of the comments that keep a stream of notifications alive.
@@ -30,6 +34,8 @@ const PEER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long connections are waited for.
 #[derive(Clone, Copy)]
 pub(crate) struct Timeouts {
+    /// How long a client may take to send the head of a request, and to begin the next one.
+    pub(crate) read: Duration,
     /// How long a client may leave unread what it is sent.
     pub(crate) write: Duration,
     /// How long requests under way may go on after a shutdown has begun.
@@ -59,32 +65,27 @@ pub(crate) async fn bind(address: SocketAddr, settings: &str) -> anyhow::Result<
     })
 }
 
-/// Serves connections until `shutdown`, then lets the requests under way finish within the grace.
+/// Serves connections until `shutdown`, so many at once, then lets the requests under way finish
+/// within the grace.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()>,
     timeouts: Timeouts,
+    connections: usize,
 ) {
     let grace = timeouts.shutdown_grace;
     let graceful = GracefulShutdown::new();
+    let mut accepting = Accepting::new(listener, connections);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (stream, place) = tokio::select! {
+            accepted = accepting.next() => accepted,
             () = &mut shutdown => break,
         };
-        match accepted {
-            Ok((stream, _)) => {
-                spawn_connection(stream, router.clone(), timeouts.write, &graceful);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
+        spawn_connection(stream, place, router.clone(), timeouts, &graceful);
     }
-    drop(listener);
+    drop(accepting);
     tracing::info!(
         ?grace,
         "shutting down: no new connections, calls under way may finish"
@@ -100,24 +101,81 @@ pub(crate) async fn serve(
     }
 }
 
+/// Connections that are yet to be accepted. Those for which there is no place wait in the listener.
+struct Accepting {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    full: Seldom,
+    failing: Seldom,
+}
+
+impl Accepting {
+    fn new(listener: TcpListener, connections: usize) -> Self {
+        Self {
+            listener,
+            places: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            full: Seldom::default(),
+            failing: Seldom::default(),
+        }
+    }
+
+    /// The next connection, and its place among all.
+    async fn next(&mut self) -> (TcpStream, OwnedSemaphorePermit) {
+        loop {
+            if self.places.available_permits() == 0 && self.full.is_due() {
+                tracing::warn!("as many connections are open as may be: others wait");
+            }
+            let place = Arc::clone(&self.places).acquire_owned().await;
+            let place = place.expect("nobody closes the semaphore");
+            match self.listener.accept().await {
+                Ok((stream, _)) => return (stream, place),
+                Err(error) => {
+                    if self.failing.is_due() {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// Something of which the log is told again only after a while.
+#[derive(Default)]
+struct Seldom(Option<Instant>);
+
+impl Seldom {
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.0.is_none_or(|told| now - told >= TOLD_EVERY);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
+    }
+}
+
 fn spawn_connection(
     stream: TcpStream,
+    place: OwnedSemaphorePermit,
     router: Router,
-    write_timeout: Duration,
+    timeouts: Timeouts,
     graceful: &GracefulShutdown,
 ) {
     set_options(&stream);
     let mut stream = TimeoutWriter::new(stream);
-    stream.set_timeout(Some(write_timeout));
+    stream.set_timeout(Some(timeouts.write));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_READ_TIMEOUT)
+        .header_read_timeout(timeouts.read)
+        .max_buf_size(BUFFER_MAX_BYTES)
         .serve_connection(
             TokioIo::new(Box::pin(stream)),
             TowerToHyperService::new(router),
         );
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
+        let _place = place;
         match connection.await {
             Ok(()) => {}
             Err(error) if is_timeout(&error) => {

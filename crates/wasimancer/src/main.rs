@@ -3,6 +3,7 @@
 mod auth;
 mod commands;
 mod config;
+mod descriptors;
 mod health;
 mod listeners;
 mod signals;

@@ -20,7 +20,10 @@ use crate::auth::{Token, require_admin_token, require_client_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
-use crate::{health, listeners, signals, telemetry};
+use crate::{descriptors, health, listeners, signals, telemetry};
+
+/// Most connections to the administration, where it has an address of its own.
+const OPERATOR_CONNECTIONS: usize = 256;
 
 /// The arguments of `serve`.
 #[derive(clap::Args)]
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    let connections = connections(&config);
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
     let (config, catalog) = load(config).await?;
@@ -74,15 +78,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!(%error, "what is served could not be announced");
     }
     let timeouts = Timeouts {
+        read: config.read_timeout,
         write: config.write_timeout,
         shutdown_grace: config.shutdown_grace,
     };
-    let serve = |listener, router| {
+    let serve = |listener, router, connections| {
         let stopped = stopped(is_shutting_down.clone());
-        listeners::serve(listener, router, stopped, timeouts)
+        listeners::serve(listener, router, stopped, timeouts, connections)
     };
     let operators = listeners.operators.zip(routes.operators);
-    let operators = operators.map(|(listener, router)| serve(listener, router));
+    let operators = operators.map(|(listener, router)| {
+        let connections = OPERATOR_CONNECTIONS.min(connections);
+        serve(listener, router, connections)
+    });
     // Streams of notifications never end by themselves: they are told.
     let stop = async {
         stop.await;
@@ -90,7 +98,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     tokio::join!(
         stop,
-        serve(listeners.clients, routes.clients),
+        serve(listeners.clients, routes.clients, connections),
         OptionFuture::from(operators)
     );
     Ok(())
@@ -118,10 +126,25 @@ fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
     wasimancer_mcp::Options {
         instructions: config.instructions.clone(),
         body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
+        read_timeout: config.read_timeout,
         cache_ttl: config.cache_ttl,
         state_secret: secret.map(|secret| secret.reveal().to_owned()),
         ..wasimancer_mcp::Options::default()
     }
+}
+
+/// Most connections of clients: what is configured, but never so many that no file is left for
+/// operators, definitions and the requests of plugins.
+fn connections(config: &Config) -> usize {
+    let files = descriptors::raise_limit();
+    let connections = u64::from(config.connections).min(files / 4 * 3).max(1);
+    if connections < u64::from(config.connections) {
+        tracing::info!(
+            connections,
+            "fewer connections than configured, since the process may open no more than {files} files"
+        );
+    }
+    usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
 /// Completes once the server is told to stop.
@@ -262,6 +285,7 @@ impl Routes {
         let options = wasimancer_admin::Options {
             upload_max_bytes: config.publishing.upload_max_bytes,
             body_max_bytes: config.body_max_bytes,
+            read_timeout: config.read_timeout,
         };
         let admin = wasimancer_admin::router(catalog.clone(), &options);
         let admin = require_admin_token(admin, tokens.admin.clone());

@@ -21,6 +21,10 @@ pub(crate) use publishing::Publishing;
 const DEFAULT_PORT: u16 = 3001;
 /// How long calls may go on after the server was told to stop.
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long a client may take to send what it has begun to send.
+const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.
+const DEFAULT_CONNECTIONS: u32 = 20_000;
 /// How long a client may leave unread what it is sent; less than a minute, so that one that reads
 /// nothing does not hold up the end of the server or its memory for long.
 const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,7 +54,9 @@ pub(crate) struct Config {
     pub(crate) log: String,
     pub(crate) instructions: Option<String>,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
+    pub(crate) connections: u32,
     pub(crate) body_max_bytes: u64,
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
@@ -194,6 +200,12 @@ impl Resolver<'_> {
                     parse_duration,
                 )
                 .unwrap_or(DEFAULT_SHUTDOWN_GRACE),
+            read_timeout: self
+                .value("read_timeout", file.read_timeout.as_ref(), parse_duration)
+                .unwrap_or(DEFAULT_READ_TIMEOUT),
+            connections: self
+                .count("connections", file.connections)
+                .unwrap_or(DEFAULT_CONNECTIONS),
             write_timeout: self
                 .value("write_timeout", file.write_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_WRITE_TIMEOUT),

@@ -149,7 +149,7 @@ async fn every_error_is_told_at_once() {
     let home = Home::new();
     home.file(
         "wasimancer.toml",
-        "shutdown_grace = \"soon\"\nwrite_timeout = \"never\"\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\n\
+        "shutdown_grace = \"soon\"\nread_timeout = \"30\"\nwrite_timeout = \"never\"\nconnections = 0\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\n\
          [limits]\ntimeout = \"0s\"\nmemory = \"-1\"\ninput = \"1.5GiB\"\noutput = \"x\"\nhttpResponse = \"y\"\nconcurrency = 0\n",
     );
     let ended = serve(&home)
@@ -160,7 +160,9 @@ async fn every_error_is_told_at_once() {
         .refused();
     for wanted in [
         "shutdown_grace: `soon`",
+        "read_timeout: `30`",
         "write_timeout: `never`",
+        "connections: 0",
         "body_limit: `much`",
         "cache_ttl: `5 parsecs`",
         "instances: 0",
@@ -183,7 +185,7 @@ async fn every_error_is_told_at_once() {
         );
     }
     assert!(
-        ended.stderr.contains("wrong in 16 places"),
+        ended.stderr.contains("wrong in 18 places"),
         "{}",
         ended.stderr
     );
@@ -483,7 +485,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 27] = [
     "address",
     "http_port",
     "public_hosts",
@@ -493,7 +495,9 @@ const KEYS: [&str; 25] = [
     "log",
     "instructions",
     "shutdown_grace",
+    "read_timeout",
     "write_timeout",
+    "connections",
     "body_limit",
     "cache_ttl",
     "instances",

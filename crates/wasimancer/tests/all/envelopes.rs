@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{LEGACY, MODERN, REVISIONS, guest};
+use crate::support::{LEGACY, REVISIONS, guest};
 
 #[tokio::test]
 async fn what_is_no_json_is_a_parse_error() {
@@ -132,32 +132,4 @@ async fn unknown_fields_and_absent_params_are_no_fault() {
             .await;
         assert_eq!(answer.status, 200, "no params at all: {}", answer.text);
     }
-}
-
-/// A body as deep as it is long ends its own request alone.
-#[tokio::test]
-async fn deep_nesting_is_survived() {
-    let server = guest();
-    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-    for revision in REVISIONS {
-        let client = server.client(revision);
-        let answer = client
-            .call("text", format!(r#"{{"output":{deep}}}"#).as_str())
-            .await;
-        assert_eq!(answer.status, 200);
-        let answer = client
-            .request("tools/list", format!(r#"{{"x":{deep}}}"#).as_str())
-            .send()
-            .await;
-        assert!(answer.status < 500);
-        let answer = client
-            .post(format!(r#"{{"jsonrpc":{deep},"id":1,"method":"ping"}}"#))
-            .await;
-        answer.refused(400, -32600);
-        assert_eq!(
-            client.call("text", r#"{"output":"on"}"#).await.output(),
-            "on"
-        );
-    }
-    server.client(MODERN).post(deep).await.refused(400, -32600);
 }

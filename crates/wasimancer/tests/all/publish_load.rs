@@ -1,6 +1,5 @@
 //! Publication beside calls: none fails, none is answered by two versions, and nothing is left over.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -104,16 +103,6 @@ async fn a_call_under_way_finishes_on_the_version_on_which_it_began() {
     );
 }
 
-/// A line of `/proc/PID/status`, as a number.
-fn status(pid: u32, name: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[tokio::test]
 async fn a_thousand_plugins_that_come_and_go_leave_memory_and_threads_where_they_were() {
     const CYCLES: usize = 1000;
@@ -135,19 +124,18 @@ async fn a_thousand_plugins_that_come_and_go_leave_memory_and_threads_where_they
     for number in 0..CYCLES / 10 {
         cycle(number).await;
     }
-    let pid = server.pid();
-    let memory_before = status(pid, "VmRSS");
+    let memory_before = server.status("VmRSS");
     for number in 0..CYCLES {
         cycle(number).await;
     }
     // Idle helper threads end by themselves.
     let mut threads = 0;
     until("threads end", || {
-        threads = status(pid, "Threads");
+        threads = server.status("Threads");
         threads <= 16
     })
     .await;
-    let memory_after = status(pid, "VmRSS");
+    let memory_after = server.status("VmRSS");
     println!(
         "{CYCLES} cycles: {memory_before} kB before, {memory_after} kB after, {threads} threads"
     );

@@ -127,11 +127,21 @@ impl Launch {
     }
 
     /// Lets no file of the server grow beyond this.
-    pub(crate) fn with_file_limit_kib(mut self, kib: u64) -> Self {
+    pub(crate) fn with_file_limit_kib(self, kib: u64) -> Self {
+        // The signal would end the process before it is told.
+        self.after(&format!("trap '' XFSZ; ulimit -f {kib}"))
+    }
+
+    /// Lets the server have no more files open than this.
+    pub(crate) fn with_open_files(self, count: u32) -> Self {
+        self.after(&format!("ulimit -n {count}"))
+    }
+
+    /// Starts the server in a shell that has done this before.
+    fn after(mut self, preparation: &str) -> Self {
         let serve = self.command;
         let mut command = Command::new("bash");
-        // The signal would end the process before it is told.
-        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
+        let script = format!("{preparation}; exec \"$@\"");
         command
             .args(["-c", &script, "bash"])
             .arg(serve.get_program());
@@ -215,6 +225,16 @@ impl Server {
     /// The process's number.
     pub(crate) fn pid(&self) -> u32 {
         self.child().id()
+    }
+
+    /// A line of `/proc/PID/status`, as a number.
+    pub(crate) fn status(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let text = std::fs::read_to_string(path).expect("the process runs");
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        number.unwrap_or_else(|| panic!("there is no {name} in: {text}"))
     }
 
     /// A client of a revision, with the clients' token.
