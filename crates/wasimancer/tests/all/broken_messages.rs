@@ -187,9 +187,15 @@ async fn deep_nesting_is_survived() {
                 format!(
                     r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"_meta":{deep}}}}}"#
                 ),
-                deep.clone(),
             ] {
                 client.post(body).await.refused(400, -32600);
+            }
+            let answer = client.post(deep.clone()).await;
+            if revision == "2025-03-26" && deep.starts_with('[') {
+                // A batch of one message, which is none.
+                assert_eq!(answer.json[0]["error"]["code"], -32600, "{answer:?}");
+            } else {
+                answer.refused(400, -32600);
             }
             // What does not end is no JSON at all.
             let open = &deep[..deep.len() / 2];
