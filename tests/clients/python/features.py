@@ -13,15 +13,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult, PromptListChangedNotification, ResourceUpdatedNotification
 
+from checks import REVISIONS, equal
 from tasks import Tasks
 
-REVISIONS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 WATCHED = "test://watched-resource"
-
-
-def equal(what, actual, expected):
-    if actual != expected:
-        raise AssertionError(f"{what}: {actual!r}, expected {expected!r}")
 
 
 async def operate(method, path, definition=None):
