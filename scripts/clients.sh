@@ -6,7 +6,8 @@
 #   scripts/clients.sh PATH_OF_THE_BINARY [HOME]    HOME is examples/ unless another home holds the same catalogue
 #
 # Prints a line for each client, one for each thing that a client cannot do, and a line of sums, and fails if a client
-# does. What the clients and the servers write is kept in target/clients/logs/. Fetches the clients once, and Node where `node` is missing or too old. Wants cargo.
+# does. What the clients and the servers write is kept in target/clients/logs/. Fetches the clients once, and Node where
+# `node` is missing or too old. Wants cargo.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,7 +25,7 @@ client_seconds=600
 # What the clients show besides the session, in this order: a session's lists are watched once its stream is open, which
 # the subscription proves.
 features=(subscription list_changed elicitation progress cancellation task)
-# What is missing, by client, mode and feature, or by client and mode.
+# What is missing, by client, mode and feature, or by client and mode. Tasks are an extension of 2026-07-28.
 declare -A gaps=(
   [python legacy task]='the client has no tasks in 2025-11-25'
   [typescript-client legacy task]='the server has no tasks in 2025-11-25, where they were an experiment'

@@ -1,5 +1,5 @@
-// Tasks for @modelcontextprotocol/client. It takes no result of type `task`, so that the official package for tasks wants
-// a way past it to the wire.
+// Tasks for @modelcontextprotocol/client. It takes no result of type "task", so the official package for tasks wants a
+// way past it to the wire.
 
 import {
   createApplicationInputHandler, createTaskSessionFromClient, resultFromTaskOutcome,
