@@ -14,13 +14,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import PromptReference, ResourceTemplateReference
 
-# The revision that each mode has to arrive at.
-REVISIONS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
-
-
-def equal(what, actual, expected):
-    if actual != expected:
-        raise AssertionError(f"{what}: {actual!r}, expected {expected!r}")
+from checks import REVISIONS, equal
 
 
 def only_page(page):

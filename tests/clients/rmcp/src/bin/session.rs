@@ -1,23 +1,21 @@
-//! Plays the session with rmcp's client: `wasimancer-rmcp-client discover|auto|initialize`.
+//! Plays the session with rmcp's client: `session discover|auto|initialize`.
 //!
 //! Wants `MCP_URL`, `MCP_TOKEN` and `MCP_SESSION`, the file of the session (see scripts/clients.sh).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::fmt::Debug;
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CallToolResult, CompleteRequestParams,
-    GetPromptRequestParams, JsonObject, ProtocolVersion, ReadResourceRequestParams, Reference,
+    GetPromptRequestParams, JsonObject, ReadResourceRequestParams, Reference,
 };
 use rmcp::service::{ClientInitializeError, RoleClient, RunningService};
-use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientLifecycleMode, ClientServiceExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wasimancer_rmcp_client::{equal, lifecycle, transport};
 
 type Client = RunningService<RoleClient, ()>;
 
@@ -86,38 +84,8 @@ enum Of {
     Template(String),
 }
 
-/// The lifecycle of that name, and the revision that it has to arrive at.
-fn lifecycle(mode: &str) -> Result<(ClientLifecycleMode, ProtocolVersion)> {
-    let modern = ProtocolVersion::V_2026_07_28;
-    let legacy = ProtocolVersion::V_2025_11_25;
-    let preferred_versions = vec![modern.clone()];
-    Ok(match mode {
-        "discover" => (ClientLifecycleMode::Discover { preferred_versions }, modern),
-        "auto" => (
-            ClientLifecycleMode::Auto {
-                preferred_versions,
-                legacy_version: Some(legacy),
-            },
-            modern,
-        ),
-        "initialize" => (ClientLifecycleMode::Initialize, legacy),
-        _ => bail!("there is no mode {mode:?}"),
-    })
-}
-
 async fn connect(token: &str, mode: ClientLifecycleMode) -> Result<Client, ClientInitializeError> {
-    let url = env::var("MCP_URL").expect("MCP_URL is not set");
-    let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token);
-    ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), mode)
-        .await
-}
-
-fn equal<T: PartialEq + Debug>(what: &str, actual: &T, expected: &T) -> Result<()> {
-    ensure!(
-        actual == expected,
-        "{what}: {actual:?}, expected {expected:?}"
-    );
-    Ok(())
+    ().serve_with_lifecycle(transport(token), mode).await
 }
 
 fn check_call(call: &Call, result: &CallToolResult) -> Result<()> {
