@@ -18,6 +18,7 @@ step() { printf '\n== %s (%s)\n' "$*" "$(date +%H:%M:%S)"; }
 step "Tools"
 has cargo || tools_die "please install Rust 1.95 or newer, with clippy and rustfmt"
 want_program cc gcc libc6-dev
+want_program make make
 want_program python3 python3 python3-venv
 
 step "One version of what must not come twice"

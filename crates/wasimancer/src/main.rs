@@ -14,8 +14,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// Gives back what a burst of connections took, which the allocators of most systems keep.
+#[cfg(unix)]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// An MCP server whose tools are WebAssembly plugins and whose resources and prompts are YAML.
 #[derive(Parser)]
