@@ -26,6 +26,7 @@ mod hand_edits;
 mod headers;
 mod initialize;
 mod limits;
+mod made;
 mod notifications;
 mod origins;
 mod pagination;
