@@ -60,6 +60,9 @@ struct FunctionDefinition {
     #[schema(value_type = Option<Object>)]
     input_schema: Option<Value>,
     returns: Option<Returns>,
+    /// What the tool may ask of a client while it is called; needs `returns: result`.
+    requires: Option<Vec<Capability>>,
+    task: Option<Task>,
     /// The JSON Schema of what the tool returns, where that is no text.
     #[schema(value_type = Option<Object>)]
     output_schema: Option<Value>,
@@ -67,13 +70,55 @@ struct FunctionDefinition {
     icons: Option<Vec<Icon>>,
 }
 
-/// How the output of a tool is to be read: as a text unless the definition says otherwise.
+/// How the output of a function is to be read: as a text unless the definition says otherwise.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 enum Returns {
     Text,
     Json,
     Result,
+}
+
+/// Something that a client may or may not be able to do for a function.
+#[derive(ToSchema)]
+enum Capability {
+    #[serde(rename = "elicitation")]
+    Elicitation,
+    #[serde(rename = "elicitation.url")]
+    ElicitationUrl,
+    #[serde(rename = "roots")]
+    Roots,
+    #[serde(rename = "sampling")]
+    Sampling,
+    #[serde(rename = "sampling.tools")]
+    SamplingTools,
+}
+
+/// When a call of a tool becomes a task: at once with `always`, or as the policy says.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Task {
+    Word(TaskWord),
+    Policy(TaskPolicy),
+}
+
+/// The policy that says nothing else.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum TaskWord {
+    Always,
+}
+
+/// When a call of a tool becomes a task, and what becomes of the task.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TaskPolicy {
+    /// How long a call runs before it becomes one, such as `2s`; at once where it is left out.
+    after: Option<String>,
+    /// Whether the tool is for clients alone that know tasks.
+    required: Option<bool>,
+    /// How long the task is kept, such as `1h`.
+    ttl: Option<String>,
 }
 
 /// Hints for clients.
@@ -168,6 +213,20 @@ struct Argument {
     default: Option<Value>,
     /// The values that it may have.
     r#enum: Option<Vec<Value>>,
+    complete: Option<Completing>,
+}
+
+/// The function that completes an argument of a prompt or of a resource template, in the place of
+/// `enum`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Completing {
+    /// The name of a plugin that is served.
+    #[schema(min_length = 1)]
+    plugin: String,
+    /// The export of its module.
+    #[schema(min_length = 1)]
+    function: String,
 }
 
 /// A resource: dynamic where its `uri` is a template and it has `arguments`, else static. Fields
@@ -195,8 +254,18 @@ pub(crate) struct ResourceDefinition {
     size: Option<usize>,
     /// The variables of the template.
     arguments: Option<Vec<Argument>>,
+    /// What it reads, or else `plugin` and `function`.
     #[schema(min_items = 1)]
-    contents: Vec<ResourceContent>,
+    contents: Option<Vec<ResourceContent>>,
+    /// The name of a plugin that is served, one of whose functions makes the contents.
+    #[schema(min_length = 1)]
+    plugin: Option<String>,
+    /// The export of its module.
+    #[schema(min_length = 1)]
+    function: Option<String>,
+    returns: Option<Returns>,
+    /// What the function may ask of a client; needs `returns: result`.
+    requires: Option<Vec<Capability>>,
 }
 
 /// A content: a `text` or a `blob`, and any further fields, which travel as they are.
@@ -210,8 +279,8 @@ struct ResourceContent {
     mime_type: Option<String>,
 }
 
-/// A prompt: messages, and the arguments that fill them. Fields that are unknown here are shown to
-/// clients.
+/// A prompt: messages or a function that makes them, and their arguments. Fields that are unknown
+/// here are shown to clients.
 #[derive(ToSchema)]
 #[schema(examples(json!({
     "name": "greet-guest",
@@ -229,8 +298,18 @@ pub(crate) struct PromptDefinition {
     description: Option<String>,
     /// Its arguments; an empty list where it has none.
     arguments: Vec<Argument>,
+    /// What it says, or else `plugin` and `function`.
     #[schema(min_items = 1)]
-    messages: Vec<PromptMessage>,
+    messages: Option<Vec<PromptMessage>>,
+    /// The name of a plugin that is served, one of whose functions makes the messages.
+    #[schema(min_length = 1)]
+    plugin: Option<String>,
+    /// The export of its module.
+    #[schema(min_length = 1)]
+    function: Option<String>,
+    returns: Option<Returns>,
+    /// What the function may ask of a client; needs `returns: result`.
+    requires: Option<Vec<Capability>>,
 }
 
 /// A message: a `text`, or a whole `content` block.

@@ -25,6 +25,8 @@ mod resource_templates;
 mod resources;
 mod schemas;
 mod shown_fields;
+mod sources;
 mod support;
+mod tool_fields;
 mod tool_names;
 mod yaml;

@@ -340,3 +340,31 @@ fn a_default_or_enum_that_the_argument_itself_refuses_is_a_problem() {
         ]
     );
 }
+
+#[test]
+fn content_blocks_have_the_fields_of_their_type() {
+    let home = TestHome::with_prompts(
+        r"prompts:
+  predefined:
+  - name: p
+    arguments: [{name: a}]
+    messages:
+    - role: user
+      content: {type: image, data: '${a}', mimeType: image/png}
+    - role: user
+      content:
+        type: image
+        data: not base64!
+    - role: user
+      content: {type: resource, resource: {text: '${a}'}}
+",
+    );
+    assert_eq!(
+        home.problems(),
+        [
+            "prompts.yml:11: prompt \"p\": messages[1].content.data: \"not base64!\" is no base64: write the bytes in it, with padding",
+            "prompts.yml:9: prompt \"p\": messages[1].content.mimeType: is missing: name the type of the data",
+            "prompts.yml:13: prompt \"p\": messages[2].content.resource.uri: is missing: give the URI of the resource",
+        ]
+    );
+}

@@ -329,3 +329,92 @@ fn readers_of_object_outputs_alone_see_no_other_schema() {
     );
     assert_eq!(output_schema("{}"), (json!({}), None));
 }
+
+/// Each kind of schema with this one inside it.
+fn with_inner(inner: &str) -> [String; 2] {
+    [
+        format!("inputSchema: {{type: object, {inner}}}"),
+        format!("returns: json\noutputSchema: {{type: object, {inner}}}"),
+    ]
+}
+
+#[test]
+fn a_schema_that_is_too_deep_or_too_large_is_refused() {
+    let properties = |levels: usize| {
+        let open = "{items: ".repeat(levels);
+        let close = "}".repeat(levels);
+        format!("properties: {{a: {open}{{}}{close}}}")
+    };
+    // The schema, `properties`, and what they end in.
+    for fields in with_inner(&properties(64 - 3)) {
+        TestHome::with_tool(&fields).open_whole();
+    }
+    for fields in with_inner(&properties(64 - 2)) {
+        let found = problem(&fields);
+        assert!(
+            found.contains(
+                "Schema: is nested 65 levels deep and may be 64: move parts of it into `$defs`"
+            ),
+            "{found}"
+        );
+    }
+    let of = |bytes: usize| {
+        format!(
+            "title: {}",
+            "x".repeat(bytes - r#"{"type":"object","title":""}"#.len())
+        )
+    };
+    for fields in with_inner(&of(256 * 1024)) {
+        TestHome::with_tool(&fields).open_whole();
+    }
+    for fields in with_inner(&of(256 * 1024 + 1)) {
+        let found = problem(&fields);
+        assert!(
+            found.ends_with(
+                "Schema: has 262145 bytes as JSON and may have 262144: leave parts of it out"
+            ),
+            "{found}"
+        );
+    }
+    let deep = format!("arguments: [{{name: a, {}}}]", properties(64));
+    assert!(problem(&deep).contains("functions[0].arguments: is nested "));
+}
+
+#[test]
+fn no_reference_leads_out_of_a_schema_wherever_it_stands() {
+    for keyword in ["$ref", "$dynamicRef", "$schema"] {
+        for address in [
+            "https://example.com/schema.json",
+            "http://127.0.0.1:9/schema.json#/a",
+            "file:///etc/passwd",
+        ] {
+            let reference = format!("{{{keyword}: {address:?}}}");
+            for inner in [
+                format!("$defs: {{unused: {reference}}}"),
+                format!("$defs: {{a: {{properties: {{b: {{items: {reference}}}}}}}}}"),
+                format!("$id: 'urn:example:a', $defs: {{unused: {reference}}}"),
+                format!("properties: {{a: {{allOf: [{reference}]}}}}"),
+            ] {
+                for fields in with_inner(&inner) {
+                    let found = problem(&fields);
+                    assert!(
+                        found.contains("Schema: is no valid JSON Schema: "),
+                        "{found}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_output_schema_reaches_the_client_as_it_is_written() {
+    let snapshot = output(
+        r##"{$defs: {zeta: {type: [string, 'null'], x-note: 1.0}}, type: object, properties: {b: {$ref: "#/$defs/zeta"}, a: {const: {$ref: 'https://example.com'}}}, x-unknown: {any: [thing]}}"##,
+    )
+    .open_whole();
+    assert_eq!(
+        entries(snapshot.tool_list())[0]["outputSchema"].to_string(),
+        r##"{"$defs":{"zeta":{"type":["string","null"],"x-note":1.0}},"type":"object","properties":{"b":{"$ref":"#/$defs/zeta"},"a":{"const":{"$ref":"https://example.com"}}},"x-unknown":{"any":["thing"]}}"##
+    );
+}

@@ -1,7 +1,9 @@
 //! Fields that clients see as they are written are checked for the shape that the protocol gives
 //! them: a client refuses a whole list for one entry that is malformed.
 
-use crate::support::TestHome;
+use serde_json::json;
+
+use crate::support::{TestHome, entries};
 
 fn tool(field: &str) -> Vec<String> {
     TestHome::with_tool(&format!("x-unknown: [1]\n{field}")).problems()
@@ -142,6 +144,14 @@ fn fields_of_resources_are_checked() {
             "annotations: {lastModified: 2025}",
             "annotations.lastModified: must be a text and is the number 2025: put it in quotes",
         ),
+        (
+            "annotations: {lastModified: 2025-01-12}",
+            "annotations.lastModified: \"2025-01-12\" is no date and time of ISO 8601: write it like 2025-01-12T15:00:58Z",
+        ),
+        (
+            "annotations: {lastModified: '${when}'}",
+            "annotations.lastModified: \"${when}\" is no date and time of ISO 8601: write it like 2025-01-12T15:00:58Z",
+        ),
         ("size: 5kB", "size: must be a whole number and is \"5kB\""),
         (
             "size: 1.5",
@@ -163,6 +173,32 @@ fn fields_of_resources_are_checked() {
             "resources.yml:6: resource \"n\": annotations.audience: \"robot\" is no role: write user or assistant"
         ]
     );
+}
+
+#[test]
+fn fields_of_resources_that_are_right_are_shown() {
+    let fields = json!({
+        "title": "A",
+        "description": "B",
+        "mimeType": "text/plain",
+        "size": 0,
+        "icons": [{"src": "data:,", "sizes": ["any"], "theme": "dark"}],
+        "annotations": {"audience": ["user", "assistant"], "priority": 0, "lastModified": "2025-01-12T15:00:58+01:00"},
+        "_meta": {"a/b": [1]},
+    });
+    let written = fields.to_string();
+    let written = &written[1..written.len() - 1];
+    let snapshot = TestHome::with_resources(&format!(
+        "resources:\n  static:\n  - {{name: n, uri: 'a://a', contents: [{{text: x}}], {written}}}\n  - {{name: m, uri: 'a://{{a}}', arguments: [], contents: [{{text: x}}], {written}}}\n"
+    ))
+    .open_whole();
+    for list in [snapshot.resource_list(), snapshot.resource_template_list()] {
+        let mut shown = entries(list)[0].clone();
+        for field in ["name", "uri", "uriTemplate"] {
+            shown.as_object_mut().unwrap().remove(field);
+        }
+        assert_eq!(shown, fields);
+    }
 }
 
 #[test]

@@ -233,6 +233,33 @@ async fn resources_are_told_of_when_they_read_differently() {
     }
 }
 
+/// What a function makes may differ when its plugin does, and is told of then.
+#[tokio::test]
+async fn resources_are_told_of_when_another_module_makes_them() {
+    let [tools, resources, _] = LISTS;
+    for revision in [MODERN, LEGACY[0]] {
+        let (server, operator) = start();
+        let speaker = |text: &str| Sample::new("speaker", "1", text);
+        operator.0.upload("", &speaker("one")).await.granted();
+        let made = json!({"name": "made", "uri": "made://{x}", "arguments": [], "plugin": "speaker", "function": "speak"});
+        operator.0.post("/add-resource", made).await.granted();
+        let uris = ["made://a", "test://plain"];
+        let mut subscriber = Subscriber::to(&server, revision, &uris).await;
+        operator.0.update("", &speaker("two")).await.granted();
+        subscriber.is_told_of("made://a").await;
+        // Another plugin, or another description of this one, is no change of it.
+        operator.upload_plugin("another").await;
+        subscriber.is_told(tools).await;
+        let described = speaker("two").with("/description", json!("new"));
+        operator.0.update("", &described).await.granted();
+        operator.add_resource("news").await;
+        subscriber.is_told(resources).await;
+        operator.0.delete("/remove-plugin/speaker").await.granted();
+        subscriber.is_told(tools).await;
+        subscriber.is_told_of("made://a").await;
+    }
+}
+
 #[tokio::test]
 async fn two_subscriptions_of_a_client_are_told_apart() {
     let (server, operator) = start();

@@ -28,6 +28,7 @@ mod hand_edits;
 mod headers;
 mod initialize;
 mod limits;
+mod made;
 mod many_connections;
 mod notifications;
 mod origins;

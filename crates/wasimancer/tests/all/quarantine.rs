@@ -204,6 +204,9 @@ async fn broken_functions_are_told_all_at_once() {
       - {displayName: e, function: echo, arguments: [{name: x, required: true, default: 1}]}
       - text
       - {displayName: f, function: echo, annotations: [x], icons: {x: 1}, title: 5}
+      - {displayName: g, function: echo, requires: [roots, wings]}
+      - {displayName: h, function: echo, task: {after: soon, until: 5m}}
+      - {displayName: i, function: echo, arguments: [{name: x, complete: {plugin: broken, function: echo}}]}
 "#;
     let problems = broken(&Home::new(), entry).await;
     for wanted in [
@@ -219,6 +222,11 @@ async fn broken_functions_are_told_all_at_once() {
         "functions[9].annotations: must be a map",
         "functions[9].icons: must be a list",
         "functions[9].title: must be a text and is the number 5",
+        "functions[10].requires: needs `returns: result`",
+        "functions[10].requires[1]: \"wings\" is not known: write any of elicitation, elicitation.url,",
+        "functions[11].task.after: `soon`",
+        "functions[11].task.until: means nothing here",
+        "functions[12].arguments[0].complete: is of prompts and resource templates",
     ] {
         assert!(
             problems.iter().any(|problem| problem.contains(wanted)),
