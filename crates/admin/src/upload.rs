@@ -1,11 +1,15 @@
 //! The body of an upload: `multipart/form-data`, its module streamed to a temporary file.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::RequestExt;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -41,8 +45,37 @@ struct Parts {
     received_bytes: u64,
     /// What is larger than it may be.
     too_large: Option<Error>,
-    /// How long the next piece may take; what has come lies in a temporary file meanwhile.
+}
+
+/// Bodies that may take as long as they want, as long as they come: what has come lies in a temporary
+/// file meanwhile.
+struct Paced {
+    /// How long the next piece may take.
     read_timeout: Duration,
+    was_too_slow: Arc<AtomicBool>,
+}
+
+impl Paced {
+    /// The same body, which breaks off where its next piece is too slow.
+    fn body(&self, body: Body) -> Body {
+        let (read_timeout, was_too_slow) = (self.read_timeout, Arc::clone(&self.was_too_slow));
+        let pieces = body.into_data_stream();
+        Body::from_stream(stream::unfold(pieces, move |mut pieces| {
+            let was_too_slow = Arc::clone(&was_too_slow);
+            async move {
+                let Ok(piece) = timeout(read_timeout, pieces.next()).await else {
+                    was_too_slow.store(true, Ordering::Relaxed);
+                    let error = io::Error::from(io::ErrorKind::TimedOut);
+                    return Some((Err(axum::Error::new(error)), pieces));
+                };
+                Some((piece?, pieces))
+            }
+        }))
+    }
+
+    fn was_too_slow(&self) -> bool {
+        self.was_too_slow.load(Ordering::Relaxed)
+    }
 }
 
 impl Admin {
@@ -52,15 +85,35 @@ impl Admin {
         request: Request,
         folder: Option<String>,
     ) -> Result<Upload, Error> {
+        let paced = Paced {
+            read_timeout: self.read_timeout,
+            was_too_slow: Arc::default(),
+        };
+        let request = request.map(|body| paced.body(body));
         let multipart = request.extract::<Multipart, _>().await;
         let mut multipart = multipart.map_err(|error| Error::NotMultipart {
             reason: error.body_text(),
         })?;
-        let mut parts = Parts {
-            read_timeout: self.read_timeout,
-            ..Parts::default()
+        let received = self.receive_parts(&mut multipart).await;
+        let parts = match received {
+            Err(Error::NotMultipart { .. } | Error::BrokenOff { .. }) if paced.was_too_slow() => {
+                return Err(Error::TooSlow {
+                    what: "the next piece of the body",
+                    limit: self.read_timeout,
+                });
+            }
+            received => received?,
         };
-        while let Some(field) = parts.arrived(multipart.next_field()).await? {
+        parts.finish(folder)
+    }
+
+    async fn receive_parts(&self, multipart: &mut Multipart) -> Result<Parts, Error> {
+        let mut parts = Parts::default();
+        while let Some(field) = multipart
+            .next_field()
+            .await
+            .map_err(|error| broken(&error))?
+        {
             match field.name() {
                 Some(name @ ("wasmFile" | "pluginData")) if parts.has(name) => {
                     let reason = format!("{name} is there twice");
@@ -71,7 +124,7 @@ impl Admin {
                 _ => parts.discard(field, self.upload_max_bytes).await?,
             }
         }
-        parts.finish(folder)
+        Ok(parts)
     }
 
     async fn receive_module(&self, mut field: Field<'_>, parts: &mut Parts) -> Result<(), Error> {
@@ -81,7 +134,7 @@ impl Admin {
         let mut incoming = blocking(move || catalog.incoming()).await??;
         let mut gathered = Vec::new();
         loop {
-            let chunk = parts.arrived(field.chunk()).await?;
+            let chunk = chunk(&mut field).await?;
             let is_last = chunk.is_none();
             if let Some(chunk) = chunk {
                 parts.count(chunk.len(), limit)?;
@@ -107,20 +160,6 @@ impl Admin {
 }
 
 impl Parts {
-    /// Waits for the next piece of a body, but not for ever.
-    async fn arrived<T>(
-        &self,
-        piece: impl Future<Output = Result<T, MultipartError>>,
-    ) -> Result<T, Error> {
-        match timeout(self.read_timeout, piece).await {
-            Ok(piece) => piece.map_err(|error| broken(&error)),
-            Err(_) => Err(Error::TooSlow {
-                what: "the next piece of the body",
-                limit: self.read_timeout,
-            }),
-        }
-    }
-
     /// Whether a part of this name has come.
     fn has(&self, name: &str) -> bool {
         match name {
@@ -131,7 +170,7 @@ impl Parts {
 
     async fn receive_data(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
         let mut data = Vec::new();
-        while let Some(chunk) = self.arrived(field.chunk()).await? {
+        while let Some(chunk) = chunk(&mut field).await? {
             self.count(chunk.len(), limit)?;
             data.extend_from_slice(&chunk);
             if data.len() as u64 > DATA_MAX_BYTES {
@@ -148,7 +187,7 @@ impl Parts {
 
     /// Reads a part to its end and keeps nothing of it.
     async fn discard(&mut self, mut field: Field<'_>, limit: u64) -> Result<(), Error> {
-        while let Some(chunk) = self.arrived(field.chunk()).await? {
+        while let Some(chunk) = chunk(&mut field).await? {
             self.count(chunk.len(), limit)?;
         }
         Ok(())
@@ -190,6 +229,10 @@ impl Parts {
             folder,
         })
     }
+}
+
+async fn chunk(field: &mut Field<'_>) -> Result<Option<Bytes>, Error> {
+    field.chunk().await.map_err(|error| broken(&error))
 }
 
 fn broken(error: &MultipartError) -> Error {
