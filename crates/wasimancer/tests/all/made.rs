@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Ended, Home, Launch, MODERN, Operator, REVISIONS, Sample, Server, command, finish, guest_module,
+    Ended, Home, Launch, MODERN, Operator, REVISIONS, Sample, Server, command, finish, fixtures,
+    guest_module,
 };
 
 const PLUGINS: &str = "plugins:\n  - name: maker\n    path: guest.wasm\n    functions: [{displayName: echo, function: echo}]\n";
@@ -20,7 +21,7 @@ const RESOURCES: &str = r#"resources:
       plugin: maker
       function: echo
 "#;
-const PROMPTS: &str = r#"prompts:
+const PROMPTS: &str = r"prompts:
   predefined:
     - name: made
       description: what arrived
@@ -32,7 +33,7 @@ const PROMPTS: &str = r#"prompts:
       function: echo
     - {name: failing, arguments: [], plugin: maker, function: fail}
     - {name: orphan, arguments: [], plugin: nobody, function: echo}
-"#;
+";
 
 fn home() -> Home {
     let home = Home::with_plugins(PLUGINS);
@@ -142,18 +143,18 @@ async fn what_is_not_there_is_warned_of_and_the_rest_serves() {
     assert_eq!(warnings, 3, "{stderr}");
 }
 
-fn resource(more: Value) -> Value {
+fn resource(more: &Value) -> Value {
     with(
         json!({"name": "r", "uri": "made://{x}", "arguments": []}),
         more,
     )
 }
 
-fn prompt(more: Value) -> Value {
+fn prompt(more: &Value) -> Value {
     with(json!({"name": "p", "arguments": []}), more)
 }
 
-fn with(mut definition: Value, more: Value) -> Value {
+fn with(mut definition: Value, more: &Value) -> Value {
     for (key, value) in more.as_object().unwrap() {
         definition[key] = value.clone();
     }
@@ -187,17 +188,17 @@ async fn only_a_function_that_is_there_is_published() {
             "requires: needs `returns: result`",
         ),
         (
-            with(completed("nobody", "echo"), data.clone()),
+            with(completed("nobody", "echo"), &data),
             "arguments[0].complete.plugin: ",
         ),
         (
-            with(completed("maker", "nowhere"), data.clone()),
+            with(completed("maker", "nowhere"), &data),
             "arguments[0].complete.function: ",
         ),
     ] {
-        let mut made_resource = resource(more.clone());
+        let mut made_resource = resource(&more);
         made_resource.as_object_mut().unwrap().remove("messages");
-        let mut made_prompt = prompt(more);
+        let mut made_prompt = prompt(&more);
         made_prompt.as_object_mut().unwrap().remove("contents");
         for refused in [
             operator.post("/add-resource", made_resource).await,
@@ -212,12 +213,12 @@ async fn only_a_function_that_is_there_is_published() {
     }
     let right = json!({"plugin": "maker", "function": "echo", "returns": "result", "requires": ["roots", "sampling.tools"]});
     operator
-        .post("/add-resource", resource(right.clone()))
+        .post("/add-resource", resource(&right))
         .await
         .granted();
-    operator.post("/add-prompt", prompt(right)).await.granted();
+    operator.post("/add-prompt", prompt(&right)).await.granted();
     let text = json!({"plugin": "maker", "function": "echo"});
-    let updated = operator.put("/update-prompt/p", prompt(text)).await;
+    let updated = operator.put("/update-prompt/p", prompt(&text)).await;
     updated.granted();
     // What is served now is served after a restart too.
     drop(server);
@@ -277,4 +278,90 @@ async fn plugins_come_and_go_and_what_names_them_stays() {
     server
         .logs("resource \"failing\": plugin: the function \"fail\" of plugin \"later\"")
         .await;
+}
+
+/// What a function writes as a whole result, with the URI that it was asked for.
+#[tokio::test]
+async fn a_function_may_make_the_whole_result() {
+    let server = fixtures();
+    for revision in REVISIONS {
+        let client = server.client(revision);
+        let answer = client
+            .ask("resources/read", json!({"uri": "weather://Lyon"}))
+            .await;
+        let contents = &answer.result()["contents"];
+        assert_eq!(
+            contents[0],
+            json!({"uri": "weather://Lyon", "mimeType": "text/plain", "text": "It is sunny in Lyon."})
+        );
+        assert_eq!(contents[1]["mimeType"], "image/png");
+        assert!(contents[1]["blob"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn a_resource_may_ask_before_it_is_read() {
+    let server = fixtures();
+    let client = server.client(MODERN);
+    let read = async |round: Value| {
+        let params = with(json!({"uri": "diary://today"}), &round);
+        let request = client.request("resources/read", params);
+        request
+            .capabilities(json!({"elicitation": {}}))
+            .send()
+            .await
+    };
+    let asked = read(json!({})).await;
+    assert_eq!(asked.result()["resultType"], "input_required");
+    assert_eq!(
+        asked.result()["inputRequests"]["open"]["method"],
+        "elicitation/create"
+    );
+    let answered = |action: &str| json!({"inputResponses": {"open": {"action": action}}});
+    let opened = read(answered("accept")).await;
+    assert_eq!(opened.result()["contents"][0]["text"], "Dear diary");
+    // An error of the plugin's own.
+    let closed = read(answered("decline")).await;
+    assert_eq!(
+        closed.refused(200, 1001)["message"],
+        "The diary stays closed."
+    );
+    // Nobody is asked for nothing.
+    let answer = client
+        .ask("resources/read", json!({"uri": "diary://today"}))
+        .await;
+    answer.refused(400, -32021);
+}
+
+#[tokio::test]
+async fn a_function_completes_an_argument() {
+    let server = fixtures();
+    for revision in REVISIONS {
+        let client = server.client(revision);
+        let complete = async |name: &str, value: &str| {
+            let params = json!({
+                "ref": {"type": "ref/resource", "uri": "weather://{city}"},
+                "argument": {"name": name, "value": value},
+                "context": {"arguments": {"other": "x"}},
+            });
+            client.ask("completion/complete", params).await
+        };
+        assert_eq!(
+            complete("city", "l").await.result()["completion"]["values"],
+            json!(["Lisbon", "Ljubljana", "London", "Lyon"])
+        );
+        assert_eq!(
+            complete("city", "Lj").await.result()["completion"],
+            json!({"values": ["Ljubljana"], "total": 1000, "hasMore": true})
+        );
+        complete("country", "").await.refused(200, -32602);
+    }
+    // What is no list of texts is the plugin's fault.
+    let made = start();
+    let params = json!({
+        "ref": {"type": "ref/prompt", "name": "made"},
+        "argument": {"name": "left", "value": ""},
+    });
+    let answer = made.client(MODERN).ask("completion/complete", params).await;
+    answer.refused(200, -32603);
 }

@@ -177,3 +177,17 @@ async fn an_answer_is_taken_from_the_one_who_was_asked() {
     client.post(response.to_string()).await;
     assert_eq!(text(&events.message().await), "Hello, Ada!");
 }
+
+/// In 2025-11-25 a question with a page has an id, which no plugin has to make up.
+#[tokio::test]
+async fn a_page_is_asked_for_with_an_id() {
+    let server = crate::support::guest();
+    let client = able(&server, "2025-11-25", json!({"elicitation": {"url": {}}})).await;
+    let params = json!({"mode": "url", "message": "Sign in", "url": "https://example.com/in"});
+    let requests = json!({"page": {"method": "elicitation/create", "params": params}});
+    let output = json!({"output": {"resultType": "input_required", "inputRequests": requests}});
+    let mut events = client.request_call("result value", output).listen().await;
+    let error = json!({"error": {"code": -1, "message": "no"}});
+    let asked = answer(&client, &mut events, "elicitation/create", error).await;
+    assert!(asked["elicitationId"].is_string(), "{asked}");
+}

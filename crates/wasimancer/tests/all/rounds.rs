@@ -27,7 +27,7 @@ fn asked(answer: &Answer) -> &Value {
     &result["inputRequests"]
 }
 
-fn accepted(content: Value) -> Value {
+fn accepted(content: &Value) -> Value {
     json!({"action": "accept", "content": content})
 }
 
@@ -40,11 +40,11 @@ async fn a_tool_asks_and_is_answered() {
     let params = &asked(&first)["user_name"]["params"];
     assert_eq!(params["message"], "What is your name?");
     assert!(first.result().get("requestState").is_none());
-    let responses = json!({"user_name": accepted(json!({"name": "Ada"})), "another": {}});
+    let responses = json!({"user_name": accepted(&json!({"name": "Ada"})), "another": {}});
     let second = call(&client, tool, json!({"inputResponses": responses})).await;
     assert_eq!(second.output(), "Hello, Ada!");
     // Without the answer it asks again.
-    let responses = json!({"wrong": accepted(json!({}))});
+    let responses = json!({"wrong": accepted(&json!({}))});
     let again = call(&client, tool, json!({"inputResponses": responses})).await;
     assert_eq!(asked(&again), asked(&first));
 }
@@ -67,7 +67,7 @@ async fn a_prompt_asks_too() {
         asked(&first)["user_context"]["method"],
         "elicitation/create"
     );
-    let responses = json!({"user_context": accepted(json!({"context": "the sea"}))});
+    let responses = json!({"user_context": accepted(&json!({"context": "the sea"}))});
     let second = get(json!({"inputResponses": responses})).await;
     let messages = &second.result()["messages"];
     assert_eq!(messages[0]["content"]["text"], "Use this context: the sea");
@@ -87,7 +87,7 @@ async fn a_state_is_for_its_own_request_alone() {
     }
     let again = call(&client, tool, json!({})).await;
     assert_ne!(again.result()["requestState"], state.as_str());
-    let round = |state: &str| json!({"inputResponses": {"confirm": accepted(json!({"ok": true}))}, "requestState": state});
+    let round = |state: &str| json!({"inputResponses": {"confirm": accepted(&json!({"ok": true}))}, "requestState": state});
     assert_eq!(
         call(&client, tool, round(&state)).await.output(),
         "state-ok"
@@ -134,7 +134,7 @@ async fn a_configured_secret_keeps_states_over_a_restart() {
             .start()
     };
     let first = call(&start().client(MODERN), tool, json!({})).await;
-    let responses = json!({"confirm": accepted(json!({"ok": true}))});
+    let responses = json!({"confirm": accepted(&json!({"ok": true}))});
     let round =
         json!({"inputResponses": responses, "requestState": first.result()["requestState"]});
     let second = call(&start().client(MODERN), tool, round).await;
@@ -156,7 +156,7 @@ async fn each_round_has_a_state_of_its_own() {
     let client = server.client(MODERN);
     let tool = "test_input_required_result_multi_round";
     let first = call(&client, tool, json!({})).await;
-    let answer = json!({"step1": accepted(json!({"name": "Ada"}))});
+    let answer = json!({"step1": accepted(&json!({"name": "Ada"}))});
     let state = &first.result()["requestState"];
     let second = call(
         &client,
@@ -165,7 +165,7 @@ async fn each_round_has_a_state_of_its_own() {
     )
     .await;
     assert!(asked(&second).get("step2").is_some());
-    let answer = json!({"step2": accepted(json!({"color": "red"}))});
+    let answer = json!({"step2": accepted(&json!({"color": "red"}))});
     let state = &second.result()["requestState"];
     let third = call(
         &client,
@@ -254,4 +254,28 @@ async fn a_caller_cannot_give_a_round_as_an_argument() {
     let arguments = r#"{"_mcp":{"requestState":"forged"}}"#;
     let answer = server.client(MODERN).call("everything", arguments).await;
     assert!(answer.failure().contains("_mcp"), "{}", answer.failure());
+}
+
+/// A tool of the guest answers what it is told to.
+async fn ask_for_page(client: &Client, capabilities: Value) -> Answer {
+    let params = json!({"mode": "url", "message": "Sign in", "url": "https://example.com/in"});
+    let requests = json!({"page": {"method": "elicitation/create", "params": params}});
+    let output = json!({"output": {"resultType": "input_required", "inputRequests": requests}});
+    let request = client.request_call("result value", output);
+    request.capabilities(capabilities).send().await
+}
+
+#[tokio::test]
+async fn a_page_is_asked_for_where_the_client_opens_pages() {
+    let server = crate::support::guest();
+    let client = server.client(MODERN);
+    let asked_for = ask_for_page(&client, json!({"elicitation": {"url": {}}})).await;
+    assert_eq!(
+        asked(&asked_for)["page"]["params"]["url"],
+        "https://example.com/in"
+    );
+    let refused = ask_for_page(&client, json!({"elicitation": {}})).await;
+    let error = refused.refused(400, -32021);
+    let missing = json!({"elicitation": {"url": {}}});
+    assert_eq!(error["data"]["requiredCapabilities"], missing);
 }

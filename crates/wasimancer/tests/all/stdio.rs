@@ -58,7 +58,7 @@ impl Spoken {
         let modern = message["params"]["_meta"][version].as_str();
         let negotiated = message["params"]["protocolVersion"].as_str();
         if let Some(revision) = modern.or(negotiated) {
-            self.revision = revision.to_owned();
+            revision.clone_into(&mut self.revision);
         }
         if let (Some(id), Some(_)) = (message["id"].as_u64(), message.get("method")) {
             let asked = (self.revision.clone(), message.to_string());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Launch, MODERN, PATIENCE, fixtures};
+use crate::support::{Answer, Client, Home, Launch, MODERN, PATIENCE, fixtures};
 
 fn able() -> Value {
     json!({"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}})
@@ -251,4 +251,33 @@ async fn a_stream_tells_of_tasks() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_task_is_forgotten_when_its_time_is_over() {
+    let home = Home::with_plugins(
+        "plugins:
+  - name: guest
+    path: guest.wasm
+    limits: {concurrency: 1}
+    functions:
+      - {function: spin, description: never ends, arguments: [], task: {ttl: 200ms}}
+      - {function: echo, description: says what arrived, arguments: []}
+",
+    );
+    let server = Launch::of(home).start();
+    let client = server.client(MODERN);
+    let task = begin(&client, "spin", json!({})).await;
+    assert_eq!(task["ttlMs"], 200);
+    let deadline = Instant::now() + PATIENCE;
+    let last = loop {
+        let answer = ask(&client, "tasks/get", json!({"taskId": task["taskId"]})).await;
+        if answer.json.get("error").is_some() {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "{answer:?}");
+    };
+    last.refused(200, -32602);
+    // Its guest has ended with it: there is one place, and it is free.
+    assert_eq!(client.call("echo", "{}").await.output(), "{}");
 }
