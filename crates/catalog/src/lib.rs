@@ -18,6 +18,8 @@ mod definition;
 mod definition_file;
 mod entry;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod header_parameters;
 mod home;
 mod list;

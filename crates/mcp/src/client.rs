@@ -81,7 +81,8 @@ impl Client {
                 let method = "notifications/message";
                 Some(Sent::Message(notification(method, &params)))
             }
-            Event::Release => Some(Sent::Release),
+            // The stateless revision has nothing to come back to.
+            Event::Release => (self.revision != Revision::Modern).then_some(Sent::Release),
         }
     }
 

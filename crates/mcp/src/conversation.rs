@@ -50,6 +50,12 @@ impl Conversation {
         lock(&self.under_way).retain(|(known, _)| known != id);
     }
 
+    /// Cancels everything, since the client is done.
+    pub(crate) fn end(&self) {
+        lock(&self.under_way).clear();
+        lock(&self.asked).clear();
+    }
+
     /// The id of a request of ours, and where its answer comes.
     pub(crate) fn ask(&self) -> Question<'_> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;

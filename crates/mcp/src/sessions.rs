@@ -150,13 +150,16 @@ impl Sessions {
         })
     }
 
-    /// Ends a session and its stream; whether there was one.
+    /// Ends a session with its stream and its requests; whether there was one.
     pub(crate) fn end(&self, id: &str) -> bool {
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         let Some(session) = by_id.remove(id) else {
             return false;
         };
         *session.stream() = None;
+        if let Some(going_on) = session.going_on.get() {
+            going_on.conversation.end();
+        }
         true
     }
 }

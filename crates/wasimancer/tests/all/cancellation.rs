@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::questions::able;
@@ -103,4 +104,19 @@ async fn who_hangs_up_does_not_cancel_in_an_older_session() {
     let request = client.request("notifications/cancelled", params);
     request.into_notification().send().await;
     until_taken(&client, false).await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_ends_its_calls() {
+    let server = with_one_place();
+    let client = able(&server, "2025-11-25", json!({})).await;
+    let other = able(&server, "2025-11-25", json!({})).await;
+    let ended = async {
+        until_taken(&other, true).await;
+        let deleted = client.send(Method::DELETE, &client.headers, "").await;
+        assert_eq!(deleted.status, 204);
+    };
+    let (spinning, ()) = tokio::join!(client.request_call("spin", "{}").listen(), ended);
+    assert!(spinning.rest().await.is_empty());
+    until_taken(&other, false).await;
 }
