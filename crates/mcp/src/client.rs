@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use wasimancer_runtime::{Event, Requester, Severity};
@@ -19,7 +20,7 @@ pub(crate) struct Caller([u8; 32]);
 
 impl Caller {
     /// The caller with the value of an `Authorization` header; none are all the same.
-    pub(crate) fn of(authorization: Option<&[u8]>) -> Self {
+    fn of(authorization: Option<&[u8]>) -> Self {
         let mut caller = Self::default();
         if let Some(authorization) = authorization {
             caller
@@ -37,7 +38,8 @@ impl Caller {
 /// The client of one request.
 pub(crate) struct Client {
     pub(crate) revision: Revision,
-    pub(crate) caller: Caller,
+    /// The credentials of the request.
+    pub(crate) authorization: Option<HeaderValue>,
     pub(crate) capabilities: Capabilities,
     /// The least severe messages of a plugin's log that it wants to hear.
     pub(crate) log: Option<Severity>,
@@ -84,6 +86,12 @@ impl Client {
             // The stateless revision has nothing to come back to.
             Event::Release => (self.revision != Revision::Modern).then_some(Sent::Release),
         }
+    }
+
+    /// Who asks.
+    pub(crate) fn caller(&self) -> Caller {
+        let authorization = self.authorization.as_ref();
+        Caller::of(authorization.map(HeaderValue::as_bytes))
     }
 
     /// Passes on what a plugin tells.

@@ -1,14 +1,14 @@
 //! From a message to its answer, whatever it came by.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::value::RawValue;
 use wasimancer_catalog::Snapshot;
 
-use crate::client::{Caller, Client};
+use crate::client::Client;
 use crate::conversation::Conversation;
 use crate::endpoint::Endpoint;
 use crate::era::{Declared, Meta, decide};
@@ -46,11 +46,8 @@ impl Arrival {
         }
     }
 
-    fn caller(&self) -> Caller {
-        let authorization = self
-            .headers()
-            .and_then(|headers| headers.get(header::AUTHORIZATION));
-        Caller::of(authorization.map(http::HeaderValue::as_bytes))
+    fn authorization(&self) -> Option<HeaderValue> {
+        self.headers()?.get(header::AUTHORIZATION).cloned()
     }
 }
 
@@ -123,7 +120,7 @@ impl Exchange {
         let call = Call { id, method, params };
         let serving = self.serve(&decided, &call);
         // A client cancels by the id, where it has no connection of its own to close.
-        let served = match self.conversation(&decided) {
+        let served = match self.conversation(decided.session.as_deref()) {
             Some(conversation) if is_cancellable(method) => match conversation.begin(id.json()) {
                 Ok(mut under_way) => match under_way.serve(serving).await {
                     Ok(Reply::Messages(messages)) => {
@@ -157,13 +154,13 @@ impl Exchange {
     }
 
     /// What is going on with the client, where its requests belong together.
-    fn conversation<'d>(&'d self, decided: &'d Decided) -> Option<&'d Arc<Conversation>> {
+    pub(crate) fn conversation<'s>(
+        &'s self,
+        session: Option<&'s Session>,
+    ) -> Option<&'s Arc<Conversation>> {
         match &self.arrival {
             Arrival::Stdio(pipe) => Some(&pipe.conversation),
-            Arrival::Http(_) => {
-                let session = decided.session.as_ref()?;
-                Some(&session.going_on().conversation)
-            }
+            Arrival::Http(_) => session.map(|session| &session.going_on().conversation),
         }
     }
 
@@ -184,19 +181,19 @@ impl Exchange {
         };
         Ok(Client {
             revision,
-            caller: self.arrival.caller(),
+            authorization: self.arrival.authorization(),
             capabilities,
             log,
             progress_token: meta.map_or(Ok(None), Meta::progress_token)?,
             outbox: self.outbox.clone(),
-            task: std::sync::OnceLock::new(),
+            task: OnceLock::new(),
         })
     }
 
     /// Notifications are never answered; what one of them is wrong about is ignored.
     fn take_notification(&self, decided: &Decided, method: &str, params: Option<&RawValue>) {
         if method == "notifications/cancelled"
-            && let Some(conversation) = self.conversation(decided)
+            && let Some(conversation) = self.conversation(decided.session.as_deref())
             && let Some(id) = jsonrpc::request_id(params)
         {
             tracing::debug!(id = id.json(), "a client cancels a request");
@@ -219,7 +216,8 @@ impl Exchange {
                 Error::InvalidRequest("clients send no responses in this revision".to_owned());
             return reply_error(id, &error, Era::Modern);
         }
-        if let (Some(conversation), Some(id)) = (self.conversation(&decided), id) {
+        if let (Some(conversation), Some(id)) = (self.conversation(decided.session.as_deref()), id)
+        {
             let answered = answered.map(RawValue::to_owned).map_err(RawValue::to_owned);
             conversation.answer(id.json(), answered);
         }

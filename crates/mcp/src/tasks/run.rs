@@ -56,7 +56,7 @@ impl Job {
 /// Begins a tool call, which becomes a task as its policy says.
 pub(crate) async fn start(job: Job, policy: &TaskPolicy) -> Started {
     let (endpoint, client) = (job.endpoint.clone(), job.client.clone());
-    let create = || endpoint.tasks.create(client.caller, policy.ttl);
+    let create = || endpoint.tasks.create(client.caller(), policy.ttl);
     let mut running = Running::new();
     let Some(after) = policy.after else {
         return match create() {

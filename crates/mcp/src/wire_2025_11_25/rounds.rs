@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::content;
 use crate::conversation::Conversation;
 use crate::error::Error;
-use crate::exchange::{Arrival, Exchange};
+use crate::exchange::Exchange;
 use crate::input_required::InputRequired;
 use crate::jsonrpc;
 use crate::outbox::Sent;
@@ -37,10 +37,7 @@ pub(super) async fn serve(
     method: &str,
     params: Option<&RawValue>,
 ) -> Result<Outcome, Error> {
-    let conversation = match &exchange.arrival {
-        Arrival::Stdio(pipe) => Some(&pipe.conversation),
-        Arrival::Http(_) => session.map(|session| &session.going_on().conversation),
-    };
+    let conversation = exchange.conversation(session);
     let mut round = Round::default();
     for _ in 0..ROUNDS_MAX {
         let asked = Asked {

@@ -57,7 +57,7 @@ pub(super) async fn listen(
         listener.watch_tasks();
         // Of a task that is not the client's nothing is told.
         let tasks = filter.task_ids.iter();
-        let tasks = tasks.filter_map(|id| endpoint.tasks.find(id, &client.caller).ok());
+        let tasks = tasks.filter_map(|id| endpoint.tasks.find(id, &client.caller()).ok());
         watched.extend(tasks.map(|task| Arc::new(Watched::task(task))));
     }
     let acknowledgement = acknowledgement(&id, &watched);

@@ -28,7 +28,7 @@ pub(super) async fn serve(
     let endpoint = &exchange.endpoint;
     let binding = || {
         let name = target.name(method).unwrap_or_default();
-        Binding::new(method, name, target.arguments, client.caller.bytes())
+        Binding::new(method, name, target.arguments, client.caller().bytes())
     };
     let mut round = Round::of(target.responses, target.state)?;
     if let Some(sealed) = round.state.take() {

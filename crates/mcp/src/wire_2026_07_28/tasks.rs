@@ -30,7 +30,7 @@ pub(super) fn handle(
         return Err(Error::MissingCapability { missing });
     }
     let Params { task_id, responses } = service::parse(params)?;
-    let task = endpoint.tasks.find(&task_id, &client.caller)?;
+    let task = endpoint.tasks.find(&task_id, &client.caller())?;
     match method {
         "tasks/get" => return Ok(Outcome::new(task.details())),
         "tasks/update" => {
