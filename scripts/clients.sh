@@ -132,6 +132,10 @@ sed -e "s/{port}/$page_port/" -e "s/{message}/$message/" "$clients/session.json"
 for mode in auto legacy; do
   play_session python "$mode" "${python[@]}" "$clients/python/client.py" "$mode"
 done
+for mode in auto legacy; do
+  play_session python-stdio "$mode" env WASIMANCER_ALLOWED_HOSTS=127.0.0.1 WASM_MESSAGE="$message" \
+    "${python[@]}" "$clients/python/client.py" "$mode" "$binary" serve --stdio --home "$home"
+done
 for mode in auto pinned legacy; do
   play_session typescript-client "$mode" node "$node_tools/client.mjs" client "$mode"
 done

@@ -1,6 +1,7 @@
-"""Plays the session with the official Python client: client.py auto|legacy.
+"""Plays the session with the official Python client: client.py auto|legacy [COMMAND…].
 
-Wants MCP_URL, MCP_TOKEN and MCP_SESSION, the file of the session (see scripts/clients.sh).
+With a command it starts that server and speaks to it on standard input and output. Else it wants MCP_URL and MCP_TOKEN.
+Both want MCP_SESSION, the file of the session (see scripts/clients.sh).
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import sys
 
 import httpx2
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import PromptReference, ResourceTemplateReference
 
@@ -98,18 +100,34 @@ async def check_refusal(url, mode):
     equal("statuses with a wrong token", set(statuses), {401})
 
 
-async def main(mode):
-    url, revision = os.environ["MCP_URL"], REVISIONS[mode]
-    with open(os.environ["MCP_SESSION"], encoding="utf-8") as file:
-        session = json.load(file)
+async def play_with(transport, mode, session):
+    async with Client(transport, mode=mode) as client:
+        equal("revision", client.protocol_version, REVISIONS[mode])
+        return await play(client, session)
 
+
+async def over_http(mode, session):
+    url = os.environ["MCP_URL"]
     headers = {"Authorization": f"Bearer {os.environ['MCP_TOKEN']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-            equal("revision", client.protocol_version, revision)
-            called = await play(client, session)
+        called = await play_with(streamable_http_client(url, http_client=http), mode, session)
     await check_refusal(url, mode)
-    print(f"{revision}: {called} tools called")
+    return called
 
 
-asyncio.run(main(sys.argv[1]))
+async def over_stdio(mode, session, command):
+    server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
+    return await play_with(stdio_client(server), mode, session)
+
+
+async def main(mode, *command):
+    with open(os.environ["MCP_SESSION"], encoding="utf-8") as file:
+        session = json.load(file)
+    if command:
+        called = await over_stdio(mode, session, command)
+    else:
+        called = await over_http(mode, session)
+    print(f"{REVISIONS[mode]}: {called} tools called")
+
+
+asyncio.run(main(*sys.argv[1:]))
