@@ -9,7 +9,7 @@ use crate::capabilities::Capability;
 const REQUESTS_MAX: usize = 32;
 
 /// An answer that needs input first.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InputRequired {
     /// The requests by their keys: one may be empty if there is a state.
     pub(crate) requests: Map<String, Value>,

@@ -369,3 +369,62 @@ fn failed(error: &Error) -> (Status, Option<String>) {
     let json = Value::Object(json).to_string();
     (Status::Failed(json), Some(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn create(tasks: &Tasks) -> Result<Arc<Task>, Error> {
+        tasks.create(Caller::default(), None)
+    }
+
+    #[test]
+    fn tasks_and_their_results_are_bounded() {
+        let tasks = Tasks::new();
+        let all: Vec<Arc<Task>> = (0..TASKS_MAX).map(|_| create(&tasks).unwrap()).collect();
+        assert!(matches!(create(&tasks), Err(Error::Busy(_))));
+        tasks.forget(&all[0]);
+        assert!(tasks.find(all[0].id(), &Caller::default()).is_err());
+        let task = create(&tasks).unwrap();
+        tasks.forget(&all[1]);
+        let result = "x".repeat(RESULTS_MAX_BYTES);
+        tasks.end(&task, Status::Completed(result.clone()), None);
+        assert!(matches!(create(&tasks), Err(Error::Busy(_))));
+        // It has ended: nothing more is kept of it.
+        tasks.end(&task, Status::Completed(result), None);
+        tasks.forget(&task);
+        assert_eq!(tasks.kept().result_bytes, 0);
+        assert!(create(&tasks).is_ok());
+    }
+
+    /// Every key means one request in the life of a task (the extension, "Task Update Requests").
+    #[tokio::test]
+    async fn a_key_that_the_plugin_repeats_is_another_one() {
+        let tasks = Tasks::new();
+        let task = create(&tasks).unwrap();
+        let mut requests = Map::new();
+        requests.insert("name".to_owned(), json!({ "method": "roots/list" }));
+        let required = InputRequired {
+            requests,
+            state: None,
+        };
+        for shown in ["name", "name-2", "name-3"] {
+            let asked = tokio::spawn({
+                let (task, required) = (task.clone(), required.clone());
+                async move { task.ask(&required).await }
+            });
+            while !task.details().contains(&format!("{{\"{shown}\":")) {
+                tokio::task::yield_now().await;
+            }
+            let answer: Box<RawValue> = serde_json::from_str("{}").unwrap();
+            // That of the round before means nothing any more.
+            task.answer(BTreeMap::from([("name-0".to_owned(), answer.clone())]));
+            assert!(task.details().contains("input_required"));
+            task.answer(BTreeMap::from([(shown.to_owned(), answer)]));
+            let answers = asked.await.unwrap();
+            assert_eq!(answers.keys().collect::<Vec<_>>(), ["name"]);
+        }
+    }
+}
