@@ -21,8 +21,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads the source of an entry, or what stands in its place: the list under `data`. None where
-    /// both are wrong, and what is wrong goes to the reader.
+    /// Reads the source of an entry, or else the list under `data`. None where a source is named
+    /// wrongly; what is wrong goes to the reader.
     pub(crate) fn read_or<D>(
         entry: &Node,
         data: &str,
