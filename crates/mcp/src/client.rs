@@ -1,7 +1,7 @@
 //! The client of one request: what it can do, and what it wants to hear while it waits.
 
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
 use ring::digest::{SHA256, digest};
@@ -46,6 +46,8 @@ pub(crate) struct Client {
     /// What reports of progress are to name, as JSON.
     pub(crate) progress_token: Option<Box<str>>,
     pub(crate) outbox: Outbox,
+    /// How far the request has come, over all of its rounds.
+    pub(crate) progress: Mutex<Option<f64>>,
     /// The task that its request has become.
     pub(crate) task: OnceLock<Arc<Task>>,
 }
@@ -60,6 +62,7 @@ impl Client {
                 message,
             } => {
                 let token = self.progress_token.as_ref()?;
+                self.advance(progress.as_f64()?)?;
                 let mut params = format!("\"progressToken\":{token},\"progress\":{progress}");
                 if let Some(total) = total {
                     let _ = write!(params, ",\"total\":{total}");
@@ -86,6 +89,16 @@ impl Client {
             // The stateless revision has nothing to come back to.
             Event::Release => (self.revision != Revision::Modern).then_some(Sent::Release),
         }
+    }
+
+    /// Remembers progress; none where it is no further than before (patterns/progress).
+    fn advance(&self, progress: f64) -> Option<()> {
+        let mut before = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if before.is_some_and(|before| progress <= before) {
+            return None;
+        }
+        *before = Some(progress);
+        Some(())
     }
 
     /// Who asks.
@@ -145,5 +158,41 @@ impl Requester for Listening {
 
     fn tell(&self, event: Event) {
         self.client.tell(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Number;
+
+    use super::*;
+    use crate::outbox::channel;
+
+    #[test]
+    fn progress_grows_over_all_rounds() {
+        let (outbox, mut inbox) = channel();
+        let client = Client {
+            revision: Revision::Legacy("2025-11-25"),
+            authorization: None,
+            capabilities: Capabilities::default(),
+            log: None,
+            progress_token: Some("7".into()),
+            outbox,
+            progress: Mutex::default(),
+            task: OnceLock::new(),
+        };
+        for progress in [0, 1, 1, 0, 2] {
+            client.tell(Event::Progress {
+                progress: Number::from(progress),
+                total: None,
+                message: None,
+            });
+        }
+        let mut told = Vec::new();
+        while let Ok(Sent::Message(message)) = inbox.try_recv() {
+            let message: Value = serde_json::from_str(&message).unwrap();
+            told.push(message["params"]["progress"].as_u64().unwrap());
+        }
+        assert_eq!(told, [0, 1, 2]);
     }
 }

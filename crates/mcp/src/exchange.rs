@@ -1,6 +1,6 @@
 //! From a message to its answer, whatever it came by.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
@@ -186,6 +186,7 @@ impl Exchange {
             log,
             progress_token: meta.map_or(Ok(None), Meta::progress_token)?,
             outbox: self.outbox.clone(),
+            progress: Mutex::default(),
             task: OnceLock::new(),
         })
     }
