@@ -177,3 +177,28 @@ async fn a_dry_run_finds_out_everything_and_changes_nothing() {
     assert_eq!(on_disk(), before);
     assert_eq!(operator.revision().await, revision);
 }
+
+/// What clients are not shown counts too where it is heard in a call.
+#[tokio::test]
+async fn what_a_tool_answers_otherwise_is_a_change_of_it() {
+    let server = Launch::of(Home::new()).start();
+    let operator = Operator::of(&server);
+    let plain = Sample::new("a", "1", "one").with("/functions/0/returns", json!("result"));
+    operator.upload("", &plain).await.granted();
+    for (field, value, altered) in [
+        ("returns", json!("text"), json!(["a"])),
+        ("requires", json!(["roots"]), json!(["a"])),
+        ("task", json!("always"), json!(["a"])),
+        (
+            "task",
+            json!({"after": "2s", "required": true}),
+            json!(["a"]),
+        ),
+        ("requires", json!([]), json!([])),
+    ] {
+        let other = plain.clone().with(&format!("/functions/0/{field}"), value);
+        let tried = operator.update("?dryRun=true", &other).await;
+        let tools = &tried.granted()["changes"]["tools"];
+        assert_eq!(tools["altered"], altered, "{field}: {tools}");
+    }
+}
