@@ -45,7 +45,7 @@ step "Conformance suite"
 bash scripts/conformance.sh target/debug/wasimancer
 
 step "Official clients"
-bash scripts/clients.sh target/debug/wasimancer examples
+bash scripts/clients.sh target/debug/wasimancer
 
 step "The README's and the guides' commands"
 bash scripts/readme.sh target/debug/wasimancer
