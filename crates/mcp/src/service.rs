@@ -184,7 +184,9 @@ fn page_of(cursor: &str) -> Result<usize, Error> {
     let page = text
         .strip_prefix("page ")
         .and_then(|page| page.parse().ok());
-    page.ok_or_else(unknown_cursor)
+    // The same page can be written in other ways, which no list has given.
+    page.filter(|page| *page > 0 && cursor_of(*page) == cursor)
+        .ok_or_else(unknown_cursor)
 }
 
 fn unknown_cursor() -> Error {
@@ -207,6 +209,9 @@ mod tests {
             "cGFnZSAtMQ",
             "💥",
             "cGFnZSA5OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
+            "cGFnZSAw",
+            "cGFnZSArMQ",
+            "cGFnZSAwMQ",
         ] {
             assert!(page_of(wrong).is_err(), "{wrong}");
         }
