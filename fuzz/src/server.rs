@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 use wasimancer_catalog::{Catalog, Home, Kind, Settings};
-use wasimancer_mcp::Options;
+use wasimancer_mcp::{AllowedNames, Gate, Options};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
 /// Answers its input.
@@ -109,8 +109,12 @@ impl Server {
         let catalog = Catalog::open(&defined, &Settings::default(), &engine);
         let catalog = Arc::new(catalog.expect("the home is readable"));
         assert_eq!(catalog.snapshot().quarantined().len(), 0, "all is served");
+        let gate = Gate {
+            names: AllowedNames::with(["*"]).expect("it is a name"),
+            admission: None,
+        };
         let (shutdown, is_shutting_down) = watch::channel(false);
-        let router = wasimancer_mcp::router(catalog, Options::default(), is_shutting_down);
+        let router = wasimancer_mcp::router(catalog, Options::default(), gate, is_shutting_down);
         Self {
             runtime,
             router,

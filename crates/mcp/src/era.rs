@@ -1,13 +1,17 @@
 //! Which revision a request is served by (2026-07-28, basic/versioning).
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_runtime::{Severity, SeverityError};
 
 use crate::capabilities::Capabilities;
 use crate::error::Error;
+use crate::params::{Params, present};
 use crate::revision::{MODERN_VERSION, OLDEST_VERSION, Revision, legacy};
+use crate::text::Text;
 
 /// The key of the version in a request's `_meta`.
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -16,60 +20,67 @@ const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The key of the least severe log messages that a client wants, in a request's `_meta`.
 const LOG_LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
-/// The key of what reports of progress are to name, in a request's `_meta`.
-const PROGRESS_TOKEN_KEY: &str = "progressToken";
 
 /// What a request says of its revision.
 pub(crate) struct Declared<'a> {
     /// The header `MCP-Protocol-Version`.
     pub(crate) header: Option<&'a str>,
     /// `_meta` of the params.
-    pub(crate) meta: Option<Meta>,
+    pub(crate) meta: Option<&'a Meta<'a>>,
     /// The revision that the request's session negotiated.
     pub(crate) session: Option<&'static str>,
 }
 
 /// The protocol fields of a request's `_meta`.
-pub(crate) struct Meta {
-    version: Option<Value>,
-    capabilities: Option<Value>,
-    log_level: Option<Value>,
-    progress_token: Option<Value>,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Meta<'a> {
+    #[serde(
+        borrow,
+        rename = "io.modelcontextprotocol/protocolVersion",
+        deserialize_with = "version"
+    )]
+    version: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
+    capabilities: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        rename = "io.modelcontextprotocol/logLevel",
+        deserialize_with = "present"
+    )]
+    log_level: Option<&'a RawValue>,
+    #[serde(borrow, rename = "progressToken", deserialize_with = "present")]
+    progress_token: Option<&'a RawValue>,
 }
 
-impl Meta {
+/// A version that is a string; any other is as good as none.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Text::of)
+}
+
+impl<'a> Meta<'a> {
     /// Reads `_meta` of a request's params, if there is one.
-    pub(crate) fn of(params: Option<&RawValue>) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Params<'a> {
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<&'a RawValue>,
-        }
-        let params: Params<'_> = serde_json::from_str(params?.get()).ok()?;
-        let mut meta: Value = serde_json::from_str(params.meta?.get()).ok()?;
-        let mut take = |key| meta.get_mut(key).map(Value::take);
-        Some(Self {
-            version: take(VERSION_KEY),
-            capabilities: take(CAPABILITIES_KEY),
-            log_level: take(LOG_LEVEL_KEY),
-            progress_token: take(PROGRESS_TOKEN_KEY),
-        })
+    pub(crate) fn of(params: &Params<'a>) -> Option<Self> {
+        serde_json::from_str(params.meta?.get()).ok()
     }
 
     /// What the client can do, as far as it says so.
     pub(crate) fn capabilities(&self) -> Capabilities {
-        self.capabilities
-            .as_ref()
-            .map(Capabilities::of)
-            .unwrap_or_default()
+        match self.capabilities.map(RawValue::get) {
+            None | Some("{}") => Capabilities::default(),
+            Some(declared) => {
+                let declared: Value = serde_json::from_str(declared).unwrap_or_default();
+                Capabilities::of(&declared)
+            }
+        }
     }
 
     /// The least severe log messages that the client wants to hear.
     pub(crate) fn log_level(&self) -> Result<Option<Severity>, Error> {
-        let Some(level) = &self.log_level else {
+        let Some(level) = self.log_level else {
             return Ok(None);
         };
-        let severity = level.as_str().map_or_else(
+        let severity = Text::of(level).map_or_else(
             || Err("must be a string".to_owned()),
             |name| {
                 name.parse()
@@ -83,18 +94,18 @@ impl Meta {
 
     /// What reports of progress are to name: a string or an integer, as JSON.
     pub(crate) fn progress_token(&self) -> Result<Option<Box<str>>, Error> {
-        match &self.progress_token {
-            None => Ok(None),
-            Some(Value::Number(number)) if number.is_f64() => Err(wrong_token()),
-            Some(token @ (Value::String(_) | Value::Number(_))) => {
-                Ok(Some(token.to_string().into()))
-            }
-            Some(_) => Err(wrong_token()),
+        let Some(token) = self.progress_token else {
+            return Ok(None);
+        };
+        match serde_json::from_str(token.get()) {
+            Ok(Value::Number(number)) if number.is_f64() => Err(wrong_token()),
+            Ok(token @ (Value::String(_) | Value::Number(_))) => Ok(Some(token.to_string().into())),
+            _ => Err(wrong_token()),
         }
     }
 
     pub(crate) fn version(&self) -> Option<&str> {
-        self.version.as_ref().and_then(Value::as_str)
+        self.version.as_deref()
     }
 }
 
@@ -104,7 +115,7 @@ fn wrong_token() -> Error {
 
 /// Decides the revision of a request.
 pub(crate) fn decide(declared: &Declared<'_>) -> Result<Revision, Error> {
-    let in_meta = declared.meta.as_ref().and_then(Meta::version);
+    let in_meta = declared.meta.and_then(Meta::version);
     match (declared.header, in_meta) {
         (Some(header), Some(meta)) if header != meta => Err(Error::HeaderMismatch(format!(
             "the MCP-Protocol-Version header is {header:?} and _meta says {meta:?}"
@@ -130,7 +141,7 @@ fn named(version: &str) -> Result<Revision, Error> {
 }
 
 /// Holds a request of the modern revision against the fields that its `_meta` must have.
-pub(crate) fn check_meta(meta: Option<&Meta>) -> Result<(), Error> {
+pub(crate) fn check_meta(meta: Option<&Meta<'_>>) -> Result<(), Error> {
     let missing = |key: &str, wanted: &str| {
         Err(Error::InvalidMeta(format!(
             "_meta[{key:?}] is missing or malformed: it must be {wanted}"
@@ -139,8 +150,8 @@ pub(crate) fn check_meta(meta: Option<&Meta>) -> Result<(), Error> {
     if meta.and_then(Meta::version).is_none() {
         return missing(VERSION_KEY, "a string, such as \"2026-07-28\"");
     }
-    let capabilities = meta.and_then(|meta| meta.capabilities.as_ref());
-    if !capabilities.is_some_and(Value::is_object) {
+    let capabilities = meta.and_then(|meta| meta.capabilities);
+    if !capabilities.is_some_and(|capabilities| capabilities.get().starts_with('{')) {
         return missing(CAPABILITIES_KEY, "an object, which may be empty");
     }
     Ok(())
@@ -157,14 +168,12 @@ mod tests {
         session: Option<&'static str>,
     ) -> Result<Revision, i32> {
         let meta = meta.map(|version| Meta {
-            version: Some(Value::from(version)),
-            capabilities: None,
-            log_level: None,
-            progress_token: None,
+            version: Some(version.into()),
+            ..Meta::default()
         });
         decide(&Declared {
             header,
-            meta,
+            meta: meta.as_ref(),
             session,
         })
         .map_err(|error| error.code(Era::Modern))
@@ -191,6 +200,20 @@ mod tests {
             decided(None, None, None),
             Ok(Revision::Legacy("2025-03-26"))
         );
+    }
+
+    #[test]
+    fn the_keys_of_messages_are_those_that_are_read() {
+        let text = format!(
+            r#"{{"{VERSION_KEY}":"\u0032","{CAPABILITIES_KEY}":{{"roots":{{}}}},"{LOG_LEVEL_KEY}":"error","x":[1]}}"#
+        );
+        let meta: Meta<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!(meta.version(), Some("2"));
+        assert_eq!(
+            meta.capabilities(),
+            Capabilities::of(&serde_json::json!({ "roots": {} }))
+        );
+        assert_eq!(meta.log_level().unwrap(), Some(Severity::Error));
     }
 
     #[test]

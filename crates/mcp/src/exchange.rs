@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::value::RawValue;
 use wasimancer_catalog::Snapshot;
 
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::headers::single;
 use crate::jsonrpc::{self, Body, Call, Incoming, Kind};
 use crate::outbox::Outbox;
+use crate::params::Params;
 use crate::revision::{Era, Revision};
 use crate::sessions::Session;
 use crate::stdio::Pipe;
@@ -23,9 +24,9 @@ use crate::wire_2025_11_25;
 use crate::wire_2026_07_28;
 
 /// The header of a session's id.
-pub(crate) const SESSION_ID: &str = "mcp-session-id";
+pub(crate) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The header of the protocol version.
-pub(crate) const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+pub(crate) static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Most messages of one batch.
 const BATCH_MAX: usize = 100;
 
@@ -78,9 +79,9 @@ pub(crate) enum Reply {
 }
 
 /// What serves a request.
-struct Decided {
+struct Decided<'a> {
     revision: Revision,
-    meta: Option<Meta>,
+    meta: Option<Meta<'a>>,
     /// None in the stateless revision, and for clients that have none.
     session: Option<Arc<Session>>,
 }
@@ -95,7 +96,7 @@ impl Exchange {
         }
     }
 
-    async fn answer(&self, message: &RawValue) -> Reply {
+    async fn answer(&self, message: &str) -> Reply {
         match jsonrpc::parse_message(message) {
             Ok(incoming) => self.answer_parsed(incoming).await,
             Err((id, error)) => reply_error(id, &error, Era::Modern),
@@ -107,16 +108,16 @@ impl Exchange {
             Kind::Call { method, params } => (method, params),
             Kind::Response(answered) => return self.take_response(incoming.id, answered),
         };
-        let decided = match self.decide(&method, Meta::of(params)) {
+        let decided = match self.decide(&method, Meta::of(&params)) {
             Ok(decided) => decided,
             Err(error) => return reply_error(incoming.id, &error, Era::Modern),
         };
         let Some(id) = incoming.id else {
-            self.take_notification(&decided, &method, params);
+            self.take_notification(&decided, &method, &params);
             return Reply::Accepted;
         };
         let era = decided.revision.era();
-        let method = method.as_str();
+        let method = &*method;
         let call = Call { id, method, params };
         let serving = self.serve(&decided, &call);
         // A client cancels by the id, where it has no connection of its own to close.
@@ -135,7 +136,7 @@ impl Exchange {
         served.unwrap_or_else(|error| reply_error(Some(id), &error, era))
     }
 
-    async fn serve(&self, decided: &Decided, call: &Call<'_>) -> Result<Reply, Error> {
+    async fn serve(&self, decided: &Decided<'_>, call: &Call<'_>) -> Result<Reply, Error> {
         let meta = decided.meta.as_ref();
         match decided.revision {
             Revision::Modern => {
@@ -169,7 +170,7 @@ impl Exchange {
         &self,
         revision: Revision,
         session: Option<&Session>,
-        meta: Option<&Meta>,
+        meta: Option<&Meta<'_>>,
     ) -> Result<Client, Error> {
         let capabilities = match session {
             Some(session) => session.capabilities,
@@ -192,7 +193,7 @@ impl Exchange {
     }
 
     /// Notifications are never answered; what one of them is wrong about is ignored.
-    fn take_notification(&self, decided: &Decided, method: &str, params: Option<&RawValue>) {
+    fn take_notification(&self, decided: &Decided<'_>, method: &str, params: &Params<'_>) {
         if method == "notifications/cancelled"
             && let Some(conversation) = self.conversation(decided.session.as_deref())
             && let Some(id) = jsonrpc::request_id(params)
@@ -261,7 +262,7 @@ impl Exchange {
     }
 
     async fn answer_in_batch(&self, message: &RawValue) -> Reply {
-        let incoming = match jsonrpc::parse_message(message) {
+        let incoming = match jsonrpc::parse_message(message.get()) {
             Ok(incoming) => incoming,
             Err((id, error)) => return reply_error(id, &error, Era::Legacy),
         };
@@ -281,35 +282,37 @@ impl Exchange {
     }
 
     /// What serves a request; if an older revision does, its session must not have ended.
-    fn decide(&self, method: &str, meta: Option<Meta>) -> Result<Decided, Error> {
+    fn decide<'a>(&self, method: &str, meta: Option<Meta<'a>>) -> Result<Decided<'a>, Error> {
         let (header, session_id, session) = match &self.arrival {
             Arrival::Http(headers) => {
-                let session_id = headers.get(SESSION_ID);
+                let session_id = headers.get(&SESSION_ID);
                 let session_id = session_id.filter(|_| method != "initialize");
                 let session = session_id
                     .and_then(|id| id.to_str().ok())
                     .and_then(|id| self.endpoint.sessions.find(id));
-                let header = single(headers, PROTOCOL_VERSION)?.map(str::to_owned);
-                (header, session_id.is_some(), session)
+                (
+                    single(headers, &PROTOCOL_VERSION)?,
+                    session_id.is_some(),
+                    session,
+                )
             }
             // What a header would repeat stands in the message alone.
             Arrival::Stdio(pipe) => {
-                let version = meta.as_ref().and_then(Meta::version).map(str::to_owned);
+                let version = meta.as_ref().and_then(Meta::version);
                 (version, false, pipe.session())
             }
         };
-        let declared = Declared {
-            header: header.as_deref(),
-            meta,
+        let revision = decide(&Declared {
+            header,
+            meta: meta.as_ref(),
             session: session.as_ref().map(|session| session.version()),
-        };
-        let revision = decide(&declared)?;
+        })?;
         if revision.era() == Era::Legacy && session_id && session.is_none() {
             return Err(Error::UnknownSession);
         }
         Ok(Decided {
             revision,
-            meta: declared.meta,
+            meta,
             session,
         })
     }

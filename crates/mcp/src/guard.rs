@@ -1,5 +1,5 @@
-//! What stands before the endpoint, tokens included: `Host` and `Origin`, and CORS for the web
-//! pages whose origin is allowed.
+//! What stands before the endpoint: `Host` and `Origin`, CORS for the web pages whose origin is
+//! allowed, and whoever decides which clients may call.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST,
     ORIGIN, VARY,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::error::Error;
 use crate::http::refuse;
@@ -28,22 +29,60 @@ const EXPOSED_HEADERS: &str = "mcp-session-id, www-authenticate";
 /// How long a browser may keep the answer to a preflight, in seconds.
 const PREFLIGHT_MAX_AGE_SECONDS: &str = "600";
 
-/// Puts the checks before a router. They come first, so that a refused page learns nothing, and a
-/// browser can read what an allowed one is answered.
+/// Decides which clients may call.
+pub trait Admission: Send + Sync {
+    /// The answer to a client that may not; none where it may.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response>;
+}
+
+/// What a request to the endpoint passes before anything else of it is looked at. It is part of the
+/// endpoint and no layer before it, since every call passes it.
+pub struct Gate {
+    /// What requests may name.
+    pub names: AllowedNames,
+    /// Who decides which clients may call; none admits all.
+    pub admission: Option<Arc<dyn Admission>>,
+}
+
+impl Gate {
+    /// Passes a request on to the endpoint, or refuses it.
+    pub(crate) async fn pass<F: Future<Output = Response>>(
+        &self,
+        request: Request,
+        endpoint: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let admitted = async |request: Request| {
+            let admission = self.admission.as_ref();
+            match admission.and_then(|admission| admission.refusal(request.headers())) {
+                Some(refusal) => refusal,
+                None => endpoint(request).await,
+            }
+        };
+        check(&self.names, request, admitted).await
+    }
+}
+
+/// Puts the checks of `Host` and `Origin` before a router.
 pub fn guard(router: Router, allowed: AllowedNames) -> Router {
+    let check = async |State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next| {
+        check(&allowed, request, |request| next.run(request)).await
+    };
     router.route_layer(from_fn_with_state(Arc::new(allowed), check))
 }
 
-async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next) -> Response {
+/// Checks `Host` and `Origin`. They come first, so that a refused page learns nothing, and a browser
+/// can read what an allowed one is answered.
+async fn check<F: Future<Output = Response>>(
+    allowed: &AllowedNames,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let headers = request.headers();
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .map(str::to_owned);
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host
-        .or_else(|| request.uri().authority().map(ToString::to_string))
+        .or_else(|| request.uri().authority().map(Authority::as_str))
         .unwrap_or_default();
-    if !allowed.allows_host(&host) {
+    if !allowed.allows_host(host) {
         let message = format!("the Host header {host:?} is not one of the allowed hosts");
         return refuse(&Error::Forbidden(message), Era::Modern);
     }
@@ -51,7 +90,7 @@ async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next:
         return if request.method() == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()
         } else {
-            next.run(request).await
+            next(request).await
         };
     };
     if !origin
@@ -64,7 +103,7 @@ async fn check(State(allowed): State<Arc<AllowedNames>>, request: Request, next:
     let mut response = if request.method() == Method::OPTIONS {
         preflight(headers.get(ACCESS_CONTROL_REQUEST_HEADERS))
     } else {
-        next.run(request).await
+        next(request).await
     };
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -1,10 +1,12 @@
 //! The headers that mirror the body (2026-07-28, transports, "Request Metadata").
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::HeaderParameter;
@@ -12,9 +14,9 @@ use wasimancer_catalog::HeaderParameter;
 use crate::error::Error;
 
 /// Repeats the method.
-const METHOD: &str = "mcp-method";
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// Repeats the tool's or prompt's name, or the resource's URI.
-const NAME: &str = "mcp-name";
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// Begins the names of headers that repeat arguments.
 const PARAMETER_PREFIX: &str = "mcp-param-";
 /// What stands around a base64 value.
@@ -24,27 +26,27 @@ const BASE64_SUFFIX: &str = "?=";
 /// Holds `Mcp-Method` against the method.
 pub(crate) fn check_method(headers: &HeaderMap, method: &str) -> Result<(), Error> {
     // Methods are plain ASCII: their header is never encoded.
-    let found = single(headers, METHOD)?.ok_or_else(|| missing(METHOD, method))?;
+    let found = single(headers, &METHOD)?.ok_or_else(|| missing(METHOD.as_str(), method))?;
     if found == method {
         Ok(())
     } else {
-        Err(mismatch(METHOD, found, method))
+        Err(mismatch(METHOD.as_str(), found, method))
     }
 }
 
 /// Holds `Mcp-Name` against the name or URI in the params.
 pub(crate) fn check_name(headers: &HeaderMap, name: &str) -> Result<(), Error> {
-    let found = single(headers, NAME)?.ok_or_else(|| missing(NAME, name))?;
-    if decode(found, NAME)? == name {
+    let found = single(headers, &NAME)?.ok_or_else(|| missing(NAME.as_str(), name))?;
+    if decode(found, NAME.as_str())? == name {
         Ok(())
     } else {
-        Err(mismatch(NAME, found, name))
+        Err(mismatch(NAME.as_str(), found, name))
     }
 }
 
 /// Refuses `Mcp-Name` where the params hold nothing that it could repeat.
 pub(crate) fn check_no_name(headers: &HeaderMap) -> Result<(), Error> {
-    match single(headers, NAME)? {
+    match single(headers, &NAME)? {
         None => Ok(()),
         Some(found) => Err(Error::HeaderMismatch(format!(
             "the {NAME} header is {found:?} and the params hold no name or URI"
@@ -71,7 +73,7 @@ pub(crate) fn check_parameters(
             .iter()
             .try_fold(&arguments, |value, key| value.get(key));
         let in_body = in_body.filter(|value| !value.is_null());
-        match (single(headers, &header)?, in_body) {
+        match (single(headers, header.as_str())?, in_body) {
             (None, None) => {}
             (Some(found), Some(value)) if same(&decode(found, &header)?, value) => {}
             (Some(found), Some(value)) => return Err(mismatch(&header, found, &text(value))),
@@ -88,7 +90,10 @@ pub(crate) fn check_parameters(
 }
 
 /// The one value of a header, trimmed; visible ASCII, spaces and tabs.
-pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error> {
+pub(crate) fn single<N>(headers: &HeaderMap, name: N) -> Result<Option<&str>, Error>
+where
+    N: AsHeaderName + Copy + fmt::Display,
+{
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::endpoint::{Endpoint, Options};
 use crate::era::{Declared, decide};
 use crate::error::Error;
 use crate::exchange::{Arrival, Exchange, PROTOCOL_VERSION, Reply, SESSION_ID, reply_error};
+use crate::guard::Gate;
 use crate::headers::single;
 use crate::media_types;
 use crate::outbox::{self, Frame, Outbox, Sent, frames};
@@ -38,20 +39,28 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The endpoint at `/mcp`. It checks neither tokens nor origins: see [`crate::guard`] for those.
-/// Its open streams end when `shutdown` turns true, or when nobody can turn it any more.
-pub fn router(catalog: Arc<Catalog>, options: Options, shutdown: watch::Receiver<bool>) -> Router {
-    let endpoint = Endpoint::new(catalog, options, shutdown);
-    Router::new()
-        .route(PATH, any(serve))
-        .with_state(Arc::new(endpoint))
+/// The endpoint at `/mcp`, behind its gate. Its open streams end when `shutdown` turns true, or when
+/// nobody can turn it any more.
+pub fn router(
+    catalog: Arc<Catalog>,
+    options: Options,
+    gate: Gate,
+    shutdown: watch::Receiver<bool>,
+) -> Router {
+    let endpoint = Arc::new(Endpoint::new(catalog, options, shutdown));
+    let gate = Arc::new(gate);
+    let serve = async move |request: Request| {
+        gate.pass(request, |request| serve(&endpoint, request))
+            .await
+    };
+    Router::new().route(PATH, any(serve))
 }
 
-async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+async fn serve(endpoint: &Arc<Endpoint>, request: Request) -> Response {
     match *request.method() {
-        Method::POST => post(&endpoint, request).await,
-        Method::GET => get(&endpoint, request.headers()),
-        Method::DELETE => delete(&endpoint, request.headers()),
+        Method::POST => post(endpoint, request).await,
+        Method::GET => get(endpoint, request.headers()),
+        Method::DELETE => delete(endpoint, request.headers()),
         _ => not_allowed("GET, POST, DELETE, OPTIONS"),
     }
 }
@@ -69,7 +78,7 @@ fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap) -> Response {
         Ok(Revision::Legacy(_)) => {}
         Err(error) => return refuse(&error, Era::Modern),
     }
-    let session_id = headers.get(SESSION_ID);
+    let session_id = headers.get(&SESSION_ID);
     // No session has an id with other characters.
     let session_id = session_id.map(|id| id.to_str().unwrap_or_default());
     let opened = match headers.get(LAST_EVENT_ID) {
@@ -85,7 +94,7 @@ fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
         return refuse(&error, Era::Modern);
     }
     let ended = |id: &HeaderValue| id.to_str().is_ok_and(|id| endpoint.sessions.end(id));
-    match headers.get(SESSION_ID) {
+    match headers.get(&SESSION_ID) {
         Some(id) if ended(id) => StatusCode::NO_CONTENT.into_response(),
         Some(_) => refuse(&Error::UnknownSession, Era::Legacy),
         None => {
@@ -100,7 +109,7 @@ fn delete(endpoint: &Endpoint, headers: &HeaderMap) -> Response {
 /// The revision that a request without a message declares.
 fn declared(headers: &HeaderMap) -> Result<Revision, Error> {
     decide(&Declared {
-        header: single(headers, PROTOCOL_VERSION)?,
+        header: single(headers, &PROTOCOL_VERSION)?,
         meta: None,
         session: None,
     })
@@ -150,7 +159,7 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
 
 /// The session of a request, where it names one of an older revision.
 fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Arc<Session>> {
-    let id = headers.get(SESSION_ID)?.to_str().ok()?;
+    let id = headers.get(&SESSION_ID)?.to_str().ok()?;
     let is_legacy = matches!(declared(headers), Ok(Revision::Legacy(_)));
     endpoint.sessions.find(id).filter(|_| is_legacy)
 }
@@ -243,7 +252,7 @@ impl IntoResponse for Reply {
         let mut response = (status, content_type, body).into_response();
         let headers = response.headers_mut();
         if let Some(session) = session.and_then(|id| HeaderValue::try_from(id).ok()) {
-            headers.insert(SESSION_ID, session);
+            headers.insert(&SESSION_ID, session);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -1,11 +1,15 @@
 //! JSON-RPC 2.0 envelopes, borrowed from the request's bytes.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::params::{Params, present};
 use crate::strict;
+use crate::text::Text;
 
 /// A message as it came.
 pub(crate) struct Incoming<'a> {
@@ -17,8 +21,8 @@ pub(crate) struct Incoming<'a> {
 pub(crate) enum Kind<'a> {
     /// A request where there is an id, else a notification.
     Call {
-        method: String,
-        params: Option<&'a RawValue>,
+        method: Cow<'a, str>,
+        params: Params<'a>,
     },
     /// An answer to a request of ours: the result, or the error.
     Response(Result<&'a RawValue, &'a RawValue>),
@@ -28,7 +32,7 @@ pub(crate) enum Kind<'a> {
 pub(crate) struct Call<'a> {
     pub(crate) id: Id<'a>,
     pub(crate) method: &'a str,
-    pub(crate) params: Option<&'a RawValue>,
+    pub(crate) params: Params<'a>,
 }
 
 /// The id of a request as its JSON: a string or an integer.
@@ -44,10 +48,12 @@ impl Id<'_> {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    jsonrpc: Option<Value>,
+    #[serde(borrow)]
+    jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
-    method: Option<Value>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -56,40 +62,27 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Keeps an explicit `null` apart from an absent field.
-pub(crate) fn present<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 /// The body of a request: one message, or a batch of them.
 pub(crate) enum Body<'a> {
-    One(&'a RawValue),
+    One(&'a str),
     Batch(Vec<&'a RawValue>),
 }
 
-/// Reads the outermost layer of a body.
+/// Tells a batch, and reads its outermost layer.
 pub(crate) fn parse_body(bytes: &[u8]) -> Result<Body<'_>, Error> {
-    let whole: &RawValue =
-        serde_json::from_slice(bytes).map_err(|error| Error::Parse(error.to_string()))?;
-    if whole.get().starts_with('[') {
-        let messages =
-            serde_json::from_str(whole.get()).map_err(|error| Error::Parse(error.to_string()))?;
-        return Ok(Body::Batch(messages));
+    let text = std::str::from_utf8(bytes).map_err(|error| Error::Parse(error.to_string()))?;
+    if !text.trim_start().starts_with('[') {
+        return Ok(Body::One(text));
     }
-    Ok(Body::One(whole))
+    let messages = serde_json::from_str(text).map_err(|error| Error::Parse(error.to_string()))?;
+    Ok(Body::Batch(messages))
 }
 
 /// Reads one message. The id comes with an error as well, where it could be read.
-pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'_>>, Error)> {
+pub(crate) fn parse_message(text: &str) -> Result<Incoming<'_>, (Option<Id<'_>>, Error)> {
     let invalid = |message: &str| Error::InvalidRequest(message.to_owned());
-    let envelope: Envelope<'_> = serde_json::from_str(raw.get()).map_err(|error| {
-        (
-            None,
-            invalid(&format!("the message is no JSON-RPC request: {error}")),
-        )
-    })?;
+    let envelope: Envelope<'_> =
+        serde_json::from_str(text).map_err(|error| (None, no_message(text, &error)))?;
     let id = match envelope.id {
         None => None,
         Some(raw) => match id(raw.get()) {
@@ -97,19 +90,18 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
             None => return Err((None, invalid("`id` must be a string or an integer"))),
         },
     };
-    strict::check(raw.get()).map_err(|reason| {
+    strict::check(text).map_err(|reason| {
         let id = id.filter(|id| strict::check(id.json()).is_ok());
         (id, Error::InvalidRequest(reason))
     })?;
-    if envelope.jsonrpc.as_ref().and_then(Value::as_str) != Some("2.0") {
+    if envelope.jsonrpc.and_then(Text::of).as_deref() != Some("2.0") {
         return Err((id, invalid("`jsonrpc` must be \"2.0\"")));
     }
     let kind = match envelope.method {
-        Some(Value::String(method)) => Kind::Call {
-            method,
-            params: envelope.params,
+        Some(method) => Kind::Call {
+            method: Text::of(method).ok_or_else(|| (id, invalid("`method` must be a string")))?,
+            params: Params::of(envelope.params).map_err(|error| (id, error))?,
         },
-        Some(_) => return Err((id, invalid("`method` must be a string"))),
         None => match (envelope.result, envelope.error) {
             (Some(result), None) => Kind::Response(Ok(result)),
             (None, Some(error)) => Kind::Response(Err(error)),
@@ -122,26 +114,26 @@ pub(crate) fn parse_message(raw: &RawValue) -> Result<Incoming<'_>, (Option<Id<'
             }
         },
     };
-    if let Kind::Call {
-        params: Some(params),
-        ..
-    } = &kind
-        && !params.get().starts_with('{')
-    {
-        return Err((id, invalid("`params` must be an object")));
-    }
     Ok(Incoming { id, kind })
 }
 
+/// What is wrong with a text that is no JSON, or other JSON than a message.
+fn no_message(text: &str, error: &serde_json::Error) -> Error {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(_) => Error::InvalidRequest(format!("the message is no JSON-RPC request: {error}")),
+        Err(error) => Error::Parse(error.to_string()),
+    }
+}
+
 /// The id under `requestId` of a cancellation's params.
-pub(crate) fn request_id(params: Option<&RawValue>) -> Option<Id<'_>> {
+pub(crate) fn request_id<'a>(params: &Params<'a>) -> Option<Id<'a>> {
     #[derive(Deserialize)]
-    struct Params<'a> {
+    struct Cancelled<'a> {
         #[serde(borrow, rename = "requestId")]
         request_id: &'a RawValue,
     }
-    let params: Params<'_> = serde_json::from_str(params?.get()).ok()?;
-    id(params.request_id.get())
+    let Cancelled { request_id } = params.read().ok()?;
+    id(request_id.get())
 }
 
 fn id(json: &str) -> Option<Id<'_>> {
@@ -184,8 +176,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<(Option<String>, bool), String> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        match parse_message(raw) {
+        match parse_message(text) {
             Ok(message) => Ok((
                 message.id.map(|id| id.json().to_owned()),
                 matches!(message.kind, Kind::Call { .. }),

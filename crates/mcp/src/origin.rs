@@ -61,12 +61,11 @@ impl AllowedNames {
 
     /// Whether a `Host` header is allowed.
     pub(crate) fn allows_host(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let bare = without_port(&host);
+        let bare = without_port(host);
         self.rules.iter().any(|rule| match rule {
             Rule::Any => true,
             Rule::AnyAddress => bare.trim_matches(['[', ']']).parse::<IpAddr>().is_ok(),
-            Rule::Exact(name) => *name == host || name == bare,
+            Rule::Exact(name) => name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(bare),
         })
     }
 

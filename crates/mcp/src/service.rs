@@ -5,14 +5,11 @@ mod prompts;
 mod resources;
 mod tools;
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_catalog::{List, Snapshot, Source};
 
@@ -20,6 +17,7 @@ use crate::capabilities::Capability;
 use crate::client::{Client, Listening};
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
+use crate::params::Params;
 use crate::revision::Era;
 use crate::round::Round;
 
@@ -30,7 +28,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) client: &'a Arc<Client>,
     pub(crate) method: &'a str,
-    pub(crate) params: Option<&'a RawValue>,
+    pub(crate) params: Params<'a>,
     pub(crate) round: &'a Round,
 }
 
@@ -44,7 +42,7 @@ pub(crate) async fn handle(asked: &Asked<'_>) -> Option<Result<Performed, Error>
         ..
     } = *asked;
     let complete = |served: Result<Outcome, Error>| Some(served.map(Performed::Complete));
-    let listed = |name, list: Option<&List>| complete(self::list(name, list?, params));
+    let listed = |name, list: Option<&List>| complete(self::list(name, list?, &params));
     match method {
         "tools/list" => {
             let era = asked.client.revision.era();
@@ -144,21 +142,8 @@ pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value
         .collect()
 }
 
-/// Reads the params of a request; none is an empty object.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T, Error> {
-    let text = params.map_or("{}", RawValue::get);
-    serde_json::from_str(text).map_err(|error| Error::InvalidParams(error.to_string()))
-}
-
-#[derive(Deserialize)]
-struct ListParams<'a> {
-    #[serde(borrow, default)]
-    cursor: Option<Cow<'a, str>>,
-}
-
-fn list(name: &str, list: &List, params: Option<&RawValue>) -> Result<Outcome, Error> {
-    let params: ListParams<'_> = parse(params)?;
-    let index = params.cursor.as_deref().map_or(Ok(0), page_of)?;
+fn list(name: &str, list: &List, params: &Params<'_>) -> Result<Outcome, Error> {
+    let index = params.cursor()?.as_deref().map_or(Ok(0), page_of)?;
     let page = list.page(index).ok_or_else(unknown_cursor)?;
     // The page was serialized by serde_json, which writes UTF-8.
     let entries =

@@ -8,9 +8,12 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::text::Text;
+
+/// As many keys of an object are looked through one by one.
+const FEW_KEYS: usize = 16;
 /// Longest part of a key that a message repeats, in characters.
 const KEY_MAX_CHARS: usize = 60;
 
@@ -37,9 +40,6 @@ impl<'de> DeserializeSeed<'de> for Strict {
         deserializer.deserialize_any(self)
     }
 }
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Visitor<'de> for Strict {
     type Value = ();
@@ -78,17 +78,39 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(Key(key)) = entries.next_key()? {
-            if let Some(key) = seen.replace(key) {
+        let mut seen = Keys::default();
+        while let Some(Text(key)) = entries.next_key()? {
+            if seen.holds(&key) {
                 let shown: String = key.chars().take(KEY_MAX_CHARS).collect();
                 return Err(A::Error::custom(format_args!(
                     "the key {shown:?} is there twice"
                 )));
             }
+            seen.add(key);
             entries.next_value_seed(self)?;
         }
         Ok(())
+    }
+}
+
+/// The keys of an object so far. Most objects have few, which are found sooner one by one.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    fn holds(&self, key: &str) -> bool {
+        self.few.iter().any(|known| known == key) || self.many.contains(key)
+    }
+
+    fn add(&mut self, key: Cow<'a, str>) {
+        if self.few.len() < FEW_KEYS {
+            self.few.push(key);
+        } else {
+            self.many.insert(key);
+        }
     }
 }
 
@@ -116,6 +138,15 @@ mod tests {
             assert!(
                 reason.starts_with("the key \"a\" is there twice"),
                 "{reason}"
+            );
+        }
+        let many: Vec<String> = (0..100).map(|key| format!(r#""k{key}":1"#)).collect();
+        let many = many.join(",");
+        assert_eq!(check(&format!("{{{many}}}")), Ok(()));
+        for twice in ["k0", "k15", "k16", "k99"] {
+            assert!(
+                check(&format!(r#"{{{many},"{twice}":1}}"#)).is_err(),
+                "{twice}"
             );
         }
         let long = "x".repeat(1000);

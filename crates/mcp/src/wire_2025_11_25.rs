@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use wasimancer_runtime::SeverityError;
 
 use crate::capabilities::Capabilities;
@@ -18,6 +17,7 @@ use crate::error::Error;
 use crate::exchange::{Arrival, Exchange};
 use crate::jsonrpc::Call;
 use crate::outcome::Outcome;
+use crate::params::Params;
 use crate::revision::{LATEST_LEGACY_VERSION, Revision, legacy};
 use crate::service;
 use crate::sessions::Session;
@@ -33,20 +33,20 @@ pub(crate) async fn handle(
     exchange: &Exchange,
     version: &'static str,
     session: Option<&Arc<Session>>,
-    meta: Option<&Meta>,
+    meta: Option<&Meta<'_>>,
     call: &Call<'_>,
 ) -> Result<Answer, Error> {
     let Call { method, params, .. } = *call;
     let (endpoint, snapshot) = (&exchange.endpoint, &exchange.snapshot);
     let fields = match method {
-        "initialize" => return initialize(exchange, params),
+        "initialize" => return initialize(exchange, &params),
         "ping" => String::new(),
-        "logging/setLevel" => set_level(session, params)?,
+        "logging/setLevel" => set_level(session, &params)?,
         "resources/subscribe" if snapshot.serves_resources() => {
-            session_stream::subscribe(endpoint, session, params)?
+            session_stream::subscribe(endpoint, session, &params)?
         }
         "resources/unsubscribe" if snapshot.serves_resources() => {
-            session_stream::unsubscribe(session, params)?
+            session_stream::unsubscribe(session, &params)?
         }
         _ => {
             let session = session.map(Arc::as_ref);
@@ -70,9 +70,9 @@ struct InitializeParams<'a> {
 }
 
 /// Negotiates a revision: the client's, where it is served, else our newest of this era.
-fn initialize(exchange: &Exchange, params: Option<&RawValue>) -> Result<Answer, Error> {
+fn initialize(exchange: &Exchange, params: &Params<'_>) -> Result<Answer, Error> {
     let endpoint = &exchange.endpoint;
-    let params: InitializeParams<'_> = service::parse(params)?;
+    let params: InitializeParams<'_> = params.read()?;
     let version = legacy(&params.protocol_version).unwrap_or(LATEST_LEGACY_VERSION);
     let capabilities = service::capabilities(&exchange.snapshot);
     let mut fields = format!(
@@ -105,8 +105,8 @@ struct SetLevelParams<'a> {
 }
 
 /// Remembers a level for the session; without one there is nothing to remember it by.
-fn set_level(session: Option<&Arc<Session>>, params: Option<&RawValue>) -> Result<String, Error> {
-    let SetLevelParams { level } = service::parse(params)?;
+fn set_level(session: Option<&Arc<Session>>, params: &Params<'_>) -> Result<String, Error> {
+    let SetLevelParams { level } = params.read()?;
     let least = level.parse();
     let least =
         least.map_err(|error: SeverityError| Error::InvalidParams(format!("`level` {error}")))?;

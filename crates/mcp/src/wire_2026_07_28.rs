@@ -4,14 +4,11 @@ mod listen;
 mod rounds;
 mod tasks;
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use http::HeaderMap;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_catalog::Snapshot;
 
@@ -21,8 +18,9 @@ use crate::era::{Meta, check_meta};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
-use crate::jsonrpc::{Call, present};
+use crate::jsonrpc::Call;
 use crate::outcome::Outcome;
+use crate::params::Params;
 use crate::revision::{Revision, SERVER_INFO_KEY, SUPPORTED_VERSIONS};
 use crate::service;
 
@@ -37,7 +35,7 @@ pub(crate) enum Answer {
 /// Answers a request of this revision.
 pub(crate) async fn handle(
     exchange: &Exchange,
-    meta: Option<&Meta>,
+    meta: Option<&Meta<'_>>,
     call: &Call<'_>,
 ) -> Result<Answer, Error> {
     let Call { id, method, params } = *call;
@@ -46,87 +44,54 @@ pub(crate) async fn handle(
         headers::check_method(headers, method)?;
     }
     check_meta(meta)?;
-    let target = Target::parse(method, params)?;
     if let Some(headers) = headers {
-        target.check_headers(headers, &exchange.snapshot, method)?;
+        check_headers(headers, &exchange.snapshot, method, &params)?;
     }
     let client = Arc::new(exchange.client(Revision::Modern, None, meta)?);
     let endpoint = &exchange.endpoint;
     let outcome = match method {
         "server/discover" => discover(endpoint, &exchange.snapshot),
         "subscriptions/listen" => {
-            let listening = listen::listen(exchange, &client, id, params);
+            let listening = listen::listen(exchange, &client, id, &params);
             return listening.await.map(Answer::Messages);
         }
         "tasks/get" | "tasks/update" | "tasks/cancel" => {
-            tasks::handle(endpoint, &client, method, params)?
+            tasks::handle(endpoint, &client, method, &params)?
         }
-        _ => return rounds::serve(exchange, client, method, params, target).await,
+        _ => return rounds::serve(exchange, client, method, params).await,
     };
     Ok(Answer::Result(complete(endpoint, &outcome)))
 }
 
-/// What a request is about: as far as it is given, since what is missing is an error of the params.
-#[derive(Default, Deserialize)]
-struct Target<'a> {
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    uri: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "taskId")]
-    task_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "inputResponses",
-        deserialize_with = "present"
-    )]
-    responses: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
-    state: Option<&'a RawValue>,
-}
-
-impl<'a> Target<'a> {
-    fn parse(method: &str, params: Option<&'a RawValue>) -> Result<Self, Error> {
-        match method {
-            "tools/call" | "prompts/get" | "resources/read" | "tasks/get" | "tasks/update"
-            | "tasks/cancel" => service::parse(params),
-            _ => Ok(Self::default()),
-        }
+/// Holds the headers that mirror the params against them.
+fn check_headers(
+    headers: &HeaderMap,
+    snapshot: &Snapshot,
+    method: &str,
+    params: &Params<'_>,
+) -> Result<(), Error> {
+    let is_about = matches!(
+        method,
+        "tools/call"
+            | "prompts/get"
+            | "resources/read"
+            | "tasks/get"
+            | "tasks/update"
+            | "tasks/cancel"
+    );
+    if !is_about {
+        return Ok(());
     }
-
-    /// The name, URI or id that the method wants.
-    fn name(&self, method: &str) -> Option<&str> {
-        match method {
-            "resources/read" => self.uri.as_deref(),
-            "tasks/get" | "tasks/update" | "tasks/cancel" => self.task_id.as_deref(),
-            _ => self.name.as_deref(),
-        }
+    let Some(about) = params.about(method)? else {
+        return headers::check_no_name(headers);
+    };
+    headers::check_name(headers, &about)?;
+    if method == "tools/call"
+        && let Some(tool) = snapshot.tool(&about)
+    {
+        headers::check_parameters(headers, tool.header_parameters(), params.arguments)?;
     }
-
-    fn check_headers(
-        &self,
-        headers: &HeaderMap,
-        snapshot: &Snapshot,
-        method: &str,
-    ) -> Result<(), Error> {
-        match method {
-            "tools/call" | "prompts/get" | "resources/read" | "tasks/get" | "tasks/update"
-            | "tasks/cancel" => match self.name(method) {
-                Some(name) => headers::check_name(headers, name)?,
-                None => headers::check_no_name(headers)?,
-            },
-            _ => {}
-        }
-        if method == "tools/call"
-            && let Some(tool) = self.name.as_deref().and_then(|name| snapshot.tool(name))
-        {
-            headers::check_parameters(headers, tool.header_parameters(), self.arguments)?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 fn discover(endpoint: &Endpoint, snapshot: &Snapshot) -> Outcome {

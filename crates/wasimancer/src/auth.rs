@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use subtle::ConstantTimeEq;
+use wasimancer_mcp::Admission;
 
 /// Random bytes of a generated token: 256 bits.
 const TOKEN_BYTES: usize = 32;
@@ -58,32 +59,30 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Puts a client's token before a router: 401 without it.
-pub(crate) fn require_client_token(router: Router, token: Token) -> Router {
-    router.route_layer(from_fn_with_state(token, check_client))
-}
-
-async fn check_client(State(token): State<Token>, request: Request, next: Next) -> Response {
-    if token.is_borne_by(request.headers()) {
-        return next.run(request).await;
+/// A client's token: 401 without it.
+impl Admission for Token {
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        if self.is_borne_by(headers) {
+            return None;
+        }
+        // RFC 6750, section 3: the error is named only where a token was given.
+        let (challenge, message) = match bearer(headers) {
+            Some(_) => (
+                r#"Bearer realm="wasimancer", error="invalid_token""#,
+                "the bearer token is not valid",
+            ),
+            None => (
+                r#"Bearer realm="wasimancer""#,
+                "a bearer token is wanted: send Authorization: Bearer <token>",
+            ),
+        };
+        let refusal = (
+            StatusCode::UNAUTHORIZED,
+            [(WWW_AUTHENTICATE, challenge)],
+            Json(json!({ "error": message })),
+        );
+        Some(refusal.into_response())
     }
-    // RFC 6750, section 3: the error is named only where a token was given.
-    let (challenge, message) = match bearer(request.headers()) {
-        Some(_) => (
-            r#"Bearer realm="wasimancer", error="invalid_token""#,
-            "the bearer token is not valid",
-        ),
-        None => (
-            r#"Bearer realm="wasimancer""#,
-            "a bearer token is wanted: send Authorization: Bearer <token>",
-        ),
-    };
-    (
-        StatusCode::UNAUTHORIZED,
-        [(WWW_AUTHENTICATE, challenge)],
-        Json(json!({ "error": message })),
-    )
-        .into_response()
 }
 
 /// Puts the administration token before a router: 403 without it, before the body is read.

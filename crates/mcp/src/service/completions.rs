@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_catalog::{Choices, Source};
 
-use super::{Asked, make, malformed, parse};
+use super::{Asked, make, malformed};
 use crate::error::Error;
 use crate::outcome::Outcome;
 
@@ -42,7 +42,7 @@ struct CompletedArgument<'a> {
 }
 
 pub(super) async fn complete(asked: &Asked<'_>) -> Result<Outcome, Error> {
-    let params: CompleteParams<'_> = parse(asked.params)?;
+    let params: CompleteParams<'_> = asked.params.read()?;
     let (snapshot, argument) = (asked.snapshot, &params.argument);
     let choices = match &params.reference {
         Reference::Prompt { name } => {

@@ -1,34 +1,25 @@
 //! Prompts.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use wasimancer_catalog::{MessageContent, Prompt, Returns, Source};
 
-use super::{Asked, make, malformed, parse};
+use super::{Asked, make, malformed};
 use crate::answer::{Answer, Fields};
 use crate::block;
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
+use crate::params::Params;
 use crate::revision::Revision;
 
-#[derive(Deserialize)]
-struct GetParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(default)]
-    arguments: Option<BTreeMap<String, String>>,
-}
-
 pub(super) async fn get(asked: &Asked<'_>) -> Result<Performed, Error> {
-    let GetParams { name, arguments } = parse(asked.params)?;
+    let name = asked.params.name()?;
+    let arguments = arguments(&asked.params)?;
     let Some(prompt) = asked.snapshot.prompt(&name) else {
         return Err(Error::UnknownPrompt(name.into_owned()));
     };
-    let arguments = arguments.unwrap_or_default();
     if let Some(source) = prompt.source() {
         return made(asked, &name, prompt, source, &arguments).await;
     }
@@ -48,6 +39,17 @@ pub(super) async fn get(asked: &Asked<'_>) -> Result<Performed, Error> {
     let messages: Vec<Value> = messages.collect::<Result<_, Error>>()?;
     let outcome = Outcome::new(fields(prompt, messages, asked.client.revision));
     Ok(Performed::Complete(outcome))
+}
+
+/// The values of the arguments, each a string.
+fn arguments(params: &Params<'_>) -> Result<BTreeMap<String, String>, Error> {
+    let Some(raw) = params.arguments else {
+        return Ok(BTreeMap::new());
+    };
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let message = format!("`arguments` must be an object of strings: {error}");
+        Error::InvalidParams(message)
+    })
 }
 
 fn wrong_block(index: usize, (field, wanted): (&str, &str)) -> String {

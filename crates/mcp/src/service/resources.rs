@@ -1,26 +1,17 @@
 //! Contents of resources.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_catalog::{Read, ResourceCall, Returns};
 
-use super::{Asked, make, malformed, parse};
+use super::{Asked, make, malformed};
 use crate::answer::Answer;
 use crate::block;
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
 
-#[derive(Deserialize)]
-struct ReadParams<'a> {
-    #[serde(borrow)]
-    uri: Cow<'a, str>,
-}
-
 pub(super) async fn read(asked: &Asked<'_>) -> Result<Performed, Error> {
-    let ReadParams { uri } = parse(asked.params)?;
+    let uri = asked.params.uri()?;
     match asked.snapshot.resource(&uri) {
         Some(Read::Contents(contents)) => {
             let contents = String::from_utf8_lossy(&contents);

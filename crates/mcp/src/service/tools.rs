@@ -1,13 +1,10 @@
 //! Calls of tools.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use wasimancer_catalog::TaskPolicy;
 
-use super::{Asked, check_required, parse};
+use super::{Asked, check_required};
 use crate::capabilities::{Capabilities, Capability};
 use crate::client::Listening;
 use crate::content;
@@ -20,8 +17,7 @@ pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error
     if asked.method != "tools/call" {
         return Ok(None);
     }
-    let params: CallParams<'_> = parse(asked.params)?;
-    let tool = asked.snapshot.tool(&params.name);
+    let tool = asked.snapshot.tool(&asked.params.name()?);
     let Some((tool, policy)) = tool.and_then(|tool| Some((tool, tool.task()?))) else {
         return Ok(None);
     };
@@ -39,31 +35,20 @@ pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error
     Ok(None)
 }
 
-#[derive(Deserialize)]
-struct CallParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-}
-
 pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
     let revision = asked.client.revision;
-    let params: CallParams<'_> = parse(asked.params)?;
-    let Some(tool) = asked.snapshot.tool(&params.name) else {
-        return Err(Error::UnknownTool(params.name.into_owned()));
+    let (name, arguments) = (asked.params.name()?, asked.params.arguments);
+    let Some(tool) = asked.snapshot.tool(&name) else {
+        return Err(Error::UnknownTool(name.into_owned()));
     };
     check_required(asked.client, tool.requires())?;
     // Not the tool's schema is broken, but that of the request.
-    if params
-        .arguments
-        .is_some_and(|raw| !raw.get().starts_with('{'))
-    {
+    if arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
         return Err(Error::InvalidParams(
             "`arguments` must be an object".to_owned(),
         ));
     }
-    let input = match tool.input(params.arguments) {
+    let input = match tool.input(arguments) {
         Ok(input) => asked.round.input(input),
         Err(error) if revision.reports_arguments_to_the_model() => {
             return Ok(Performed::Complete(content::failure(&error.to_string())));
@@ -73,7 +58,7 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
     let listening = Arc::new(Listening {
         client: asked.client.clone(),
         method: "tools/call",
-        name: params.name.into_owned(),
+        name: name.into_owned(),
     });
     match tool.call_for(listening, &input).await {
         Ok(output) => content::of_output(tool, &output, revision),

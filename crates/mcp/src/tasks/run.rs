@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::outcome::Performed;
+use crate::params::Params;
 use crate::round::Round;
 use crate::service::{self, Asked};
 use crate::wire_2026_07_28;
@@ -45,7 +46,7 @@ impl Job {
             snapshot: &self.snapshot,
             client: &self.client,
             method: "tools/call",
-            params: self.params.as_deref(),
+            params: Params::of(self.params.as_deref())?,
             round,
         };
         let performed = service::handle(&asked).await;

@@ -20,6 +20,7 @@ use crate::input_required::InputRequired;
 use crate::jsonrpc;
 use crate::outbox::Sent;
 use crate::outcome::{Outcome, Performed};
+use crate::params::Params;
 use crate::round::Round;
 use crate::service::{self, Asked};
 use crate::sessions::Session;
@@ -35,7 +36,7 @@ pub(super) async fn serve(
     session: Option<&Session>,
     client: Arc<Client>,
     method: &str,
-    params: Option<&RawValue>,
+    params: Params<'_>,
 ) -> Result<Outcome, Error> {
     let conversation = exchange.conversation(session);
     let mut round = Round::default();

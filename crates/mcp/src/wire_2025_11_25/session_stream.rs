@@ -1,21 +1,18 @@
 //! The stream of a session, and what it tells of (2025-11-25, basic/transports, "Listening for
 //! Messages from the Server", and server/resources, "Subscriptions").
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::response::Response;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::listener::{Listener, Wake};
 use crate::media_types::check_accepts_events;
+use crate::params::Params;
 use crate::revision::Era;
-use crate::service;
 use crate::sessions::Session;
 use crate::sse;
 use crate::subscriptions::{Topic, Watched};
@@ -80,19 +77,13 @@ pub(crate) fn resume(
     Ok(sse::answer(sse::kept_alive(replay.resume(last))))
 }
 
-#[derive(Deserialize)]
-struct Params<'a> {
-    #[serde(borrow)]
-    uri: Cow<'a, str>,
-}
-
 /// `resources/subscribe`: the session's stream tells of changes from now on.
 pub(crate) fn subscribe(
     endpoint: &Endpoint,
     session: Option<&Arc<Session>>,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<String, Error> {
-    let Params { uri } = service::parse(params)?;
+    let uri = params.uri()?;
     let watch = || {
         let snapshot = endpoint.catalog.snapshot();
         if snapshot.resource(&uri).is_none() {
@@ -109,9 +100,9 @@ pub(crate) fn subscribe(
 /// `resources/unsubscribe`: succeeds for what is not subscribed to as well.
 pub(crate) fn unsubscribe(
     session: Option<&Arc<Session>>,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<String, Error> {
-    let Params { uri } = service::parse(params)?;
+    let uri = params.uri()?;
     required(session)?.watchlist.remove_uri(&uri);
     Ok(String::new())
 }

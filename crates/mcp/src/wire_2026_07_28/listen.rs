@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use wasimancer_catalog::Snapshot;
 
@@ -19,8 +18,8 @@ use crate::exchange::Exchange;
 use crate::jsonrpc;
 use crate::listener::{Listener, Wake};
 use crate::media_types::check_accepts_events;
+use crate::params::Params;
 use crate::revision::{Era, SERVER_INFO_KEY};
-use crate::service;
 use crate::subscriptions::{TEXTS_MAX, Topic, Watched, Watchlist, notification, take_turns};
 
 /// The key under which `_meta` of every message names the subscription.
@@ -31,7 +30,7 @@ pub(super) async fn listen(
     exchange: &Exchange,
     client: &Client,
     id: jsonrpc::Id<'_>,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<BoxStream<'static, Option<String>>, Error> {
     if let Some(headers) = exchange.arrival.headers() {
         check_accepts_events(headers)?;
@@ -155,13 +154,13 @@ struct Filter {
 }
 
 impl Filter {
-    fn parse(params: Option<&RawValue>) -> Result<Self, Error> {
+    fn parse(params: &Params<'_>) -> Result<Self, Error> {
         #[derive(Deserialize)]
-        struct Params {
+        struct Wanted {
             #[serde(default)]
             notifications: Value,
         }
-        let Params { notifications } = service::parse(params)?;
+        let Wanted { notifications } = params.read()?;
         let Value::Object(fields) = notifications else {
             return Err(wrong(
                 "notifications",
@@ -248,8 +247,9 @@ mod tests {
 
     fn parse(notifications: &Value) -> Result<Filter, String> {
         let params = json!({ "notifications": notifications }).to_string();
-        let raw: &RawValue = serde_json::from_str(&params).unwrap();
-        Filter::parse(Some(raw)).map_err(|error| error.to_string())
+        let raw = serde_json::from_str(&params).unwrap();
+        let params = Params::of(Some(raw)).unwrap();
+        Filter::parse(&params).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
             assert!(error.contains(field), "{error}");
         }
         assert!(
-            Filter::parse(None)
+            Filter::parse(&Params::default())
                 .unwrap_err()
                 .to_string()
                 .contains("`notifications` is null")

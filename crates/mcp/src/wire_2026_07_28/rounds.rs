@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Answer, Target, complete, with_type};
+use super::{Answer, complete, with_type};
 use crate::client::Client;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::input_required::InputRequired;
 use crate::outcome::{Outcome, Performed};
+use crate::params::Params;
 use crate::request_state::Binding;
 use crate::round::Round;
 use crate::service::{self, Asked};
@@ -22,15 +23,15 @@ pub(super) async fn serve(
     exchange: &Exchange,
     client: Arc<Client>,
     method: &str,
-    params: Option<&RawValue>,
-    target: Target<'_>,
+    params: Params<'_>,
 ) -> Result<Answer, Error> {
     let endpoint = &exchange.endpoint;
+    let about = params.about(method)?;
     let binding = || {
-        let name = target.name(method).unwrap_or_default();
-        Binding::new(method, name, target.arguments, client.caller().bytes())
+        let name = about.as_deref().unwrap_or_default();
+        Binding::new(method, name, params.arguments, client.caller().bytes())
     };
-    let mut round = Round::of(target.responses, target.state)?;
+    let mut round = Round::of(params.responses, params.state)?;
     if let Some(sealed) = round.state.take() {
         let seal = endpoint.seal.as_ref().ok_or_else(no_random_numbers)?;
         round.state = Some(seal.open(&sealed, &binding())?);
@@ -66,7 +67,7 @@ async fn started(
     exchange: &Exchange,
     client: &Arc<Client>,
     method: &str,
-    params: Option<&RawValue>,
+    params: Params<'_>,
     round: Round,
 ) -> Result<Started, Error> {
     let asked = Asked {
@@ -86,7 +87,7 @@ async fn started(
         endpoint: exchange.endpoint.clone(),
         snapshot: exchange.snapshot.clone(),
         client: client.clone(),
-        params: params.map(RawValue::to_owned),
+        params: params.whole().map(RawValue::to_owned),
         round,
     };
     Ok(start(job, &policy).await)

@@ -14,9 +14,10 @@ use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot, Watch};
+use wasimancer_mcp::{Admission, Gate};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
-use crate::auth::{Token, require_admin_token, require_client_token};
+use crate::auth::{Token, require_admin_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
@@ -277,11 +278,12 @@ impl Routes {
     ) -> Self {
         let names = config.public_hosts.clone().and_address(address.ip());
         let options = mcp_options(config);
-        let mut mcp = wasimancer_mcp::router(catalog.clone(), options, is_shutting_down.clone());
-        if let Some(token) = &tokens.client {
-            mcp = require_client_token(mcp, token.clone());
-        }
-        let mcp = wasimancer_mcp::guard(mcp, names.clone());
+        let admission = tokens.client.clone();
+        let gate = Gate {
+            names: names.clone(),
+            admission: admission.map(|token| Arc::new(token) as Arc<dyn Admission>),
+        };
+        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, is_shutting_down.clone());
         let options = wasimancer_admin::Options {
             upload_max_bytes: config.publishing.upload_max_bytes,
             body_max_bytes: config.body_max_bytes,

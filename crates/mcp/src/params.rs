@@ -1,0 +1,157 @@
+//! The params of a request: an object that is read once, whoever takes something of it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::text::Text;
+
+/// What methods have in common, each as it came; what it must be, its method says.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Params<'a> {
+    #[serde(skip)]
+    whole: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta")]
+    pub(crate) meta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    uri: Option<&'a RawValue>,
+    #[serde(borrow, rename = "taskId")]
+    task_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cursor: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) arguments: Option<&'a RawValue>,
+    #[serde(borrow, rename = "inputResponses", deserialize_with = "present")]
+    pub(crate) responses: Option<&'a RawValue>,
+    #[serde(borrow, rename = "requestState", deserialize_with = "present")]
+    pub(crate) state: Option<&'a RawValue>,
+}
+
+/// Keeps an explicit `null` apart from an absent field.
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Params<'a> {
+    /// Reads the params of a request; none is an empty object.
+    pub(crate) fn of(whole: Option<&'a RawValue>) -> Result<Self, Error> {
+        let Some(raw) = whole else {
+            return Ok(Self::default());
+        };
+        if !raw.get().starts_with('{') {
+            let message = "`params` must be an object".to_owned();
+            return Err(Error::InvalidRequest(message));
+        }
+        let params: Self = serde_json::from_str(raw.get()).map_err(|error| invalid(&error))?;
+        Ok(Self { whole, ..params })
+    }
+
+    /// The params of a method that has others than these.
+    pub(crate) fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
+        let text = self.whole.map_or("{}", RawValue::get);
+        serde_json::from_str(text).map_err(|error| invalid(&error))
+    }
+
+    /// All of them, to be read again later.
+    pub(crate) fn whole(&self) -> Option<&'a RawValue> {
+        self.whole
+    }
+
+    /// The name of a tool or prompt.
+    pub(crate) fn name(&self) -> Result<Cow<'a, str>, Error> {
+        required("name", self.name)
+    }
+
+    /// The URI of a resource.
+    pub(crate) fn uri(&self) -> Result<Cow<'a, str>, Error> {
+        required("uri", self.uri)
+    }
+
+    /// The id of a task.
+    pub(crate) fn task_id(&self) -> Result<Cow<'a, str>, Error> {
+        required("taskId", self.task_id)
+    }
+
+    /// Where a list is to go on.
+    pub(crate) fn cursor(&self) -> Result<Option<Cow<'a, str>>, Error> {
+        text("cursor", self.cursor)
+    }
+
+    /// The name, URI or id that a request of this method is about; none where it is not given, and
+    /// for methods that are about nothing.
+    pub(crate) fn about(&self, method: &str) -> Result<Option<Cow<'a, str>>, Error> {
+        match method {
+            "tools/call" | "prompts/get" => text("name", self.name),
+            "resources/read" => text("uri", self.uri),
+            "tasks/get" | "tasks/update" | "tasks/cancel" => text("taskId", self.task_id),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn text<'a>(field: &str, given: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Error> {
+    given
+        .map(|raw| Text::of(raw).ok_or_else(|| wrong(field, "must be a string")))
+        .transpose()
+}
+
+fn required<'a>(field: &str, given: Option<&'a RawValue>) -> Result<Cow<'a, str>, Error> {
+    text(field, given)?.ok_or_else(|| wrong(field, "is missing: give a string"))
+}
+
+fn wrong(field: &str, what: &str) -> Error {
+    Error::InvalidParams(format!("`{field}` {what}"))
+}
+
+fn invalid(error: &serde_json::Error) -> Error {
+    Error::InvalidParams(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(text: &str) -> Params<'_> {
+        Params::of(Some(serde_json::from_str(text).unwrap()))
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn what_is_given_is_what_the_method_is_about() {
+        let all = params(
+            r#"{"name":"n","uri":"u","taskId":"\u0074","cursor":null,"other":[{"name":1}]}"#,
+        );
+        for (method, about) in [
+            ("tools/call", Some("n")),
+            ("prompts/get", Some("n")),
+            ("resources/read", Some("u")),
+            ("tasks/cancel", Some("t")),
+            ("tools/list", None),
+        ] {
+            assert_eq!(all.about(method).unwrap().as_deref(), about, "{method}");
+        }
+        assert_eq!(all.cursor().unwrap(), None);
+        assert_eq!(Params::default().about("tools/call").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = params(r#"{"name":5,"uri":null,"inputResponses":null}"#);
+        let message = |found: Result<Cow<'_, str>, Error>| found.unwrap_err().to_string();
+        assert!(message(wrong.name()).ends_with("`name` must be a string"));
+        assert!(message(wrong.uri()).ends_with("`uri` is missing: give a string"));
+        assert!(
+            wrong.about("tools/list").is_ok(),
+            "another method may mean something else by it"
+        );
+        assert_eq!(wrong.responses.map(RawValue::get), Some("null"));
+        assert!(Params::of(Some(serde_json::from_str("[1]").unwrap())).is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! JSON strings, borrowed from the message where nothing in them is escaped.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A string.
+#[derive(Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+impl<'a> Text<'a> {
+    /// The text of a value that is a string.
+    pub(crate) fn of(raw: &'a RawValue) -> Option<Cow<'a, str>> {
+        let text: Option<Self> = serde_json::from_str(raw.get()).ok();
+        text.map(|Self(text)| text)
+    }
+}
