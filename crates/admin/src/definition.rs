@@ -39,6 +39,7 @@ pub(crate) struct PluginDefinition {
     permissions: Option<Permissions>,
     /// What the plugin may look up. The values are never shown again.
     config: Option<BTreeMap<String, Scalar>>,
+    preinit: Option<Preinit>,
 }
 
 /// A tool: a function that the module exports. Fields that are unknown here are shown to clients.
@@ -180,6 +181,16 @@ struct Limits {
 struct Permissions {
     /// The hosts that it may reach, such as `api.example.com` or `*.example.org`.
     network: Option<Vec<String>>,
+}
+
+/// Whether the start of the module runs once, when it is published, in place of at each call: with
+/// `auto`, the default, where it calls no host function.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Preinit {
+    Auto,
+    Always,
+    Never,
 }
 
 /// Bytes: their number, or a text with a unit, such as `64MiB`.

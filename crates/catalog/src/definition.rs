@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wasimancer_runtime::{
-    Digest, DigestError, HostRule, LimitsOverride, Permissions, UnitError, parse_duration,
+    Digest, DigestError, HostRule, LimitsOverride, Permissions, Preinit, UnitError, parse_duration,
     parse_size,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) limits: LimitsOverride,
     pub(crate) permissions: Permissions,
     pub(crate) config: BTreeMap<String, String>,
+    /// Whether its start is run once in advance.
+    pub(crate) preinit: Preinit,
 }
 
 /// One entry of a plugin's `functions`: a tool.
@@ -53,7 +55,7 @@ pub(crate) struct FunctionDefinition<'n> {
 }
 
 /// Fields of a plugin that mean something to the server.
-const PLUGIN_FIELDS: [&str; 9] = [
+const PLUGIN_FIELDS: [&str; 10] = [
     "name",
     "path",
     "digest",
@@ -63,6 +65,7 @@ const PLUGIN_FIELDS: [&str; 9] = [
     "limits",
     "permissions",
     "config",
+    "preinit",
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
@@ -112,6 +115,7 @@ impl<'n> PluginDefinition<'n> {
             limits: limits(node, reader),
             permissions: permissions(node, reader),
             config: config(node, reader),
+            preinit: preinit(node, reader),
         }
     }
 }
@@ -316,6 +320,22 @@ fn config(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, String> {
         }
     }
     config
+}
+
+fn preinit(node: &Node, reader: &mut Reader<'_>) -> Preinit {
+    if node.get("preinit").is_none() {
+        return Preinit::default();
+    }
+    match reader.optional_text(node, "preinit").as_deref() {
+        Some("auto") | None => Preinit::Auto,
+        Some("always") => Preinit::Always,
+        Some("never") => Preinit::Never,
+        Some(other) => {
+            let message = format!("{other:?} is not known: write auto, always or never");
+            reader.wrong(node, "preinit", message);
+            Preinit::Never
+        }
+    }
 }
 
 #[cfg(test)]

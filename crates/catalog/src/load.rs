@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use wasimancer_runtime::{Plugin, PluginSpec, Runtime};
+use wasimancer_runtime::{Error as RuntimeError, Plugin, PluginSpec, Preinit, Runtime};
 
 use crate::definition::{FunctionDefinition, PluginDefinition};
 use crate::definition_file::DefinitionFile;
@@ -176,14 +176,23 @@ impl Loader {
             limits: self.settings.limits.tightened_by(&definition.limits),
             permissions: definition.permissions.clone(),
             config,
+            // A trial for a definition that is refused anyway would hold up whoever wrote it.
+            preinit: if entry.is_right() {
+                definition.preinit
+            } else {
+                Preinit::Never
+            },
         });
-        if let Err(error) = &compiled {
-            let path = definition.path.as_deref().unwrap_or("".as_ref());
-            entry.wrong_because(
-                Cause::Module,
-                "path",
-                format!("{}: {error}", path.display()),
-            );
+        match &compiled {
+            Ok(_) => {}
+            Err(error @ RuntimeError::Preinit { .. }) => {
+                entry.wrong_because(Cause::Module, "preinit", error.to_string());
+            }
+            Err(error) => {
+                let path = definition.path.as_deref().unwrap_or("".as_ref());
+                let message = format!("{}: {error}", path.display());
+                entry.wrong_because(Cause::Module, "path", message);
+            }
         }
         compiled.ok()
     }

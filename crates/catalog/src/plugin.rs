@@ -12,7 +12,7 @@ use crate::tool::Tool;
 /// What stands for the values of `config`, which may be secrets.
 const REDACTED: &str = "***";
 /// The fields of a plugin that decide how its functions run, beside its module.
-const RUNNING_FIELDS: [&str; 3] = ["limits", "permissions", "config"];
+const RUNNING_FIELDS: [&str; 4] = ["limits", "permissions", "config", "preinit"];
 
 /// A plugin that is served.
 pub struct ServedPlugin {
@@ -61,6 +61,12 @@ impl ServedPlugin {
         self.module.digest()
     }
 
+    /// Whether the start of its module was run in advance.
+    #[must_use]
+    pub fn is_preinitialized(&self) -> bool {
+        self.module.is_preinitialized()
+    }
+
     /// Size of its module, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
@@ -97,7 +103,7 @@ impl ServedPlugin {
     }
 
     /// Whether two plugins run their functions alike: one module, one set of limits, permissions and
-    /// configuration.
+    /// configuration, one way to start.
     pub(crate) fn runs_like(&self, other: &Self) -> bool {
         let same = |field| match (self.node.get(field), other.node.get(field)) {
             (None, None) => true,

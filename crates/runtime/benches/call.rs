@@ -5,14 +5,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use divan::Bencher;
-use wasimancer_runtime::{Allocation, EngineOptions, Limits, Permissions, PluginSpec, Runtime};
+use wasimancer_runtime::{
+    Allocation, EngineOptions, Limits, Permissions, PluginSpec, Preinit, Runtime,
+};
 
-/// Module, export, input, and a part of the output.
-const CALLS: [(&str, &str, &str, &str); 4] = [
+/// Module, export, input, and a part of the output. A word behind the module says when its start
+/// runs, where that is not as the default has it.
+const CALLS: [(&str, &str, &str, &str); 6] = [
     ("hello", "hello", r#"{"name":"Alice"}"#, "Alice"),
     ("roll-dice", "rollDice", r#"{"numFaces":6,"numDice":2}"#, ""),
+    (
+        "roll-dice always",
+        "rollDice",
+        r#"{"numFaces":6,"numDice":2}"#,
+        "",
+    ),
     ("character-names", "GenerateCharacterName", "{}", ""),
     ("text-tools", "reverse", r#"{"text":"żółw"}"#, "włóż"),
+    ("text-tools never", "reverse", r#"{"text":"żółw"}"#, "włóż"),
 ];
 
 fn main() {
@@ -23,8 +33,13 @@ fn main() {
 fn fresh_instance_and_call(bencher: Bencher<'_, '_>, name: &str) {
     let call = CALLS.into_iter().find(|(known, ..)| *known == name);
     let (_, export, input, part) = call.expect("the name is one of the list");
+    let (module, preinit) = match name.split_once(' ') {
+        Some((module, "always")) => (module, Preinit::Always),
+        Some((module, _)) => (module, Preinit::Never),
+        None => (name, Preinit::Auto),
+    };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugins");
-    let file = root.join(name).join(name).with_extension("wasm");
+    let file = root.join(module).join(module).with_extension("wasm");
     let wasm = std::fs::read(&file).expect("the module is part of the project");
 
     let runtime = Runtime::new(EngineOptions::default()).expect("the engine starts");
@@ -40,6 +55,7 @@ fn fresh_instance_and_call(bencher: Bencher<'_, '_>, name: &str) {
             limits: Limits::default(),
             permissions: Permissions::default(),
             config: BTreeMap::new(),
+            preinit,
         })
         .expect("the module compiles");
     let function = plugin.function(export).expect("the export exists");

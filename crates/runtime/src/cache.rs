@@ -2,6 +2,8 @@
 //!
 //! The file's name is made of the module's digest and of everything in the engine that compiled
 //! code depends on. Compiled code is trusted like the program itself, hence the private folder.
+//! Beside a module lies what became of it when its start was run in advance: a compiled module that
+//! begins after it, or a text that says what was in the way within which limits.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,6 +14,10 @@ use wasmtime::{Engine, Module};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
+
+/// What the name of a module that begins after its start has more than that of the module.
+const PREINITIALIZED: &str = "-preinit";
 
 /// The folder of compiled modules.
 pub(crate) struct Cache {
@@ -30,6 +36,8 @@ impl Cache {
         check_private(folder).map_err(failed)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        // It decides what the start of a module is.
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
         Ok(Self {
             folder: folder.to_owned(),
             engine_version: format!("{:016x}", hasher.finish()),
@@ -37,44 +45,85 @@ impl Cache {
     }
 
     /// The compiled module, if it is here and of this engine.
-    #[expect(unsafe_code, reason = "compiled code cannot be checked, only trusted")]
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Module> {
-        let path = self.path(digest);
-        if !path.exists() {
-            return None;
-        }
-        // SAFETY: deserializing trusts the file as it would trust code of this program. The file
-        // lies in a folder that `open` found to be owned by this user and writable by no other,
-        // and it was renamed into place complete; wasmtime itself refuses another engine's file.
-        let module = unsafe { Module::deserialize_file(engine, &path) };
-        module
-            .inspect_err(|error| {
-                tracing::warn!(file = %path.display(), reason = %format!("{error:#}"), "a cached module is not usable and is compiled again");
-            })
-            .ok()
+        load(engine, &self.path(digest, ""))
+    }
+
+    /// The compiled module that begins after the start of this one.
+    pub(crate) fn load_preinitialized(&self, engine: &Engine, digest: &Digest) -> Option<Module> {
+        load(engine, &self.path(digest, PREINITIALIZED))
+    }
+
+    /// What kept the start of the module from being run in advance within these limits.
+    pub(crate) fn hindrance(&self, digest: &Digest, limits: &Limits) -> Option<String> {
+        let found = fs::read_to_string(self.hindrance_path(digest, limits));
+        // A loss of power leaves an empty file.
+        found.ok().filter(|hindrance| !hindrance.is_empty())
     }
 
     /// Keeps a compiled module. A failure costs the next start some time and nothing else.
     pub(crate) fn store(&self, module: &Module, digest: &Digest) {
-        if let Err(reason) = self.try_store(module, digest) {
+        self.store_module(module, &self.path(digest, ""));
+    }
+
+    /// Keeps the compiled module that begins after the start of this one.
+    pub(crate) fn store_preinitialized(&self, module: &Module, digest: &Digest) {
+        self.store_module(module, &self.path(digest, PREINITIALIZED));
+    }
+
+    /// Keeps what is in the way of running the start of the module in advance.
+    pub(crate) fn store_hindrance(&self, hindrance: &str, digest: &Digest, limits: &Limits) {
+        let path = self.hindrance_path(digest, limits);
+        self.warn_of(self.write(&path, hindrance.as_bytes()));
+    }
+
+    fn store_module(&self, module: &Module, path: &Path) {
+        let bytes = module.serialize().map_err(|error| format!("{error:#}"));
+        self.warn_of(bytes.and_then(|bytes| self.write(path, &bytes)));
+    }
+
+    fn warn_of(&self, written: Result<(), String>) {
+        if let Err(reason) = written {
             tracing::warn!(folder = %self.folder.display(), reason, "a compiled module could not be cached");
         }
     }
 
-    fn try_store(&self, module: &Module, digest: &Digest) -> Result<(), String> {
-        let bytes = module.serialize().map_err(|error| format!("{error:#}"))?;
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         let mut file =
             tempfile::NamedTempFile::new_in(&self.folder).map_err(|error| error.to_string())?;
-        file.write_all(&bytes).map_err(|error| error.to_string())?;
-        file.persist(self.path(digest))
-            .map_err(|error| error.to_string())?;
+        file.write_all(bytes).map_err(|error| error.to_string())?;
+        file.persist(path).map_err(|error| error.to_string())?;
         Ok(())
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder
-            .join(format!("{digest}-{}.cwasm", self.engine_version))
+    fn path(&self, digest: &Digest, form: &str) -> PathBuf {
+        let version = &self.engine_version;
+        self.folder.join(format!("{digest}-{version}{form}.cwasm"))
     }
+
+    fn hindrance_path(&self, digest: &Digest, limits: &Limits) -> PathBuf {
+        let (version, memory) = (&self.engine_version, limits.memory);
+        let timeout = limits.timeout.as_millis();
+        let name = format!("{digest}-{version}{PREINITIALIZED}-{timeout}ms-{memory}B.txt");
+        self.folder.join(name)
+    }
+}
+
+/// The module in a file of the cache, if it is there and usable.
+#[expect(unsafe_code, reason = "compiled code cannot be checked, only trusted")]
+fn load(engine: &Engine, path: &Path) -> Option<Module> {
+    if !path.exists() {
+        return None;
+    }
+    // SAFETY: deserializing trusts the file as it would trust code of this program. The file
+    // lies in a folder that `open` found to be owned by this user and writable by no other,
+    // and it was renamed into place complete; wasmtime itself refuses another engine's file.
+    let module = unsafe { Module::deserialize_file(engine, path) };
+    module
+        .inspect_err(|error| {
+            tracing::warn!(file = %path.display(), reason = %format!("{error:#}"), "a cached module is not usable and is compiled again");
+        })
+        .ok()
 }
 
 #[cfg(unix)]

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
-use wasmtime::{Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{
+    Engine, Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace,
+};
 use wasmtime_wasi::I32Exit;
 
 use crate::compile::{Export, Plugin, Shape};
 use crate::error::{Error, Result};
 use crate::extism::memory::OutOfRange;
 use crate::host::Host;
+use crate::limits::Limits;
 use crate::requester::{Nobody, Requester};
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -66,7 +69,7 @@ impl Function {
         if size > limit {
             return Err(Error::InputTooLarge { size, limit });
         }
-        let deadline = Instant::now() + limits.timeout.min(TIMEOUT_MAX);
+        let deadline = deadline(limits);
         let plugin = &self.plugin.0;
         let pool = &plugin.runtime.0;
         let instances = pool.options.instances_max;
@@ -94,17 +97,7 @@ impl Function {
             input,
             deadline.into_std(),
         );
-        let mut store = Store::new(engine, host);
-        store.limiter(|host| host);
-        // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
-        // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.
-        store.epoch_deadline_callback(|_| {
-            Ok(UpdateDeadline::YieldCustom(
-                EPOCH_YIELD_TICKS,
-                Box::pin(tokio::task::yield_now()),
-            ))
-        });
-        store.set_epoch_deadline(EPOCH_YIELD_TICKS);
+        let mut store = armed(engine, host);
         let ended = self.enter(&mut store).await;
         let host = store.data();
         match ended {
@@ -117,9 +110,7 @@ impl Function {
     async fn enter(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
         let plugin = &self.plugin.0;
         let instance = plugin.instance.instantiate_async(&mut *store).await?;
-        for initializer in &plugin.initializers {
-            call_export(store, instance, *initializer).await?;
-        }
+        set_up(store, instance, &plugin.initializers).await?;
         call_export(store, instance, self.export).await
     }
 
@@ -128,8 +119,7 @@ impl Function {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             return finished(*code, host);
         }
-        let known = error.downcast_ref::<Error>();
-        if let Some(known) = known
+        if let Some(known) = error.downcast_ref::<Error>()
             && !matches!(known, Error::Trap { .. })
         {
             return Err(known.clone());
@@ -140,15 +130,7 @@ impl Function {
                 limit: self.plugin.0.runtime.0.options.instances_max,
             });
         }
-        let reason = if let Some(Error::Trap { reason }) = known {
-            reason.clone()
-        } else if let Some(trap) = error.downcast_ref::<Trap>() {
-            trap.to_string()
-        } else if let Some(out_of_range) = error.downcast_ref::<OutOfRange>() {
-            out_of_range.to_string()
-        } else {
-            error.root_cause().to_string()
-        };
+        let reason = trap_reason(error);
         tracing::warn!(
             plugin = %host.context.name,
             export = %self.name,
@@ -162,6 +144,52 @@ impl Function {
             }),
             None => Err(Error::Trap { reason }),
         }
+    }
+}
+
+/// When a call that begins now has to be over.
+pub(crate) fn deadline(limits: &Limits) -> Instant {
+    Instant::now() + limits.timeout.min(TIMEOUT_MAX)
+}
+
+/// A store whose guest is held to its memory limit and yields at every tick.
+pub(crate) fn armed(engine: &Engine, host: Host) -> Store<Host> {
+    let mut store = Store::new(engine, host);
+    store.limiter(|host| host);
+    // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
+    // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.
+    store.epoch_deadline_callback(|_| {
+        Ok(UpdateDeadline::YieldCustom(
+            EPOCH_YIELD_TICKS,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+    store.set_epoch_deadline(EPOCH_YIELD_TICKS);
+    store
+}
+
+/// Runs the initializers of a new instance.
+pub(crate) async fn set_up(
+    store: &mut Store<Host>,
+    instance: Instance,
+    initializers: &[Export],
+) -> wasmtime::Result<()> {
+    for initializer in initializers {
+        call_export(store, instance, *initializer).await?;
+    }
+    Ok(())
+}
+
+/// Why a guest trapped, in the words of whoever found it out.
+pub(crate) fn trap_reason(error: &wasmtime::Error) -> String {
+    if let Some(Error::Trap { reason }) = error.downcast_ref::<Error>() {
+        reason.clone()
+    } else if let Some(trap) = error.downcast_ref::<Trap>() {
+        trap.to_string()
+    } else if let Some(out_of_range) = error.downcast_ref::<OutOfRange>() {
+        out_of_range.to_string()
+    } else {
+        error.root_cause().to_string()
     }
 }
 
@@ -180,7 +208,7 @@ fn backtrace(error: &wasmtime::Error) -> String {
 }
 
 /// Waits for a place among those that a plugin, or the server, has for its calls.
-async fn place<'s>(
+pub(crate) async fn place<'s>(
     places: &'s Semaphore,
     deadline: Instant,
     whose: &'static str,

@@ -15,6 +15,7 @@ use crate::extism;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::permissions::Permissions;
+use crate::preinit::{Preinit, Published, has_start_section};
 use crate::wasi;
 
 /// Exports that set up a reactor module before the function runs: the first of each row that
@@ -22,6 +23,8 @@ use crate::wasi;
 /// begins after both. Source: the WASI reactor convention, LLVM's `__wasm_call_ctors`, and GHC.
 const INITIALIZERS: [&[&str]; 2] = [&["_initialize", "__wasm_call_ctors"], &[HASKELL_INIT]];
 const HASKELL_INIT: &str = "hs_init";
+/// What an inspection calls the start section.
+const START_SECTION: &str = "the start section";
 /// The first bytes of a component: magic number, version 13, layer 1.
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
@@ -40,6 +43,8 @@ pub struct PluginSpec<'a> {
     pub permissions: Permissions,
     /// What `config_get` answers.
     pub config: BTreeMap<String, String>,
+    /// Whether its start is run once, here, instead of at each call.
+    pub preinit: Preinit,
 }
 
 /// A compiled and linked plugin. Clones are the same plugin.
@@ -48,12 +53,15 @@ pub struct Plugin(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) instance: InstancePre<Host>,
+    /// What sets an instance up; nothing where that was done in advance.
     pub(crate) initializers: Vec<Export>,
     pub(crate) context: Arc<Context>,
     /// One permit for each call that may run at once.
     pub(crate) permits: Semaphore,
     pub(crate) runtime: Runtime,
+    /// That of the module as it is published.
     digest: Digest,
+    is_preinitialized: bool,
 }
 
 /// An exported function, resolved.
@@ -79,7 +87,8 @@ impl Runtime {
     /// call it where blocking is allowed.
     ///
     /// # Errors
-    /// When the bytes are no module, import what is not offered, or want more memory than granted.
+    /// When the bytes are no module, import what is not offered, want more memory than granted, or
+    /// cannot be set up in advance where they must be.
     pub fn compile(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
         let digest = Digest::of(spec.wasm);
         let module = self.module(spec.wasm, &digest)?;
@@ -92,31 +101,33 @@ impl Runtime {
         if needed > limit {
             return Err(Error::InitialMemory { needed, limit });
         }
-        let instance =
-            self.0
-                .linker
-                .instantiate_pre(&module)
-                .map_err(|error| Error::InvalidModule {
-                    reason: one_line(&error),
-                })?;
-        let initializers = initializers(&module).map(|(_, export)| export).collect();
         let mut permissions = spec.permissions;
         permissions
             .network
             .extend(self.0.options.allowed_hosts.iter().cloned());
         let concurrency = limits.concurrency as usize;
+        let context = Context::new(spec.name.to_owned(), limits, permissions, spec.config);
+        // What the engine refuses is refused before anything of it runs.
+        let mut instance = self.link(&module)?;
+        let published = Published {
+            wasm: spec.wasm,
+            digest: &digest,
+            module: &module,
+        };
+        let preinitialized = self.preinitialized(published, spec.preinit, &context)?;
+        let mut initializers: Vec<_> = initializers(&module).map(|(_, export)| export).collect();
+        if let Some(preinitialized) = &preinitialized {
+            instance = self.link(preinitialized)?;
+            initializers.clear();
+        }
         Ok(Plugin(Arc::new(Inner {
             instance,
             initializers,
-            context: Arc::new(Context::new(
-                spec.name.to_owned(),
-                limits,
-                permissions,
-                spec.config,
-            )),
+            context: Arc::new(context),
             permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
             runtime: self.clone(),
             digest,
+            is_preinitialized: preinitialized.is_some(),
         })))
     }
 
@@ -133,11 +144,23 @@ impl Runtime {
             initial_memory_bytes: initial_memory(&module),
             functions: callable(&module),
             imports: self.imports(&module),
-            initializers: initializers(&module).map(|(name, _)| name).collect(),
+            initializers: has_start_section(wasm)
+                .then_some(START_SECTION)
+                .into_iter()
+                .chain(initializers(&module).map(|(name, _)| name))
+                .collect(),
+            module,
         })
     }
 
-    fn module(&self, wasm: &[u8], digest: &Digest) -> Result<Module> {
+    fn link(&self, module: &Module) -> Result<InstancePre<Host>> {
+        let instance = self.0.linker.instantiate_pre(module);
+        instance.map_err(|error| Error::InvalidModule {
+            reason: one_line(&error),
+        })
+    }
+
+    pub(crate) fn module(&self, wasm: &[u8], digest: &Digest) -> Result<Module> {
         let engine = &self.0.engine;
         if let Some(module) = self
             .0
@@ -208,6 +231,12 @@ impl Plugin {
         &self.0.context.limits
     }
 
+    /// Whether its start was run in advance, so that calls begin after it.
+    #[must_use]
+    pub fn is_preinitialized(&self) -> bool {
+        self.0.is_preinitialized
+    }
+
     /// The functions that can be called, in the order of the module.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
@@ -253,8 +282,9 @@ pub struct Inspection {
     pub functions: Vec<String>,
     /// What it imports.
     pub imports: Vec<Import>,
-    /// The exports that run before a function, in their order.
+    /// What runs before a function, in its order: the start section, and exports by their names.
     pub initializers: Vec<&'static str>,
+    pub(crate) module: Module,
 }
 
 impl Inspection {
@@ -287,7 +317,7 @@ pub struct Import {
 }
 
 /// The engine's words on one line: some of them show values as tables.
-fn one_line(error: &wasmtime::Error) -> String {
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     let words = format!("{error:#}");
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -312,7 +342,7 @@ fn shape(ty: &FuncType) -> Option<Shape> {
 }
 
 /// The exports that set this module up, in their order.
-fn initializers(module: &Module) -> impl Iterator<Item = (&'static str, Export)> {
+pub(crate) fn initializers(module: &Module) -> impl Iterator<Item = (&'static str, Export)> {
     INITIALIZERS.iter().filter_map(|row| {
         row.iter()
             .find_map(|name| Some((*name, initializer(module, name)?)))
@@ -343,7 +373,7 @@ fn callable(module: &Module) -> Vec<String> {
         .collect()
 }
 
-fn initial_memory(module: &Module) -> u64 {
+pub(crate) fn initial_memory(module: &Module) -> u64 {
     let pages = module.resources_required().max_initial_memory_size;
     pages.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES)
 }

@@ -45,6 +45,18 @@ impl Context {
         }
     }
 
+    /// That of a module which nobody has published, without permissions and configuration.
+    pub(crate) fn of_nobody(limits: Limits) -> Self {
+        let permissions = Permissions::default();
+        Self::new(String::new(), limits, permissions, BTreeMap::new())
+    }
+
+    /// The same with an HTTP client of its own, which does not outlive the scheduler it is made on.
+    pub(crate) fn anew(&self) -> Self {
+        let (name, limits) = (self.name.clone(), self.limits.clone());
+        Self::new(name, limits, self.permissions.clone(), self.config.clone())
+    }
+
     /// The HTTP client that knows this plugin's permissions.
     pub(crate) fn outbound(&self) -> Result<&Outbound> {
         self.outbound

@@ -1,6 +1,6 @@
 //! The one engine of the process: its settings, its pool, and the ticker that makes guests yield.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::extism;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::limits::Limits;
-use crate::permissions::{HostRule, Permissions};
+use crate::permissions::HostRule;
 use crate::requester::Nobody;
 use crate::wasi;
 
@@ -193,12 +193,7 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
 }
 
 fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> {
-    let nobody = Context::new(
-        String::new(),
-        Limits::default(),
-        Permissions::default(),
-        BTreeMap::new(),
-    );
+    let nobody = Context::of_nobody(Limits::default());
     let nobody = Host::new(Arc::new(nobody), Arc::new(Nobody), b"", Instant::now());
     let mut store = Store::new(engine, nobody);
     linker

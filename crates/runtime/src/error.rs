@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::preinit::Hindrance;
+
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -43,6 +45,15 @@ pub enum Error {
         needed: u64,
         /// Bytes that it may have.
         limit: u64,
+    },
+
+    /// The start of the module must be run in advance, and cannot be.
+    #[error(
+        "`preinit: always` is not possible: {hindrance}; write `preinit: never` or `preinit: auto`"
+    )]
+    Preinit {
+        /// What is in the way.
+        hindrance: Hindrance,
     },
 
     /// The module does not export the function.

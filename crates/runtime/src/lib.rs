@@ -19,7 +19,9 @@ mod host;
 mod limits;
 mod outbound_http;
 mod permissions;
+mod preinit;
 mod requester;
+mod sections;
 mod wasi;
 
 pub use call::Function;
@@ -29,4 +31,5 @@ pub use engine::{Allocation, EngineOptions, Runtime};
 pub use error::{Error, Result};
 pub use limits::{Limits, LimitsOverride, UnitError, parse_duration, parse_size};
 pub use permissions::{HostRule, HostRuleError, Permissions};
+pub use preinit::{Hindrance, Preinit};
 pub use requester::{Event, Requester, Severity, SeverityError};

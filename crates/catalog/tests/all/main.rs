@@ -19,6 +19,7 @@ mod lists;
 mod loading;
 mod paths;
 mod permissions;
+mod preinit;
 mod prompts;
 mod quarantine;
 mod resource_templates;

@@ -5,9 +5,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use wasimancer_runtime::{EngineOptions, Error, Runtime};
+use wasimancer_runtime::{EngineOptions, Error, Limits, PluginSpec, Preinit, Runtime};
 
-use crate::support::{call, capture_log, extism, options, plugin, runtime_with};
+use crate::support::{
+    call, capture_log, extism, limited, messages, options, plugin, runtime_with, spec,
+};
 
 fn cached(folder: &Path) -> EngineOptions {
     EngineOptions {
@@ -94,6 +96,90 @@ async fn a_file_that_is_damaged_is_made_anew() {
         assert_eq!(run(&folder, &wasm).await, "one");
         assert!(fs::read(&file).unwrap() == whole, "the file is whole again");
     }
+}
+
+/// A module whose start does this, and then keeps the word that its export `run` answers.
+fn starting(body: &str, word: &str) -> Vec<u8> {
+    extism(&format!(
+        r#"(data $word "{word}")
+        (func (export "_initialize") {body}
+          (memory.init $word (i32.const 0) (i32.const 0) (i32.const {0})))
+        (func (export "run") (call $output (call $block (i32.const 0) (i32.const {0}))))"#,
+        word.len()
+    ))
+}
+
+fn named<'f>(files: &'f [PathBuf], part: &str) -> Vec<&'f PathBuf> {
+    let name = |file: &Path| file.file_name().unwrap().to_string_lossy().contains(part);
+    files.iter().filter(|file| name(file)).collect()
+}
+
+#[tokio::test]
+async fn a_start_that_has_run_is_not_tried_again() {
+    let (_parent, folder) = folder();
+    let (one, two) = (starting("", "one"), starting("", "two"));
+    assert_eq!(run(&folder, &one).await, "one");
+    let first = files(&folder);
+    let kept = named(&first, "-preinit.cwasm");
+    assert_eq!((first.len(), kept.len()), (2, 1));
+    assert_eq!(run(&folder, &two).await, "two");
+    let all = files(&folder);
+    // What lies in the second one's file is what runs, so its start has not been run again.
+    let both = named(&all, "-preinit.cwasm");
+    let second = both.iter().find(|file| ***file != *kept[0]).unwrap();
+    fs::remove_file(second).unwrap();
+    fs::copy(kept[0], second).unwrap();
+    assert_eq!(run(&folder, &two).await, "one");
+    assert_eq!(files(&folder), all, "nothing is written twice");
+    // It is for those alone that let it: the others run the module as it is.
+    let runtime = runtime_with(cached(&folder));
+    for preinit in [Preinit::Always, Preinit::Never] {
+        let plugin = runtime.compile(PluginSpec {
+            preinit,
+            ..spec("cached", &two)
+        });
+        let answer = call(&plugin.unwrap(), "run", "").await.unwrap();
+        assert_eq!(answer, b"two", "{preinit:?}");
+    }
+    // `always` keeps the module on which it tries the start, and nothing of what that leaves.
+    let more = files(&folder);
+    assert_eq!(named(&more, "-preinit.cwasm").len(), 2);
+    assert_eq!(more.len(), all.len() + 1);
+}
+
+/// The start is tried again only where its limits are others.
+#[tokio::test]
+async fn a_start_that_cannot_run_in_advance_is_not_tried_again() {
+    capture_log();
+    let (_parent, folder) = folder();
+    let wasm = starting("(drop (memory.grow (i32.const 32)))", "one");
+    let compile = |name: &str, memory: u64| {
+        let limits = Limits {
+            memory: memory * 1024 * 1024,
+            ..Limits::default()
+        };
+        let plugin = limited(&runtime_with(cached(&folder)), name, &wasm, limits);
+        plugin.is_preinitialized()
+    };
+    assert!(!compile("cached-first", 1));
+    let all = files(&folder);
+    let notes = named(&all, ".txt");
+    assert_eq!((all.len(), notes.len()), (2, 1));
+    let note = fs::read_to_string(notes[0]).unwrap();
+    assert_eq!(
+        note,
+        "its start needs more memory than the limit of 1048576 bytes"
+    );
+    // What lies in the file is what is told, so the start has not been tried again.
+    fs::write(notes[0], "somebody says so").unwrap();
+    assert!(!compile("cached-again", 1));
+    let said = messages("cached-again").join(" ");
+    assert!(said.contains("each call: somebody says so"), "{said}");
+    assert!(compile("cached-more", 3));
+    // What begins with more memory than there is for it is left alone.
+    assert!(!compile("cached-less", 2));
+    assert_eq!(files(&folder).len(), 3);
+    assert!(compile("cached-more", 4));
 }
 
 #[tokio::test]

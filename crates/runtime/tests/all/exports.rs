@@ -1,8 +1,8 @@
 //! Which exports can be called, and what runs before them.
 
-use wasimancer_runtime::{Error, Plugin};
+use wasimancer_runtime::{Error, Plugin, PluginSpec, Preinit};
 
-use crate::support::{call, call_numbers, extism, module, plugin, runtime, trap};
+use crate::support::{call, call_numbers, extism, module, plugin, runtime, spec, trap};
 
 #[tokio::test]
 async fn an_unknown_export_is_answered_with_those_there_are() {
@@ -116,15 +116,21 @@ async fn a_reactor_is_set_up_before_its_function() {
         ),
         (coded.to_owned(), 6, "one that returns a code"),
     ] {
-        let plugin = plugin(&runtime(), "reactor", &ordered(&functions));
-        for _ in 0..2 {
-            assert_eq!(
-                call_numbers(&plugin, "order", &[]).await.unwrap(),
-                [order],
-                "{what}"
-            );
+        let (runtime, wasm) = (runtime(), ordered(&functions));
+        for preinit in [Preinit::Never, Preinit::Auto, Preinit::Always] {
+            let plugin = runtime.compile(PluginSpec {
+                preinit,
+                ..spec("reactor", &wasm)
+            });
+            let plugin = plugin.unwrap();
+            for _ in 0..2 {
+                let found = call_numbers(&plugin, "order", &[]).await.unwrap();
+                assert_eq!(found, [order], "{what}, {preinit:?}");
+            }
+            assert_eq!(plugin.functions(), ["order"], "{what}, {preinit:?}");
+            let in_advance = preinit != Preinit::Never && order != 0;
+            assert_eq!(plugin.is_preinitialized(), in_advance, "{what}");
         }
-        assert_eq!(plugin.functions(), ["order"], "{what}");
     }
 }
 

@@ -18,6 +18,7 @@ mod http;
 mod isolation;
 mod limits;
 mod log;
+mod preinit;
 mod publication;
 mod support;
 mod volume;

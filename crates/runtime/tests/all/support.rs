@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use wasimancer_runtime::{
-    EngineOptions, Error, Limits, Permissions, Plugin, PluginSpec, Result, Runtime,
+    EngineOptions, Error, Limits, Permissions, Plugin, PluginSpec, Preinit, Result, Runtime,
 };
 
 /// How long a test waits for what must come; far longer than any of it takes.
@@ -56,6 +56,7 @@ pub(crate) fn spec<'a>(name: &'a str, wasm: &'a [u8]) -> PluginSpec<'a> {
         limits: Limits::default(),
         permissions: Permissions::default(),
         config: std::collections::BTreeMap::new(),
+        preinit: Preinit::default(),
     }
 }
 

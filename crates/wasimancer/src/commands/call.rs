@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use wasimancer_runtime::{
-    EngineOptions, HostRule, Limits, LimitsOverride, Permissions, PluginSpec, Runtime,
+    EngineOptions, HostRule, Limits, LimitsOverride, Permissions, PluginSpec, Preinit, Runtime,
     parse_duration, parse_size,
 };
 
@@ -71,6 +71,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             network: args.allow_host,
         },
         config: args.config.into_iter().collect::<BTreeMap<_, _>>(),
+        // One call has nothing to gain.
+        preinit: Preinit::Never,
     })?;
     let function = plugin.function(&args.export)?;
     let output = tokio::runtime::Builder::new_current_thread()

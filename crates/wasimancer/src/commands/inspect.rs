@@ -3,27 +3,55 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
-use wasimancer_runtime::{EngineOptions, Import, Inspection, Runtime};
+use wasimancer_runtime::{
+    EngineOptions, Hindrance, Import, Inspection, Limits, LimitsOverride, Runtime, parse_duration,
+    parse_size,
+};
 
 /// The arguments of `inspect`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The .wasm file
     file: PathBuf,
+    /// How long its start may take, when it is tried
+    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
+    /// How much memory its start may use
+    #[arg(long, default_value = "256MiB", value_parser = parse_size)]
+    memory: u64,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let wasm = std::fs::read(&args.file)
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
-    let runtime = Runtime::new(EngineOptions::default())?;
+    let runtime = Runtime::new(EngineOptions {
+        memory_max_bytes: args.memory,
+        instances_max: 1,
+        ..EngineOptions::default()
+    })?;
     let inspection = runtime.inspect(&wasm)?;
-    Ok(print(&inspection, &mut std::io::stdout().lock())?)
+    let limits = Limits::default().replaced_by(&LimitsOverride {
+        timeout: Some(args.timeout),
+        memory: Some(args.memory),
+        ..LimitsOverride::default()
+    });
+    let hindrance = runtime.hindrance(&wasm, &inspection, limits);
+    Ok(print(
+        &inspection,
+        hindrance.as_ref(),
+        &mut std::io::stdout().lock(),
+    )?)
 }
 
 /// Prints everything; the exit status says whether a server would take the module.
-fn print(inspection: &Inspection, out: &mut impl Write) -> std::io::Result<ExitCode> {
+fn print(
+    inspection: &Inspection,
+    hindrance: Option<&Hindrance>,
+    out: &mut impl Write,
+) -> std::io::Result<ExitCode> {
     let abi = if inspection.is_extism() {
         "Extism"
     } else {
@@ -44,6 +72,7 @@ fn print(inspection: &Inspection, out: &mut impl Write) -> std::io::Result<ExitC
     writeln!(out, "abi        {abi}")?;
     writeln!(out, "wasi       {wasi}")?;
     writeln!(out, "set up by  {}", listed(&inspection.initializers))?;
+    writeln!(out, "preinit    {}", outlook(inspection, hindrance))?;
     writeln!(out, "functions  {}", listed(&inspection.functions))?;
     for Import { module, name, .. } in &inspection.imports {
         writeln!(out, "import     {module}::{name}")?;
@@ -71,6 +100,15 @@ fn print(inspection: &Inspection, out: &mut impl Write) -> std::io::Result<ExitC
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What the default of `preinit` in a definition would make of the module.
+fn outlook(inspection: &Inspection, hindrance: Option<&Hindrance>) -> String {
+    match hindrance {
+        Some(hindrance) => format!("auto does not apply: {hindrance}"),
+        None if inspection.initializers.is_empty() => "nothing to run in advance".to_owned(),
+        None => "auto applies: its start runs once, in advance".to_owned(),
+    }
 }
 
 fn listed<T: AsRef<str>>(names: &[T]) -> String {

@@ -85,16 +85,69 @@ fn what_would_be_refused_is_named() {
     }
 }
 
-/// Nothing of the module runs.
 #[test]
-fn a_start_section_that_loops_is_only_looked_at() {
+fn what_would_run_in_advance_is_told() {
     let home = Home::new();
-    home.file(
-        "start.wasm",
-        assemble(r#"(module (start $s) (func $s (loop $l (br $l))) (func (export "run")))"#),
-    );
-    let ended = inspect(&home.path().join("start.wasm"));
-    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let ask = r#"(import "wasi_snapshot_preview1" "random_get" (func $ask (param i32 i32) (result i32)))"#;
+    for (fields, set_up_by, preinit) in [
+        ("", "none", "nothing to run in advance"),
+        (
+            "(start $run) (func $run)",
+            "the start section",
+            "auto applies: its start runs once, in advance",
+        ),
+        (
+            r#"(start $run) (func $run) (func (export "_initialize")
+                (drop (call $ask (i32.const 0) (i32.const 8))))"#,
+            "the start section, _initialize",
+            "auto does not apply: its start calls the host function wasi_snapshot_preview1::random_get",
+        ),
+        (
+            r#"(func (export "_initialize") unreachable)"#,
+            "_initialize",
+            "auto does not apply: its start fails: wasm trap: wasm `unreachable` instruction executed",
+        ),
+    ] {
+        let module = format!(r#"(module {ask} (memory 1) (func (export "run")) {fields})"#);
+        home.file("module.wasm", assemble(&module));
+        let ended = inspect(&home.path().join("module.wasm"));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let wanted = format!("\nset up by  {set_up_by}\npreinit    {preinit}\n");
+        assert!(ended.stdout.contains(&wanted), "{wanted}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_example_in_go_says_why_its_start_runs_at_each_call() {
+    let ended = inspect(&examples_folder().join("plugins/roll-dice/roll-dice.wasm"));
+    let wanted = "\npreinit    auto does not apply: its start calls the host function wasi_snapshot_preview1::";
+    assert!(ended.stdout.contains(wanted), "{}", ended.stdout);
+}
+
+#[test]
+fn a_start_that_wants_too_much_is_ended() {
+    let home = Home::new();
+    for (body, limit, wanted) in [
+        (
+            "(loop $l (br $l))",
+            ["--timeout", "50ms"],
+            "its start takes longer than the time limit of 50ms",
+        ),
+        (
+            "(drop (memory.grow (i32.const 16)))",
+            ["--memory", "1MiB"],
+            "its start needs more memory than the limit of 1048576 bytes",
+        ),
+    ] {
+        let module =
+            format!(r#"(module (memory 1) (start $s) (func $s {body}) (func (export "run")))"#);
+        home.file("start.wasm", assemble(&module));
+        let file = home.path().join("start.wasm");
+        let ended = finish(command(["inspect"]).arg(file).args(limit));
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        let wanted = format!("\npreinit    auto does not apply: {wanted}\n");
+        assert!(ended.stdout.contains(&wanted), "{}", ended.stdout);
+    }
 }
 
 #[test]
