@@ -37,6 +37,11 @@ cargo test --workspace --locked
 step "Benchmarks, each once"
 # The whole workspace is selected, since another selection would compile wasmtime with other features.
 cargo test --workspace --locked --bench call
+bash bench/run.sh --once target/debug/wasimancer
+
+step "The benchmarks' peers"
+cargo fmt --check --manifest-path bench/Cargo.toml
+CARGO_TARGET_DIR=target cargo clippy --locked --manifest-path bench/Cargo.toml --all-targets -- -D warnings
 
 step "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

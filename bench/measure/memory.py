@@ -1,0 +1,75 @@
+"""What a plugin, a session and a stream of notifications cost in resident memory."""
+
+import http.client
+import pathlib
+import tempfile
+import time
+
+from . import servers
+from .homes import with_plugins
+from .plan import Plan
+from .servers import Server, begin_session, modern, product
+
+PLUGINS = (10, 510)
+SESSIONS = 2000
+STREAMS = 2000
+
+
+def measure(plan: Plan) -> list[dict]:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        homes = [with_plugins(pathlib.Path(folder, str(plugins)), plugins) for plugins in PLUGINS]
+        for round_number in range(plan.rounds):
+            with product(plan.product, servers.ROOT / "examples") as server:
+                modern("tools/list").send(server.connect())
+                idle = settled(plan, server)
+                found = {"idle with the examples": idle}
+                found |= {"a session": of_sessions(plan, server), "a listen stream, with its connection": of_streams(plan, server)}
+            few, many = (resident(plan, home) for home in homes)
+            found["a further small plugin"] = (many - few) / (PLUGINS[1] - PLUGINS[0])
+            rows += [{"what": what, "kb": kb, "round": round_number} for what, kb in found.items()]
+    return rows
+
+
+def settled(plan: Plan, server: Server) -> float:
+    """The least resident kilobytes for a while."""
+    deadline = time.monotonic() + plan.settle_seconds
+    least = server.resident_kb()
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        least = min(least, server.resident_kb())
+    return least
+
+
+def resident(plan: Plan, home: pathlib.Path) -> float:
+    with product(plan.product, home) as server:
+        modern("tools/list").send(server.connect())
+        return settled(plan, server)
+
+
+def of_sessions(plan: Plan, server: Server) -> float:
+    connection = server.connect()
+    begin_session(connection)
+    before = settled(plan, server)
+    for _ in range(SESSIONS):
+        assert begin_session(connection), "the server keeps a session"
+    return (settled(plan, server) - before) / SESSIONS
+
+
+def of_streams(plan: Plan, server: Server) -> float:
+    def listen() -> http.client.HTTPResponse:
+        request = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        stream = http.client.HTTPConnection(server.authority)
+        common = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        stream.request("POST", "/mcp", request.body, common | request.headers)
+        answer = stream.getresponse()
+        assert answer.status == 200, answer.status
+        return answer
+
+    first = listen()
+    before = settled(plan, server)
+    streams = [listen() for _ in range(STREAMS)]
+    after = settled(plan, server)
+    for stream in (first, *streams):
+        stream.close()
+    return (after - before) / STREAMS
