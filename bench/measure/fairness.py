@@ -6,7 +6,7 @@ import tempfile
 import threading
 
 from . import wrk
-from .homes import NAMES_MODULE
+from .homes import NAMES_MODULE, empty
 from .plan import Plan
 from .servers import modern, product
 
@@ -18,8 +18,7 @@ CONNECTIONS = 4
 def measure(plan: Plan) -> list[dict]:
     """Latencies of small calls alone and beside calls that spin, one after another, until their time-out."""
     with tempfile.TemporaryDirectory() as folder:
-        home = pathlib.Path(folder)
-        (home / "plugins").mkdir()
+        home = empty(pathlib.Path(folder, "home"))
         (home / "plugins/spin.wasm").write_bytes(SPIN_WASM)
         (home / "plugins/names.wasm").write_bytes(NAMES_MODULE.read_bytes())
         (home / "plugins/plugins.yml").write_text(DEFINITIONS)

@@ -7,9 +7,16 @@ from .servers import ROOT
 NAMES_MODULE = ROOT / "examples/plugins/character-names/character-names.wasm"
 
 
+def empty(home: pathlib.Path) -> pathlib.Path:
+    """A home that serves nothing yet."""
+    for kind in ("plugins", "resources", "prompts"):
+        (home / kind).mkdir(parents=True)
+    return home
+
+
 def with_tools(home: pathlib.Path, tools: int) -> pathlib.Path:
     """A home with one plugin and so many tools."""
-    (home / "plugins").mkdir(parents=True)
+    empty(home)
     (home / "plugins/names.wasm").write_bytes(NAMES_MODULE.read_bytes())
     lines = ["plugins:", "  - name: names", "    path: ./names.wasm", "    version: 1.0.0", "    functions:"]
     for number in range(tools):
@@ -20,7 +27,7 @@ def with_tools(home: pathlib.Path, tools: int) -> pathlib.Path:
 
 def with_plugins(home: pathlib.Path, plugins: int) -> pathlib.Path:
     """A home with so many plugins of one tool, no two of which have the same module."""
-    (home / "plugins").mkdir(parents=True)
+    empty(home)
     module = NAMES_MODULE.read_bytes()
     lines = ["plugins:"]
     for number in range(plugins):

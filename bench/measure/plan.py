@@ -18,6 +18,8 @@ class Plan:
     connections: tuple[int, ...] = (1, 16, 64, 256)
     threads: tuple[int, ...] = (2, 1)
     """Worker threads of the servers."""
+    publications: int = 50
+    """How often a plugin is uploaded, and four times as often updated."""
     settle_seconds: int = 15
     """How long resident memory is watched for its least: what is no longer needed is given back after a while."""
     soak_calls: int = 2_000_000
@@ -25,4 +27,4 @@ class Plan:
 
 def once(product: str) -> Plan:
     """A short run that measures nothing to be quoted, and shows that everything can be measured."""
-    return Plan(product, None, rounds=1, seconds=1, connections=(16,), threads=(2,), settle_seconds=1, soak_calls=1)
+    return Plan(product, None, rounds=1, seconds=1, connections=(16,), threads=(2,), publications=3, settle_seconds=1, soak_calls=1)

@@ -10,13 +10,11 @@ import time
 import uuid
 
 from . import wrk
-from .homes import NAMES_MODULE, distinct
+from .homes import NAMES_MODULE, distinct, empty
 from .plan import Plan
 from .servers import ADMIN_TOKEN, ROOT, Server, modern, product
 
-UPDATES = 200
 CONNECTIONS = 32
-UPLOADS = 50
 MODULES = (NAMES_MODULE.read_bytes(), (ROOT / "examples/plugins/hello/hello.wasm").read_bytes())
 EXPORTS = ("GenerateCharacterName", "hello")
 
@@ -47,15 +45,14 @@ def measure(plan: Plan) -> list[dict]:
     rows = []
     for round_number in range(plan.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            for kind in ("plugins", "resources", "prompts"):
-                pathlib.Path(folder, kind).mkdir()
-            with product(plan.product, pathlib.Path(folder), cache=str(pathlib.Path(folder, "compiled"))) as server:
-                found = to_callable(server) | beside_updates(plan, server)
+            home = empty(pathlib.Path(folder, "home"))
+            with product(plan.product, home, cache=str(pathlib.Path(folder, "compiled"))) as server:
+                found = to_callable(plan, server) | beside_updates(plan, server)
         rows += [{"what": what, "ms": ms, "round": round_number} for what, ms in found.items()]
     return rows
 
 
-def to_callable(server: Server) -> dict[str, float]:
+def to_callable(plan: Plan, server: Server) -> dict[str, float]:
     """From an upload to the first answer of its tool, with a new module each time and with a known one.
 
     The difference is what compiling costs.
@@ -68,7 +65,7 @@ def to_callable(server: Server) -> dict[str, float]:
     moments: list[float] = []
     threading.Thread(target=follow, args=(stream.getresponse(), moments), daemon=True).start()
     new, known, told = [], [], []
-    for number in range(UPLOADS):
+    for number in range(plan.publications):
         for kind, times in (("new", new), ("known", known)):
             name = f"{kind}-{number}"
             module = distinct(MODULES[1], number)
@@ -103,7 +100,7 @@ def beside_updates(plan: Plan, server: Server) -> dict[str, float]:
     process, lua = wrk.start(server, call, CONNECTIONS, 600)
     times = [
         send(operator, "PUT", "/update-plugin", definition("busy", version), MODULES[version % 2])
-        for version in range(1, UPDATES + 1)
+        for version in range(1, 4 * plan.publications + 1)
     ]
     process.send_signal(2)
     beside = wrk.finish(process, lua)

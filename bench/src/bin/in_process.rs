@@ -10,7 +10,9 @@ use anyhow::{Context, ensure};
 use extism::{CompiledPlugin, Manifest, PluginBuilder, Wasm};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
-use wasimancer_runtime::{EngineOptions, Function, Limits, Permissions, PluginSpec, Runtime};
+use wasimancer_runtime::{
+    EngineOptions, Function, Limits, Permissions, PluginSpec, Preinit, Runtime,
+};
 
 /// As the product has it, for all three alike.
 #[global_allocator]
@@ -148,6 +150,7 @@ fn ours(row: &Row, wasm: &[u8]) -> anyhow::Result<Function> {
         limits: Limits::default(),
         permissions: Permissions::default(),
         config: BTreeMap::new(),
+        preinit: Preinit::Auto,
     })?;
     Ok(plugin.function(row.export)?)
 }

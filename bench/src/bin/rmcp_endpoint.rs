@@ -14,7 +14,9 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use wasimancer_runtime::{EngineOptions, Function, Limits, Permissions, PluginSpec, Runtime};
+use wasimancer_runtime::{
+    EngineOptions, Function, Limits, Permissions, PluginSpec, Preinit, Runtime,
+};
 
 /// As the product has it.
 #[global_allocator]
@@ -68,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         limits: Limits::default(),
         permissions: Permissions::default(),
         config: BTreeMap::new(),
+        preinit: Preinit::Auto,
     })?;
     let service = |function| {
         let handler = Handler { function };

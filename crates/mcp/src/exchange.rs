@@ -119,7 +119,9 @@ impl Exchange {
         let era = decided.revision.era();
         let method = &*method;
         let call = Call { id, method, params };
-        let serving = self.serve(&decided, &call);
+        // Kilobytes that would else be part of every future that waits for it, several times over, and
+        // be copied with each of them.
+        let serving = Box::pin(self.serve(&decided, &call));
         // A client cancels by the id, where it has no connection of its own to close.
         let served = match self.conversation(decided.session.as_deref()) {
             Some(conversation) if is_cancellable(method) => match conversation.begin(id.json()) {

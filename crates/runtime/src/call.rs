@@ -75,7 +75,9 @@ impl Function {
         let instances = pool.options.instances_max;
         let _own = place(&plugin.permits, deadline, "the plugin", limits.concurrency).await?;
         let _pooled = place(&pool.permits, deadline, "the server", instances).await?;
-        match timeout_at(deadline, self.run(requester, input, deadline)).await {
+        // Boxed, since it would else be part of the futures of all who wait for it.
+        let running = Box::pin(self.run(requester, input, deadline));
+        match timeout_at(deadline, running).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::TimeLimit {
                 limit: limits.timeout,

@@ -32,8 +32,9 @@ const FIBER_STACK_BYTES: usize = 1024 * 1024;
 /// Bytes of a slot's linear memory that stay mapped between calls, so that the next call does not
 /// fault them in again; small plugins dirty less than this.
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
-/// The same for tables and for the lower end of fiber stacks.
-const SMALL_KEEP_RESIDENT_BYTES: usize = 64 * 1024;
+/// The same for tables: a page. Those of most plugins fit, and a page is zeroed sooner than the kernel
+/// is asked what of it was written.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 4 * 1024;
 /// Metadata of one instance, in bytes: large Go modules need some 100 KiB.
 const INSTANCE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Memories and tables that one module may define.
@@ -185,8 +186,7 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
         .max_memory_size(memory_max_bytes)
         .table_elements(TABLE_MAX_ELEMENTS)
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
-        .table_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
-        .async_stack_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
         // Resets only the pages that a call has written, where the kernel can tell (Linux 6.7).
         .pagemap_scan(Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)
