@@ -28,6 +28,7 @@ done
 
 step "Format and lints"
 cargo fmt --all --check
+cargo fmt --check --manifest-path bench/Cargo.toml
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
 step "Unit and integration tests"
@@ -38,10 +39,6 @@ step "Benchmarks, each once"
 # The whole workspace is selected, since another selection would compile wasmtime with other features.
 cargo test --workspace --locked --bench call
 bash bench/run.sh --once target/debug/wasimancer
-
-step "The benchmarks' peers"
-cargo fmt --check --manifest-path bench/Cargo.toml
-CARGO_TARGET_DIR=target cargo clippy --locked --manifest-path bench/Cargo.toml --all-targets -- -D warnings
 
 step "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
