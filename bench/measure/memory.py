@@ -1,6 +1,5 @@
 """What a plugin, a session and a stream of notifications cost in resident memory."""
 
-import http.client
 import pathlib
 import tempfile
 import time
@@ -8,7 +7,7 @@ import time
 from . import servers
 from .homes import with_plugins
 from .plan import Plan
-from .servers import Server, begin_session, modern, product
+from .servers import Server, begin_session, listen, modern, product
 
 PLUGINS = (10, 510)
 SESSIONS = 2000
@@ -61,18 +60,9 @@ def of_sessions(plan: Plan, server: Server) -> float:
 
 
 def of_streams(plan: Plan, server: Server) -> float:
-    def listen() -> http.client.HTTPResponse:
-        request = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
-        stream = http.client.HTTPConnection(server.authority)
-        common = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-        stream.request("POST", "/mcp", request.body, common | request.headers)
-        answer = stream.getresponse()
-        assert answer.status == 200, answer.status
-        return answer
-
-    first = listen()
+    first = listen().open(server.connect())
     before = settled(plan, server)
-    streams = [listen() for _ in range(STREAMS)]
+    streams = [listen().open(server.connect()) for _ in range(STREAMS)]
     after = settled(plan, server)
     for stream in (first, *streams):
         stream.close()

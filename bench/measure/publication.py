@@ -12,7 +12,7 @@ import uuid
 from . import wrk
 from .homes import NAMES_MODULE, distinct, empty
 from .plan import Plan
-from .servers import ADMIN_TOKEN, ROOT, Server, modern, product
+from .servers import ADMIN_TOKEN, ROOT, Server, listen, modern, product
 
 CONNECTIONS = 32
 MODULES = (NAMES_MODULE.read_bytes(), (ROOT / "examples/plugins/hello/hello.wasm").read_bytes())
@@ -58,12 +58,8 @@ def to_callable(plan: Plan, server: Server) -> dict[str, float]:
     The difference is what compiling costs.
     """
     operator, client = server.connect(), server.connect()
-    stream = server.connect()
-    listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
-    common = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    stream.request("POST", "/mcp", listen.body, common | listen.headers)
     moments: list[float] = []
-    threading.Thread(target=follow, args=(stream.getresponse(), moments), daemon=True).start()
+    threading.Thread(target=follow, args=(listen().open(server.connect()), moments), daemon=True).start()
     new, known, told = [], [], []
     for number in range(plan.publications):
         for kind, times in (("new", new), ("known", known)):

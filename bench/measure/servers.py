@@ -21,6 +21,10 @@ META = {
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+# What every client sends.
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
 @dataclasses.dataclass
 class Server:
     """A running server; `started` is when its process was made."""
@@ -76,33 +80,40 @@ def product(binary: str, home: pathlib.Path, threads: int = 2, cache: str = "", 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A request of one era: its headers, without those that every client sends, and its body."""
+    """A request of one era: its headers and its body."""
 
     headers: dict[str, str]
     body: str
 
-    def send(self, connection: http.client.HTTPConnection) -> dict:
-        common = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-        connection.request("POST", "/mcp", self.body, common | self.headers)
+    def open(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        """Sends it; the body of the answer is yet to be read."""
+        connection.request("POST", "/mcp", self.body, self.headers)
         answer = connection.getresponse()
-        text = answer.read()
-        assert answer.status == 200, (answer.status, text)
-        return json.loads(text)
+        assert answer.status == 200, (answer.status, answer.read())
+        return answer
+
+    def send(self, connection: http.client.HTTPConnection) -> dict:
+        return json.loads(self.open(connection).read())
 
 
 def modern(method: str, params: dict | None = None) -> Request:
     """A request of 2026-07-28."""
     params = params or {}
     about = params.get("uri") if method == "resources/read" else params.get("name")
-    headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
+    headers = HEADERS | {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
     headers |= {"Mcp-Name": about} if about else {}
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": META}}
     return Request(headers, json.dumps(message))
 
 
+def listen() -> Request:
+    """A subscription to the list of tools."""
+    return modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+
+
 def legacy(session: str, method: str, params: dict | None = None) -> Request:
     """A request of 2025-11-25 in a session; without one where that is empty."""
-    headers = {"MCP-Protocol-Version": LEGACY} | ({"Mcp-Session-Id": session} if session else {})
+    headers = HEADERS | {"MCP-Protocol-Version": LEGACY} | ({"Mcp-Session-Id": session} if session else {})
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
     return Request(headers, json.dumps(message))
 
@@ -115,9 +126,6 @@ def begin_session(connection: http.client.HTTPConnection) -> str:
         "clientInfo": {"name": "measure", "version": "0"},
     }
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    connection.request("POST", "/mcp", body, headers)
-    answer = connection.getresponse()
+    answer = Request(HEADERS, body).open(connection)
     answer.read()
-    assert answer.status == 200, answer.status
     return answer.headers.get("Mcp-Session-Id", "")

@@ -24,8 +24,7 @@ class Load:
 
 def script(request: Request, path: str) -> str:
     """The Lua that makes wrk send this request."""
-    common = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in (common | request.headers).items()]
+    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in request.headers.items()]
     return "\n".join(['wrk.method = "POST"', f'wrk.path = "{path}"', f"wrk.body = [==[{request.body}]==]", *lines])
 
 
