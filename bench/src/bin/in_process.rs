@@ -147,14 +147,7 @@ fn measure(row: &Row, wasm: &[u8], input: &str, rounds: usize) -> anyhow::Result
 
 fn ours(row: &Row, wasm: &[u8]) -> anyhow::Result<Function> {
     let runtime = Runtime::new(EngineOptions::default())?;
-    let plugin = runtime.compile(PluginSpec {
-        name: row.export,
-        wasm,
-        limits: Limits::default(),
-        permissions: Permissions::default(),
-        config: BTreeMap::new(),
-        preinit: Preinit::Auto,
-    })?;
+    let plugin = runtime.compile(PluginSpec::new(row.export, wasm))?;
     Ok(plugin.function(row.export)?)
 }
 

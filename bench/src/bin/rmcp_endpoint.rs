@@ -64,14 +64,9 @@ fn main() -> anyhow::Result<()> {
     let threads = wasimancer_bench::threads()?;
     let module = std::env::args().nth(2).context(usage)?;
     let export = std::env::args().nth(3).context(usage)?;
-    let plugin = Runtime::new(EngineOptions::default())?.compile(PluginSpec {
-        name: "peer",
-        wasm: &std::fs::read(module)?,
-        limits: Limits::default(),
-        permissions: Permissions::default(),
-        config: BTreeMap::new(),
-        preinit: Preinit::Auto,
-    })?;
+    let wasm = std::fs::read(module)?;
+    let runtime = Runtime::new(EngineOptions::default())?;
+    let plugin = runtime.compile(PluginSpec::new("peer", &wasm))?;
     let service = |function| {
         let handler = Handler { function };
         let config = StreamableHttpServerConfig::default()

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wasimancer_runtime::{
-    Digest, DigestError, HostRule, LimitsOverride, Permissions, Preinit, UnitError, parse_duration,
-    parse_size,
+    Digest, DigestError, HostRule, Instances, LimitsOverride, Permissions, Preinit, Profile, Reuse,
+    UnitError, parse_duration, parse_size,
 };
 
 use crate::arguments::Argument;
@@ -30,6 +30,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) config: BTreeMap<String, String>,
     /// Whether its start is run once in advance.
     pub(crate) preinit: Preinit,
+    pub(crate) profile: Profile,
+    pub(crate) instances: Instances,
 }
 
 /// One entry of a plugin's `functions`: a tool.
@@ -55,7 +57,7 @@ pub(crate) struct FunctionDefinition<'n> {
 }
 
 /// Fields of a plugin that mean something to the server.
-const PLUGIN_FIELDS: [&str; 10] = [
+const PLUGIN_FIELDS: [&str; 12] = [
     "name",
     "path",
     "digest",
@@ -66,6 +68,8 @@ const PLUGIN_FIELDS: [&str; 10] = [
     "permissions",
     "config",
     "preinit",
+    "profile",
+    "instances",
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
@@ -116,6 +120,8 @@ impl<'n> PluginDefinition<'n> {
             permissions: permissions(node, reader),
             config: config(node, reader),
             preinit: preinit(node, reader),
+            profile: profile(node, reader),
+            instances: instances(node, reader),
         }
     }
 }
@@ -323,19 +329,81 @@ fn config(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, String> {
 }
 
 fn preinit(node: &Node, reader: &mut Reader<'_>) -> Preinit {
-    if node.get("preinit").is_none() {
-        return Preinit::default();
+    let choices = [
+        ("auto", Preinit::Auto),
+        ("always", Preinit::Always),
+        ("never", Preinit::Never),
+    ];
+    choice(node, "preinit", choices, reader)
+}
+
+fn profile(node: &Node, reader: &mut Reader<'_>) -> Profile {
+    let choices = [("short", Profile::Short), ("compute", Profile::Compute)];
+    choice(node, "profile", choices, reader)
+}
+
+/// One of a few words, or the default.
+fn choice<T: Copy + Default, const N: usize>(
+    node: &Node,
+    field: &str,
+    choices: [(&str, T); N],
+    reader: &mut Reader<'_>,
+) -> T {
+    if node.get(field).is_none() {
+        return T::default();
     }
-    match reader.optional_text(node, "preinit").as_deref() {
-        Some("auto") | None => Preinit::Auto,
-        Some("always") => Preinit::Always,
-        Some("never") => Preinit::Never,
-        Some(other) => {
-            let message = format!("{other:?} is not known: write auto, always or never");
-            reader.wrong(node, "preinit", message);
-            Preinit::Never
+    let Some(word) = reader.optional_text(node, field) else {
+        return T::default();
+    };
+    if let Some((_, chosen)) = choices.iter().find(|(known, _)| *known == word) {
+        return *chosen;
+    }
+    let known = one_of(&choices.map(|(known, _)| known));
+    reader.wrong(node, field, format!("{word:?} is not known: write {known}"));
+    T::default()
+}
+
+/// The words as a sentence lists them: `a, b or c`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+/// Reads `instances:`, a word, or the bounds of those that are kept.
+fn instances(node: &Node, reader: &mut Reader<'_>) -> Instances {
+    match node.get("instances") {
+        Some(bounds) if matches!(bounds.data, Data::Map(_)) => {
+            Instances::Reuse(reuse(bounds, &mut reader.inside("instances")))
+        }
+        _ => {
+            let kept = Instances::Reuse(Reuse::default());
+            let choices = [("fresh", Instances::Fresh), ("reuse", kept)];
+            choice(node, "instances", choices, reader)
         }
     }
+}
+
+fn reuse(map: &Node, reader: &mut Reader<'_>) -> Reuse {
+    let mut bounds = Reuse::default();
+    for (name, value) in map.fields() {
+        match name.as_str() {
+            "count" => bounds.count = count(value, name, reader).unwrap_or(bounds.count),
+            "calls" => bounds.calls = count(value, name, reader).unwrap_or(bounds.calls),
+            "age" => {
+                let age = quantity(value, name, parse_duration, reader);
+                bounds.age = age.unwrap_or(bounds.age);
+            }
+            _ => reader.wrong(
+                map,
+                name,
+                "is no bound of kept instances: write count, age or calls",
+            ),
+        }
+    }
+    bounds
 }
 
 #[cfg(test)]

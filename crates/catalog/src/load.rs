@@ -182,6 +182,8 @@ impl Loader {
             } else {
                 Preinit::Never
             },
+            profile: definition.profile,
+            instances: definition.instances,
         });
         match &compiled {
             Ok(_) => {}

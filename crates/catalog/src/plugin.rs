@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use wasimancer_runtime::{Digest, Plugin};
+use wasimancer_runtime::{Digest, Plugin, Profile, Usage};
 
 use crate::module::Identity;
 use crate::node::Node;
@@ -12,7 +12,14 @@ use crate::tool::Tool;
 /// What stands for the values of `config`, which may be secrets.
 const REDACTED: &str = "***";
 /// The fields of a plugin that decide how its functions run, beside its module.
-const RUNNING_FIELDS: [&str; 4] = ["limits", "permissions", "config", "preinit"];
+const RUNNING_FIELDS: [&str; 6] = [
+    "limits",
+    "permissions",
+    "config",
+    "preinit",
+    "profile",
+    "instances",
+];
 
 /// A plugin that is served.
 pub struct ServedPlugin {
@@ -65,6 +72,18 @@ impl ServedPlugin {
     #[must_use]
     pub fn is_preinitialized(&self) -> bool {
         self.module.is_preinitialized()
+    }
+
+    /// What its code is compiled for.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.module.profile()
+    }
+
+    /// What the calls of its functions have taken.
+    #[must_use]
+    pub fn usage(&self) -> &Usage {
+        self.module.usage()
     }
 
     /// Size of its module, in bytes.

@@ -1,13 +1,10 @@
 //! What does a call of a small plugin cost, in a fresh instance each time? One thread, one call
 //! after another, on the modules of the example plugins.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use divan::Bencher;
-use wasimancer_runtime::{
-    Allocation, EngineOptions, Limits, Permissions, PluginSpec, Preinit, Runtime,
-};
+use wasimancer_runtime::{Allocation, EngineOptions, PluginSpec, Preinit, Runtime};
 
 /// Module, export, input, and a part of the output. A word behind the module says when its start
 /// runs, where that is not as the default has it.
@@ -50,12 +47,8 @@ fn fresh_instance_and_call(bencher: Bencher<'_, '_>, name: &str) {
     );
     let plugin = runtime
         .compile(PluginSpec {
-            name,
-            wasm: &wasm,
-            limits: Limits::default(),
-            permissions: Permissions::default(),
-            config: BTreeMap::new(),
             preinit,
+            ..PluginSpec::new(name, &wasm)
         })
         .expect("the module compiles");
     let function = plugin.function(export).expect("the export exists");

@@ -10,10 +10,11 @@ use wasmtime::{
 };
 use wasmtime_wasi::I32Exit;
 
-use crate::compile::{Export, Plugin, Shape};
+use crate::compile::{Export, Inner, Plugin, Shape};
 use crate::error::{Error, Result};
 use crate::extism::memory::OutOfRange;
 use crate::host::Host;
+use crate::kept::Live;
 use crate::limits::Limits;
 use crate::requester::{Nobody, Requester};
 
@@ -22,8 +23,8 @@ const EPOCH_YIELD_TICKS: u64 = 1;
 /// Most frames of a backtrace, and most bytes of each name in it, that are logged.
 const FRAMES_MAX: usize = 20;
 const NAME_MAX_BYTES: usize = 100;
-/// Stands for longer timeouts, which the clock could not add up.
-const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
+/// Stands for longer durations, which the clock could not add up.
+pub(crate) const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
 #[derive(Clone)]
@@ -77,7 +78,8 @@ impl Function {
         let _pooled = place(&pool.permits, deadline, "the server", instances).await?;
         // Boxed, since it would else be part of the futures of all who wait for it.
         let running = Box::pin(self.run(requester, input, deadline));
-        match timeout_at(deadline, running).await {
+        let measured = plugin.usage.measured(running);
+        match timeout_at(deadline, measured).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::TimeLimit {
                 limit: limits.timeout,
@@ -92,27 +94,34 @@ impl Function {
         deadline: Instant,
     ) -> Result<Vec<u8>> {
         let plugin = &self.plugin.0;
-        let engine = plugin.instance.module().engine();
-        let host = Host::new(
-            plugin.context.clone(),
-            requester,
-            input,
-            deadline.into_std(),
-        );
-        let mut store = armed(engine, host);
-        let ended = self.enter(&mut store).await;
-        let host = store.data();
+        let mut live = plugin.live(requester, input, deadline);
+        let ended = self.enter(&mut live).await;
+        let host = live.store.data();
         match ended {
-            Ok(code) => finished(code, host),
+            Ok(code) => {
+                let answer = finished(code, host);
+                if let Some(kept) = &plugin.kept {
+                    kept.keep(live);
+                }
+                answer
+            }
             Err(error) => self.ending(&error, host),
         }
     }
 
-    /// Instantiates, sets up and calls; answers the guest's code.
-    async fn enter(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
+    /// Instantiates and sets up, unless that is done, and calls; answers the guest's code.
+    async fn enter(&self, live: &mut Live) -> wasmtime::Result<i32> {
         let plugin = &self.plugin.0;
-        let instance = plugin.instance.instantiate_async(&mut *store).await?;
-        set_up(store, instance, &plugin.initializers).await?;
+        let store = &mut live.store;
+        let instance = match live.instance {
+            Some(instance) => instance,
+            None => {
+                let instance = plugin.instance.instantiate_async(&mut *store).await?;
+                set_up(store, instance, &plugin.initializers).await?;
+                instance
+            }
+        };
+        live.instance = Some(instance);
         call_export(store, instance, self.export).await
     }
 
@@ -149,9 +158,24 @@ impl Function {
     }
 }
 
+impl Inner {
+    /// What a call runs in: an instance that is kept, or what one of its own is made in.
+    fn live(&self, requester: Arc<dyn Requester>, input: &[u8], deadline: Instant) -> Live {
+        let deadline = deadline.into_std();
+        if let Some(mut live) = self.kept.as_ref().and_then(|kept| kept.take()) {
+            live.store.data_mut().resume(requester, input, deadline);
+            live.store.set_epoch_deadline(EPOCH_YIELD_TICKS);
+            return live;
+        }
+        let engine = self.instance.module().engine();
+        let host = Host::new(self.context.clone(), requester, input, deadline);
+        Live::new(armed(engine, host))
+    }
+}
+
 /// When a call that begins now has to be over.
 pub(crate) fn deadline(limits: &Limits) -> Instant {
-    Instant::now() + limits.timeout.min(TIMEOUT_MAX)
+    Instant::now() + limits.timeout.min(DURATION_MAX)
 }
 
 /// A store whose guest is held to its memory limit and yields at every tick.

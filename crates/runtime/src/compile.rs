@@ -7,15 +7,18 @@ use tokio::sync::Semaphore;
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::call::Function;
+use crate::compiler::Import;
 use crate::context::Context;
 use crate::digest::Digest;
-use crate::engine::Runtime;
+use crate::engine::{Profile, Runtime};
 use crate::error::{Error, Result};
 use crate::extism;
 use crate::host::Host;
+use crate::kept::{Instances, Kept};
 use crate::limits::Limits;
 use crate::permissions::Permissions;
 use crate::preinit::{Preinit, Published, has_start_section};
+use crate::usage::Usage;
 use crate::wasi;
 
 /// Exports that set up a reactor module before the function runs: the first of each row that
@@ -25,9 +28,6 @@ const INITIALIZERS: [&[&str]; 2] = [&["_initialize", "__wasm_call_ctors"], &[HAS
 const HASKELL_INIT: &str = "hs_init";
 /// What an inspection calls the start section.
 const START_SECTION: &str = "the start section";
-/// The first bytes of a component: magic number, version 13, layer 1.
-const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-
 /// A page of linear memory, in bytes.
 const WASM_PAGE_BYTES: u64 = 64 * 1024;
 
@@ -45,6 +45,27 @@ pub struct PluginSpec<'a> {
     pub config: BTreeMap<String, String>,
     /// Whether its start is run once, here, instead of at each call.
     pub preinit: Preinit,
+    /// What its code is compiled for.
+    pub profile: Profile,
+    /// Which instance a call gets.
+    pub instances: Instances,
+}
+
+impl<'a> PluginSpec<'a> {
+    /// A plugin with the default of everything: no permissions, no configuration.
+    #[must_use]
+    pub fn new(name: &'a str, wasm: &'a [u8]) -> Self {
+        Self {
+            name,
+            wasm,
+            limits: Limits::default(),
+            permissions: Permissions::default(),
+            config: BTreeMap::new(),
+            preinit: Preinit::default(),
+            profile: Profile::default(),
+            instances: Instances::default(),
+        }
+    }
 }
 
 /// A compiled and linked plugin. Clones are the same plugin.
@@ -58,9 +79,13 @@ pub(crate) struct Inner {
     pub(crate) context: Arc<Context>,
     /// One permit for each call that may run at once.
     pub(crate) permits: Semaphore,
+    /// The instances that are kept between calls; none where each call gets one of its own.
+    pub(crate) kept: Option<Arc<Kept>>,
+    pub(crate) usage: Usage,
     pub(crate) runtime: Runtime,
     /// That of the module as it is published.
     digest: Digest,
+    profile: Profile,
     is_preinitialized: bool,
 }
 
@@ -90,9 +115,10 @@ impl Runtime {
     /// When the bytes are no module, import what is not offered, want more memory than granted, or
     /// cannot be set up in advance where they must be.
     pub fn compile(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
+        let compiler = self.compiler(spec.profile)?;
         let digest = Digest::of(spec.wasm);
-        let module = self.module(spec.wasm, &digest)?;
-        self.check_imports(&module)?;
+        let module = compiler.module(spec.wasm, &digest)?;
+        compiler.check_imports(&module)?;
         let needed = initial_memory(&module);
         let mut limits = spec.limits;
         // More than a slot holds cannot be had, so the calls are told the slot's size.
@@ -108,25 +134,32 @@ impl Runtime {
         let concurrency = limits.concurrency as usize;
         let context = Context::new(spec.name.to_owned(), limits, permissions, spec.config);
         // What the engine refuses is refused before anything of it runs.
-        let mut instance = self.link(&module)?;
+        let mut instance = compiler.link(&module)?;
         let published = Published {
             wasm: spec.wasm,
             digest: &digest,
             module: &module,
         };
-        let preinitialized = self.preinitialized(published, spec.preinit, &context)?;
+        let preinitialized = self.preinitialized(compiler, published, spec.preinit, &context)?;
         let mut initializers: Vec<_> = initializers(&module).map(|(_, export)| export).collect();
         if let Some(preinitialized) = &preinitialized {
-            instance = self.link(preinitialized)?;
+            instance = compiler.link(preinitialized)?;
             initializers.clear();
         }
+        let kept = match spec.instances {
+            Instances::Fresh => None,
+            Instances::Reuse(bounds) => Some(Kept::new(bounds, self.0.kept_places.clone())),
+        };
         Ok(Plugin(Arc::new(Inner {
             instance,
             initializers,
             context: Arc::new(context),
             permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
+            kept: kept.map(Arc::new),
+            usage: Usage::default(),
             runtime: self.clone(),
             digest,
+            profile: spec.profile,
             is_preinitialized: preinitialized.is_some(),
         })))
     }
@@ -136,14 +169,15 @@ impl Runtime {
     /// # Errors
     /// When the bytes are no WebAssembly module.
     pub fn inspect(&self, wasm: &[u8]) -> Result<Inspection> {
+        let compiler = self.compiler(Profile::default())?;
         let digest = Digest::of(wasm);
-        let module = self.module(wasm, &digest)?;
+        let module = compiler.module(wasm, &digest)?;
         Ok(Inspection {
             digest,
             size_bytes: wasm.len() as u64,
             initial_memory_bytes: initial_memory(&module),
             functions: callable(&module),
-            imports: self.imports(&module),
+            imports: compiler.imports(&module),
             initializers: has_start_section(wasm)
                 .then_some(START_SECTION)
                 .into_iter()
@@ -151,70 +185,6 @@ impl Runtime {
                 .collect(),
             module,
         })
-    }
-
-    fn link(&self, module: &Module) -> Result<InstancePre<Host>> {
-        let instance = self.0.linker.instantiate_pre(module);
-        instance.map_err(|error| Error::InvalidModule {
-            reason: one_line(&error),
-        })
-    }
-
-    pub(crate) fn module(&self, wasm: &[u8], digest: &Digest) -> Result<Module> {
-        let engine = &self.0.engine;
-        if let Some(module) = self
-            .0
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(engine, digest))
-        {
-            return Ok(module);
-        }
-        if wasm.starts_with(COMPONENT_HEADER) {
-            return Err(Error::InvalidModule {
-                reason:
-                    "it is a WebAssembly component; this server runs core modules of the Extism ABI"
-                        .to_owned(),
-            });
-        }
-        let module = Module::from_binary(engine, wasm).map_err(|error| Error::InvalidModule {
-            reason: one_line(&error),
-        })?;
-        if let Some(cache) = &self.0.cache {
-            cache.store(&module, digest);
-        }
-        Ok(module)
-    }
-
-    fn imports(&self, module: &Module) -> Vec<Import> {
-        module
-            .imports()
-            .map(|import| {
-                let offered = &self.0.offered;
-                let key = (import.module().to_owned(), import.name().to_owned());
-                let offered = offered.contains(&key);
-                let (module, name) = key;
-                Import {
-                    module,
-                    name,
-                    offered,
-                }
-            })
-            .collect()
-    }
-
-    fn check_imports(&self, module: &Module) -> Result<()> {
-        let imports: Vec<String> = self
-            .imports(module)
-            .into_iter()
-            .filter(|import| !import.offered)
-            .map(|import| format!("{}::{}", import.module, import.name))
-            .collect();
-        if imports.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::UnknownImport { imports })
-        }
     }
 }
 
@@ -229,6 +199,18 @@ impl Plugin {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.context.limits
+    }
+
+    /// What its code is compiled for.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.0.profile
+    }
+
+    /// What its calls have taken so far.
+    #[must_use]
+    pub fn usage(&self) -> &Usage {
+        &self.0.usage
     }
 
     /// Whether its start was run in advance, so that calls begin after it.
@@ -303,23 +285,6 @@ impl Inspection {
             .iter()
             .any(|import| import.module == wasi::MODULE)
     }
-}
-
-/// One import of a module.
-#[derive(Debug)]
-pub struct Import {
-    /// The module's side of the name.
-    pub module: String,
-    /// The name in it.
-    pub name: String,
-    /// Whether this server offers it.
-    pub offered: bool,
-}
-
-/// The engine's words on one line: some of them show values as tables.
-pub(crate) fn one_line(error: &wasmtime::Error) -> String {
-    let words = format!("{error:#}");
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn function_type(module: &Module, name: &str) -> Option<FuncType> {

@@ -14,7 +14,7 @@ use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
 use crate::outbound_http::ResponseHead;
-use crate::requester::{Event, Requester, Severity};
+use crate::requester::{Event, Nobody, Requester, Severity};
 use crate::wasi;
 
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
@@ -73,17 +73,12 @@ impl Host {
         input: &[u8],
         deadline: Instant,
     ) -> Self {
-        let mut memory = Memory::with_capacity(input.len() + SPARE_BYTES);
-        let offset = memory.alloc_bytes(input);
-        Self {
+        let mut host = Self {
             context,
             requester,
             progress: None,
-            memory,
-            input: Span {
-                offset,
-                length: input.len() as u64,
-            },
+            memory: Memory::with_capacity(input.len() + SPARE_BYTES),
+            input: Span::default(),
             output: Span::default(),
             error: 0,
             variables: HashMap::new(),
@@ -93,7 +88,40 @@ impl Host {
             deadline,
             log_budget: Some(LOG_CALL_MAX_BYTES),
             wasi: None,
-        }
+        };
+        host.take_input(input);
+        host
+    }
+
+    /// Begins the next call of an instance that is kept.
+    pub(crate) fn resume(
+        &mut self,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+        deadline: Instant,
+    ) {
+        self.requester = requester;
+        self.deadline = deadline;
+        self.memory = Memory::with_capacity(input.len() + SPARE_BYTES);
+        self.take_input(input);
+    }
+
+    /// Forgets everything of a call but what its guest keeps on purpose: its instance, and the
+    /// variables. What the call was for ends with it, while the instance waits for the next.
+    pub(crate) fn rest(&mut self) {
+        self.requester = Arc::new(Nobody);
+        self.progress = None;
+        self.reset();
+        self.response = None;
+        self.log_budget = Some(LOG_CALL_MAX_BYTES);
+        self.wasi = None;
+    }
+
+    fn take_input(&mut self, input: &[u8]) {
+        self.input = Span {
+            offset: self.memory.alloc_bytes(input),
+            length: input.len() as u64,
+        };
     }
 
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {

@@ -9,9 +9,10 @@ use wasmtime::Module;
 
 use self::trial::{Trial, apart, stubs};
 use crate::compile::{Inspection, initial_memory, initializers};
+use crate::compiler::Compiler;
 use crate::context::Context;
 use crate::digest::Digest;
-use crate::engine::Runtime;
+use crate::engine::{Profile, Runtime};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::sections::{self, sections};
@@ -107,6 +108,7 @@ impl Runtime {
     /// [`Error::Preinit`] where it must be run in advance and cannot.
     pub(crate) fn preinitialized(
         &self,
+        compiler: &Compiler,
         published: Published<'_>,
         preinit: Preinit,
         context: &Context,
@@ -117,14 +119,14 @@ impl Runtime {
         if preinit == Preinit::Always {
             // Nothing of this is kept on disk: the state may hold what the start was told by
             // `config_get` or by another host, which is secret, and what it read of the clock.
-            let mut trial = Trial::new(self, &self.0.linker, context.anew());
+            let mut trial = Trial::new(self, compiler, &compiler.linker, context.anew());
             trial.is_repeated = true;
             let made = apart(|| trial.snapshot(published.wasm));
             return made
                 .map(Some)
                 .map_err(|hindrance| Error::Preinit { hindrance });
         }
-        match self.preinitialized_alike(published, context.anew()) {
+        match self.preinitialized_alike(compiler, published, context.anew()) {
             Ok(module) => Ok(Some(module)),
             Err(hindrance) => {
                 tracing::debug!(
@@ -155,7 +157,9 @@ impl Runtime {
             return None;
         }
         let context = Context::of_nobody(limits);
-        self.preinitialized_alike(published, context).err()
+        let compiler = self.compiler(Profile::default()).ok()?;
+        self.preinitialized_alike(compiler, published, context)
+            .err()
     }
 
     /// Makes the module, or takes it from the cache, where no call can tell the difference.
@@ -165,13 +169,14 @@ impl Runtime {
     /// start that never ends would else hold up each start of the server until its time limit.
     fn preinitialized_alike(
         &self,
+        compiler: &Compiler,
         published: Published<'_>,
         context: Context,
     ) -> Result<Module, Hindrance> {
         let (digest, limits) = (published.digest, context.limits.clone());
-        let cache = self.0.cache.as_ref();
+        let cache = compiler.cache.as_ref();
         if let Some(module) =
-            cache.and_then(|cache| cache.load_preinitialized(&self.0.engine, digest))
+            cache.and_then(|cache| cache.load_preinitialized(&compiler.engine, digest))
         {
             return fitting(module, &limits);
         }
@@ -179,7 +184,7 @@ impl Runtime {
             return Err(Hindrance::Known { reason });
         }
         let stubs = stubs(published.module);
-        let trial = Trial::new(self, &stubs, context);
+        let trial = Trial::new(self, compiler, &stubs, context);
         // The module as it is comes first, since it is compiled already: it finds most hindrances
         // within milliseconds.
         let made = apart(|| {

@@ -14,7 +14,8 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{Hindrance, fitting};
 use crate::call::{armed, deadline, place, set_up, trap_reason};
-use crate::compile::{initializers, one_line};
+use crate::compile::initializers;
+use crate::compiler::{Compiler, one_line};
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::engine::Runtime;
@@ -36,6 +37,7 @@ const SHOWN_MEMORY: &str = "__wizer_memory_";
 /// The start of a module, on trial.
 pub(super) struct Trial<'r> {
     runtime: &'r Runtime,
+    compiler: &'r Compiler,
     linker: &'r Linker<Host>,
     /// Not that of the calls: its HTTP client would outlive the scheduler that it was made on.
     context: Arc<Context>,
@@ -53,9 +55,15 @@ struct Started<'r> {
 }
 
 impl<'r> Trial<'r> {
-    pub(super) fn new(runtime: &'r Runtime, linker: &'r Linker<Host>, context: Context) -> Self {
+    pub(super) fn new(
+        runtime: &'r Runtime,
+        compiler: &'r Compiler,
+        linker: &'r Linker<Host>,
+        context: Context,
+    ) -> Self {
         Self {
             runtime,
+            compiler,
             linker,
             context: Arc::new(context),
             is_repeated: false,
@@ -70,13 +78,13 @@ impl<'r> Trial<'r> {
     /// The module with the state that its start leaves, compiled.
     pub(super) fn snapshot(&self, wasm: &[u8]) -> Result<Module, Hindrance> {
         check_sections(wasm)?;
-        let engine = &self.runtime.0.engine;
+        let engine = &self.compiler.engine;
         let mut wizer = Wizer::new();
         // What it takes for an initializer by its name is none here.
         wizer.keep_init_func(true);
         let (parsed, shown) = wizer.instrument(wasm).map_err(|error| state(&error))?;
         let shown = if self.is_repeated {
-            let kept = self.runtime.module(&shown, &Digest::of(&shown));
+            let kept = self.compiler.module(&shown, &Digest::of(&shown));
             kept.map_err(|error| untried(&error))?
         } else {
             Module::from_binary(engine, &shown).map_err(|error| state(&error))?
@@ -101,7 +109,7 @@ impl<'r> Trial<'r> {
         let place = place.await.map_err(|error| untried(&error))?;
         let context = self.context.clone();
         let host = Host::new(context, Arc::new(Nobody), b"", deadline.into_std());
-        let mut store = armed(&inner.engine, host);
+        let mut store = armed(&self.compiler.engine, host);
         let initializers: Vec<_> = initializers(module).map(|(_, export)| export).collect();
         let set_up = async {
             let instance = self.linker.instantiate_async(&mut store, module).await?;

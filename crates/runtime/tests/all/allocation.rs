@@ -1,11 +1,11 @@
 //! Slots reserved at start, and what happens where the address space is too small for them.
 
 use tokio::task::JoinSet;
-use wasimancer_runtime::{Allocation, EngineOptions, Error, Limits};
+use wasimancer_runtime::{Allocation, EngineOptions, Error, Limits, PluginSpec, Profile};
 
 use crate::support::{
     abi, bombs, call, capture_log, in_own_process, limited, messages, module, plugin, runtime,
-    runtime_with, trap, until,
+    runtime_with, spec, trap, until,
 };
 
 #[test]
@@ -97,5 +97,12 @@ fn instances_are_mapped_on_demand_where_there_is_no_room() {
             trap(call(&bombs, export, "").await);
         }
         assert_eq!(call(&bombs, "answer", "here").await.unwrap(), b"here");
+
+        let computing = runtime.compile(PluginSpec {
+            profile: Profile::Compute,
+            ..spec("on_demand_computing", &abi())
+        });
+        let computing = computing.unwrap();
+        assert_eq!(call(&computing, "echo", "here").await.unwrap(), b"here");
     });
 }

@@ -6,9 +6,7 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use wasimancer_runtime::{
-    EngineOptions, Error, Limits, Permissions, Plugin, PluginSpec, Preinit, Result, Runtime,
-};
+use wasimancer_runtime::{EngineOptions, Error, Limits, Plugin, PluginSpec, Result, Runtime};
 
 /// How long a test waits for what must come; far longer than any of it takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -50,14 +48,7 @@ pub(crate) fn bombs() -> Vec<u8> {
 
 /// A plugin's specification with default limits, no permissions and no configuration.
 pub(crate) fn spec<'a>(name: &'a str, wasm: &'a [u8]) -> PluginSpec<'a> {
-    PluginSpec {
-        name,
-        wasm,
-        limits: Limits::default(),
-        permissions: Permissions::default(),
-        config: std::collections::BTreeMap::new(),
-        preinit: Preinit::default(),
-    }
+    PluginSpec::new(name, wasm)
 }
 
 pub(crate) fn plugin(runtime: &Runtime, name: &str, wasm: &[u8]) -> Plugin {

@@ -64,8 +64,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..LimitsOverride::default()
     };
     let plugin = runtime.compile(PluginSpec {
-        name: &name,
-        wasm: &wasm,
         limits: Limits::default().replaced_by(&limits),
         permissions: Permissions {
             network: args.allow_host,
@@ -73,6 +71,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         config: args.config.into_iter().collect::<BTreeMap<_, _>>(),
         // One call has nothing to gain.
         preinit: Preinit::Never,
+        ..PluginSpec::new(&name, &wasm)
     })?;
     let function = plugin.function(&args.export)?;
     let output = tokio::runtime::Builder::new_current_thread()

@@ -1,0 +1,274 @@
+//! One engine: its settings, its pool, what it offers to plugins, what it has compiled, and the
+//! ticker that makes its guests yield.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, InstancePre, Linker, Module,
+    PoolingAllocationConfig, Store,
+};
+
+use crate::cache::Cache;
+use crate::context::Context;
+use crate::conversation;
+use crate::digest::Digest;
+use crate::engine::{EngineOptions, Profile};
+use crate::error::{Error, Result};
+use crate::extism;
+use crate::host::{Host, TABLE_MAX_ELEMENTS};
+use crate::kept::KEPT_INSTANCES_MAX;
+use crate::limits::Limits;
+use crate::requester::Nobody;
+use crate::wasi;
+
+/// How long a guest runs before it yields its thread to others. Each tick costs a wake-up of the
+/// ticker thread; 10 ms keep the other requests of a thread waiting no longer than a slow disk.
+const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// Stack of a guest, in bytes: as much as wasmtime's default.
+const WASM_STACK_BYTES: usize = 512 * 1024;
+/// Stack of a fiber, in bytes: the guest's and as much again for host functions.
+const FIBER_STACK_BYTES: usize = 1024 * 1024;
+/// Bytes of a slot's linear memory that stay mapped between calls, so that the next call does not
+/// fault them in again; small plugins dirty less than this.
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
+/// The same for tables: a page. Those of most plugins fit, and a page is zeroed sooner than the kernel
+/// is asked what of it was written.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 4 * 1024;
+/// Metadata of one instance, in bytes: large Go modules need some 100 KiB.
+const INSTANCE_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Memories and tables that one module may define.
+const MEMORIES_PER_MODULE: u32 = 2;
+const TABLES_PER_MODULE: u32 = 8;
+
+/// The first bytes of a component: magic number, version 13, layer 1.
+const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// How an engine provides instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// From slots reserved at start.
+    Pooling,
+    /// Mapped for each call, since the address space was too small to reserve the slots.
+    OnDemand,
+}
+
+/// One import of a module.
+#[derive(Debug)]
+pub struct Import {
+    /// The module's side of the name.
+    pub module: String,
+    /// The name in it.
+    pub name: String,
+    /// Whether this server offers it.
+    pub offered: bool,
+}
+
+/// An engine with everything that compiling for it needs.
+pub(crate) struct Compiler {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<Host>,
+    pub(crate) cache: Option<Cache>,
+    /// Module and name of everything that a plugin may import.
+    offered: HashSet<(String, String)>,
+    pub(crate) allocation: Allocation,
+}
+
+impl Compiler {
+    /// Starts an engine and its ticker thread, which ends with the last use of the engine.
+    pub(crate) fn new(options: &EngineOptions, profile: Profile) -> Result<Self> {
+        let (engine, allocation) = engine(options, profile)?;
+        let mut linker = Linker::new(&engine);
+        extism::add_to_linker(&mut linker)
+            .and_then(|()| conversation::add_to_linker(&mut linker))
+            .and_then(|()| wasi::add_to_linker(&mut linker))
+            .map_err(|error| engine_error(&error))?;
+        let cache = match &options.cache_folder {
+            Some(folder) => Some(Cache::open(folder, &engine)?),
+            None => None,
+        };
+        start_ticker(&engine)?;
+        let offered = offered(&engine, &linker);
+        Ok(Self {
+            engine,
+            linker,
+            cache,
+            offered,
+            allocation,
+        })
+    }
+
+    /// Compiles a module, or takes it from the cache.
+    pub(crate) fn module(&self, wasm: &[u8], digest: &Digest) -> Result<Module> {
+        let cached = self.cache.as_ref();
+        if let Some(module) = cached.and_then(|cache| cache.load(&self.engine, digest)) {
+            return Ok(module);
+        }
+        if wasm.starts_with(COMPONENT_HEADER) {
+            return Err(Error::InvalidModule {
+                reason:
+                    "it is a WebAssembly component; this server runs core modules of the Extism ABI"
+                        .to_owned(),
+            });
+        }
+        let module = Module::from_binary(&self.engine, wasm);
+        let module = module.map_err(|error| invalid(&error))?;
+        if let Some(cache) = &self.cache {
+            cache.store(&module, digest);
+        }
+        Ok(module)
+    }
+
+    /// What a module imports, and whether it is offered.
+    pub(crate) fn imports(&self, module: &Module) -> Vec<Import> {
+        module
+            .imports()
+            .map(|import| {
+                let offered = &self.offered;
+                let key = (import.module().to_owned(), import.name().to_owned());
+                let offered = offered.contains(&key);
+                let (module, name) = key;
+                Import {
+                    module,
+                    name,
+                    offered,
+                }
+            })
+            .collect()
+    }
+
+    /// Refuses a module that imports what is not offered.
+    pub(crate) fn check_imports(&self, module: &Module) -> Result<()> {
+        let imports: Vec<String> = self
+            .imports(module)
+            .into_iter()
+            .filter(|import| !import.offered)
+            .map(|import| format!("{}::{}", import.module, import.name))
+            .collect();
+        if imports.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::UnknownImport { imports })
+        }
+    }
+
+    /// Links a module with what the server offers.
+    pub(crate) fn link(&self, module: &Module) -> Result<InstancePre<Host>> {
+        let instance = self.linker.instantiate_pre(module);
+        instance.map_err(|error| invalid(&error))
+    }
+}
+
+/// An engine with pooled slots, or one that maps instances on demand where the address space of
+/// the process is limited.
+fn engine(options: &EngineOptions, profile: Profile) -> Result<(Engine, Allocation)> {
+    let pooled = Engine::new(config(options, profile).allocation_strategy(pool(options)));
+    match pooled {
+        Ok(engine) => Ok((engine, Allocation::Pooling)),
+        Err(error) => {
+            tracing::warn!(
+                reason = %format!("{error:#}"),
+                "no pool of instances could be reserved; instances are mapped on demand, which makes calls slower"
+            );
+            let engine =
+                Engine::new(&on_demand(options, profile)).map_err(|error| engine_error(&error))?;
+            Ok((engine, Allocation::OnDemand))
+        }
+    }
+}
+
+fn config(options: &EngineOptions, profile: Profile) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES)
+        .concurrency_support(false);
+    if profile == Profile::Short {
+        // Explicit bounds checks: a pooled slot keeps its protection, so growing and resetting
+        // memory need no mprotect, each of which interrupts the other cores.
+        config
+            .signals_based_traps(false)
+            .memory_guard_size(0)
+            .guard_before_linear_memory(false)
+            .memory_reservation(options.memory_max_bytes);
+    }
+    config
+}
+
+/// Address space is what lacks here, so a memory takes what it uses and moves when it grows.
+fn on_demand(options: &EngineOptions, profile: Profile) -> Config {
+    let mut config = config(options, profile);
+    config
+        .memory_reservation(0)
+        .memory_reservation_for_growth(0);
+    config
+}
+
+fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
+    let instances = options.instances_max.saturating_add(KEPT_INSTANCES_MAX);
+    let memory_max_bytes = usize::try_from(options.memory_max_bytes).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(instances)
+        .total_stacks(instances)
+        // As many for each instance as a module may define: slots cost address space alone, and a
+        // call that has its permit finds its slots.
+        .total_memories(instances.saturating_mul(MEMORIES_PER_MODULE))
+        .total_tables(instances.saturating_mul(TABLES_PER_MODULE))
+        .max_memories_per_module(MEMORIES_PER_MODULE)
+        .max_tables_per_module(TABLES_PER_MODULE)
+        .max_core_instance_size(INSTANCE_MAX_BYTES)
+        .max_memory_size(memory_max_bytes)
+        .table_elements(TABLE_MAX_ELEMENTS)
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        // Resets only the pages that a call has written, where the kernel can tell (Linux 6.7).
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> {
+    let nobody = Context::of_nobody(Limits::default());
+    let nobody = Host::new(Arc::new(nobody), Arc::new(Nobody), b"", Instant::now());
+    let mut store = Store::new(engine, nobody);
+    linker
+        .iter(&mut store)
+        .map(|(module, name, _)| (module.to_owned(), name.to_owned()))
+        .collect()
+}
+
+fn start_ticker(engine: &Engine) -> Result<()> {
+    let engine: EngineWeak = engine.weak();
+    std::thread::Builder::new()
+        .name("epoch-ticker".to_owned())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(EPOCH_TICK);
+            }
+        })
+        .map_err(|error| Error::Engine {
+            reason: format!("the ticker thread could not start: {error}"),
+        })?;
+    Ok(())
+}
+
+fn engine_error(error: &wasmtime::Error) -> Error {
+    Error::Engine {
+        reason: format!("{error:#}"),
+    }
+}
+
+fn invalid(error: &wasmtime::Error) -> Error {
+    Error::InvalidModule {
+        reason: one_line(error),
+    }
+}
+
+/// The engine's words on one line: some of them show values as tables.
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    let words = format!("{error:#}");
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
