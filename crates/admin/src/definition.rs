@@ -40,6 +40,8 @@ pub(crate) struct PluginDefinition {
     /// What the plugin may look up. The values are never shown again.
     config: Option<BTreeMap<String, Scalar>>,
     preinit: Option<Preinit>,
+    profile: Option<Profile>,
+    instances: Option<Instances>,
 }
 
 /// A tool: a function that the module exports. Fields that are unknown here are shown to clients.
@@ -191,6 +193,44 @@ enum Preinit {
     Auto,
     Always,
     Never,
+}
+
+/// What the code is compiled for: many short calls, the default, or long computations.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Profile {
+    Short,
+    Compute,
+}
+
+/// Which instance a call gets: one of its own, the default, or one that earlier calls have used. The
+/// bounds of those that are kept say `reuse` too.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Instances {
+    Word(InstancesWord),
+    Kept(KeptInstances),
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum InstancesWord {
+    Fresh,
+    Reuse,
+}
+
+/// What bounds the instances that are kept between calls.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct KeptInstances {
+    /// How many are kept: 4 where it is left out.
+    #[schema(minimum = 1)]
+    count: Option<u32>,
+    /// How old each may become, such as `10m`, which it is where it is left out.
+    age: Option<String>,
+    /// How many calls each may serve: 10000 where it is left out.
+    #[schema(minimum = 1)]
+    calls: Option<u32>,
 }
 
 /// Bytes: their number, or a text with a unit, such as `64MiB`.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wasimancer_catalog::{Change, Error as CatalogError, Quarantined, ServedPlugin};
+use wasimancer_catalog::{Change, Error as CatalogError, Profile, Quarantined, ServedPlugin};
 
 use crate::answer::{
     BodyErrors, ChangeErrors, Effect, ListErrors, Made, ShowErrors, VersionAnswer, answer,
@@ -92,6 +92,38 @@ struct PluginAnswer {
     exports: Vec<String>,
     /// The versions that are kept, oldest first.
     versions: Vec<VersionAnswer>,
+    /// What its calls have taken; null where it is quarantined.
+    #[schema(required)]
+    usage: Option<UsageAnswer>,
+}
+
+/// What the calls of a plugin have taken since it was loaded.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UsageAnswer {
+    /// How many have ended.
+    calls: u64,
+    /// How long a call keeps a processor busy, on average; null before the first.
+    #[schema(required)]
+    mean_microseconds: Option<f64>,
+    /// What its code is compiled for.
+    profile: &'static str,
+    /// The profile that suits its calls; null where there were too few to tell.
+    #[schema(required)]
+    suited_profile: Option<&'static str>,
+}
+
+impl UsageAnswer {
+    fn of(plugin: &ServedPlugin) -> Self {
+        let usage = plugin.usage();
+        let mean = usage.mean();
+        Self {
+            calls: usage.calls(),
+            mean_microseconds: mean.map(|mean| mean.as_secs_f64() * 1e6),
+            profile: plugin.profile().name(),
+            suited_profile: usage.suited().map(Profile::name),
+        }
+    }
 }
 
 /// The plugins in the order of their definition file, those that are quarantined last.
@@ -203,12 +235,14 @@ async fn show(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Respo
             definition: plugin.definition(),
             exports: plugin.exports(),
             versions,
+            usage: Some(UsageAnswer::of(plugin)),
         },
         (None, Some(plugin)) => PluginAnswer {
             summary: PluginSummary::of_quarantined(plugin),
             definition: plugin.definition(),
             exports: Vec::new(),
             versions,
+            usage: None,
         },
         (None, None) => {
             let kind = "plugin";

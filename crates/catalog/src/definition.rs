@@ -338,7 +338,7 @@ fn preinit(node: &Node, reader: &mut Reader<'_>) -> Preinit {
 }
 
 fn profile(node: &Node, reader: &mut Reader<'_>) -> Profile {
-    let choices = [("short", Profile::Short), ("compute", Profile::Compute)];
+    let choices = [Profile::Short, Profile::Compute].map(|profile| (profile.name(), profile));
     choice(node, "profile", choices, reader)
 }
 

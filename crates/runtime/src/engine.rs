@@ -46,6 +46,17 @@ pub enum Profile {
     Compute,
 }
 
+impl Profile {
+    /// The word for it in definitions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Compute => "compute",
+        }
+    }
+}
+
 /// The engines with everything that compiling and calling plugins needs. Clones are the same engines.
 #[derive(Clone)]
 pub struct Runtime(pub(crate) Arc<Inner>);

@@ -24,6 +24,7 @@ mod prompts;
 mod quarantine;
 mod resource_templates;
 mod resources;
+mod running_fields;
 mod schemas;
 mod shown_fields;
 mod sources;

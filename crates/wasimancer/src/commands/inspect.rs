@@ -1,5 +1,7 @@
 //! `inspect`: what a plugin is made of.
 
+mod profile;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +24,12 @@ pub(crate) struct Args {
     /// How much memory its start may use
     #[arg(long, default_value = "256MiB", value_parser = parse_size)]
     memory: u64,
+    /// An export to call, to see which profile suits it
+    #[arg(long, value_name = "EXPORT")]
+    call: Option<String>,
+    /// What that export gets as its input
+    #[arg(long, default_value = "", requires = "call")]
+    input: String,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -38,11 +46,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         memory: Some(args.memory),
         ..LimitsOverride::default()
     });
-    let hindrance = runtime.hindrance(&wasm, &inspection, limits);
+    let hindrance = runtime.hindrance(&wasm, &inspection, limits.clone());
+    let profile = match &args.call {
+        Some(export) => {
+            let input = args.input.as_bytes();
+            Some(profile::compare(&runtime, &wasm, &limits, export, input)?)
+        }
+        None => None,
+    };
+    let out = &mut std::io::stdout().lock();
     Ok(print(
         &inspection,
         hindrance.as_ref(),
-        &mut std::io::stdout().lock(),
+        profile.as_deref(),
+        out,
     )?)
 }
 
@@ -50,6 +67,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn print(
     inspection: &Inspection,
     hindrance: Option<&Hindrance>,
+    profile: Option<&str>,
     out: &mut impl Write,
 ) -> std::io::Result<ExitCode> {
     let abi = if inspection.is_extism() {
@@ -73,6 +91,9 @@ fn print(
     writeln!(out, "wasi       {wasi}")?;
     writeln!(out, "set up by  {}", listed(&inspection.initializers))?;
     writeln!(out, "preinit    {}", outlook(inspection, hindrance))?;
+    if let Some(profile) = profile {
+        writeln!(out, "profile    {profile}")?;
+    }
     writeln!(out, "functions  {}", listed(&inspection.functions))?;
     for Import { module, name, .. } in &inspection.imports {
         writeln!(out, "import     {module}::{name}")?;

@@ -158,3 +158,30 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let ended = finish(command(["inspect"]).arg(file).stdout(writer));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_function_is_tried_with_both_profiles() {
+    let file = examples_folder().join("plugins/hello/hello.wasm");
+    let called = |export: &str| {
+        let input = r#"{"name":"Ada"}"#;
+        finish(
+            command(["inspect"])
+                .arg(&file)
+                .args(["--call", export, "--input", input]),
+        )
+    };
+    let ended = called("hello");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let line = ended
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("profile"));
+    let line = line.expect("the profile is shown");
+    let begins =
+        ["short", "compute"].map(|suited| format!("profile    {suited}: a call of hello takes "));
+    assert!(begins.iter().any(|begin| line.starts_with(begin)), "{line}");
+
+    let ended = called("absent");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("absent"), "{}", ended.stderr);
+}

@@ -27,6 +27,7 @@ mod faults;
 mod hand_edits;
 mod headers;
 mod initialize;
+mod kept_instances;
 mod limits;
 mod made;
 mod many_connections;
