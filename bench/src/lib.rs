@@ -1,10 +1,12 @@
-//! What the benchmark's servers share. Nothing here is part of the product: see `run.sh` beside it.
+//! What the benchmarks share. Nothing here is part of the product: see `run.sh` beside it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::serve::ListenerExt;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::net::TcpListener;
 
 /// Serves routes on a free port of loopback with so many worker threads, until it is killed. Says
@@ -38,4 +40,32 @@ pub fn serve(threads: usize, routes: Router) -> anyhow::Result<()> {
 pub fn threads() -> anyhow::Result<usize> {
     let argument = std::env::args().nth(1).context("usage: NAME THREADS")?;
     argument.parse().context("THREADS must be a number")
+}
+
+/// How long one subject is called in each round, in CPU time.
+pub const ROUND: Duration = Duration::from_millis(100);
+
+/// Calls for [`ROUND`] and divides the CPU time of this thread.
+///
+/// # Errors
+/// When a call fails.
+pub fn nanoseconds_a_call(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<u64> {
+    let began = thread_time();
+    let mut calls = 0;
+    loop {
+        call()?;
+        calls += 1;
+        let spent = thread_time() - began;
+        if spent >= ROUND {
+            return Ok(u64::try_from(spent.as_nanos())? / calls);
+        }
+    }
+}
+
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }

@@ -1,20 +1,16 @@
-//! One thread, one call after another: the product's runtime, whose every call has a fresh instance,
-//! beside the `extism` crate with a fresh and with a warm instance. All three take turns, and the
-//! thread's CPU time is what counts. Prints one JSON object a line, times in nanoseconds a call.
+//! One thread, one call after another: the product's runtime with a fresh instance in each call, the same
+//! with guard pages, and with an instance that is kept, beside the `extism` crate with a fresh and with
+//! a warm one. All take turns, and the thread's CPU time is what counts. Prints one JSON object a line, times in nanoseconds a call.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use extism::{CompiledPlugin, Manifest, PluginBuilder, Wasm};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
-use wasimancer_runtime::{
-    EngineOptions, Function, Limits, Permissions, PluginSpec, Preinit, Runtime,
-};
+use wasimancer_bench::nanoseconds_a_call;
+use wasimancer_runtime::{EngineOptions, Function, Instances, PluginSpec, Profile, Reuse, Runtime};
 
-/// As the product has it, for all three alike.
+/// As the product has it, for all alike.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -27,6 +23,15 @@ struct Row {
     /// Bytes of payload, in and out; none for a plugin that has an input of its own.
     payloads: &'static [usize],
 }
+
+/// What takes turns.
+const SUBJECTS: [&str; 5] = [
+    "wasimancer_fresh",
+    "wasimancer_compute",
+    "wasimancer_kept",
+    "extism_fresh",
+    "extism_warm",
+];
 
 const KIB: usize = 1024;
 const PAYLOADS: &[usize] = &[16, 4 * KIB, 1024 * KIB];
@@ -75,9 +80,6 @@ const ROWS: &[Row] = &[
     },
 ];
 
-/// How long each engine runs in each round.
-const ROUND: Duration = Duration::from_millis(100);
-
 fn main() -> anyhow::Result<()> {
     let rounds: usize = match std::env::args().nth(1) {
         Some(rounds) => rounds.parse().context("usage: in_process [ROUNDS]")?,
@@ -93,61 +95,81 @@ fn main() -> anyhow::Result<()> {
         };
         for payload in payloads {
             let input = (row.input)(*payload);
-            let [ours, fresh, warm] = measure(row, &wasm, &input, rounds)?;
-            let name = PathBuf::from(row.module);
-            println!(
-                "{}",
-                json!({
-                    "plugin": name.file_stem().map(|stem| stem.to_string_lossy()),
-                    "language": row.language,
-                    "payload_bytes": payload,
-                    "wasimancer_fresh_ns": ours,
-                    "extism_fresh_ns": fresh,
-                    "extism_warm_ns": warm,
-                })
-            );
+            let mut line = json!({
+                "plugin": PathBuf::from(row.module).file_stem().map(|stem| stem.to_string_lossy()),
+                "language": row.language,
+                "payload_bytes": payload,
+            });
+            for (who, times) in SUBJECTS.iter().zip(measure(row, &wasm, &input, rounds)?) {
+                line[format!("{who}_ns")] = json!(times);
+            }
+            println!("{line}");
         }
     }
     Ok(())
 }
 
-/// Nanoseconds a call, one for each round, of the product, of `extism` fresh and of `extism` warm.
-fn measure(row: &Row, wasm: &[u8], input: &str, rounds: usize) -> anyhow::Result<[Vec<u64>; 3]> {
-    let ours = ours(row, wasm)?;
+/// Nanoseconds a call of each subject, one for each round.
+fn measure(
+    row: &Row,
+    wasm: &[u8],
+    input: &str,
+    rounds: usize,
+) -> anyhow::Result<[Vec<u64>; SUBJECTS.len()]> {
+    let fresh = ours(row, wasm, Profile::Short, Instances::Fresh)?;
+    let compute = ours(row, wasm, Profile::Compute, Instances::Fresh)?;
+    let kept = ours(
+        row,
+        wasm,
+        Profile::Short,
+        Instances::Reuse(Reuse::default()),
+    )?;
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let call = |function: &Function| Ok(tokio.block_on(function.call(input.as_bytes()))?);
     let compiled = theirs(wasm)?;
-    let mut plugin = extism::Plugin::new_from_compiled(&compiled)?;
-    let mut measured = [const { Vec::new() }; 3];
-    let output = tokio.block_on(ours.call(input.as_bytes()))?;
-    let same: Vec<u8> = plugin.call(row.export, input)?;
+    let mut warm = extism::Plugin::new_from_compiled(&compiled)?;
+    let mut subjects: [Box<dyn FnMut() -> anyhow::Result<Vec<u8>>>; SUBJECTS.len()] = [
+        Box::new(|| call(&fresh)),
+        Box::new(|| call(&compute)),
+        Box::new(|| call(&kept)),
+        Box::new(|| {
+            let mut plugin = extism::Plugin::new_from_compiled(&compiled)?;
+            plugin.call(row.export, input)
+        }),
+        Box::new(|| warm.call(row.export, input)),
+    ];
+    let mut outputs = Vec::new();
+    for subject in &mut subjects {
+        outputs.push(subject()?.len());
+    }
     ensure!(
-        output.len() == same.len() || row.payloads.is_empty(),
+        outputs.iter().all(|length| *length == outputs[0]) || row.payloads.is_empty(),
         "{}: the outputs differ",
         row.module
     );
+    let mut measured = [const { Vec::new() }; SUBJECTS.len()];
     for _ in 0..rounds {
-        measured[0].push(nanoseconds_a_call(|| {
-            tokio.block_on(ours.call(input.as_bytes()))?;
-            Ok(())
-        })?);
-        measured[1].push(nanoseconds_a_call(|| {
-            let mut plugin = extism::Plugin::new_from_compiled(&compiled)?;
-            plugin.call::<_, Vec<u8>>(row.export, input)?;
-            Ok(())
-        })?);
-        measured[2].push(nanoseconds_a_call(|| {
-            plugin.call::<_, Vec<u8>>(row.export, input)?;
-            Ok(())
-        })?);
+        for (subject, times) in subjects.iter_mut().zip(&mut measured) {
+            times.push(nanoseconds_a_call(|| subject().map(drop))?);
+        }
     }
     Ok(measured)
 }
 
-fn ours(row: &Row, wasm: &[u8]) -> anyhow::Result<Function> {
+fn ours(
+    row: &Row,
+    wasm: &[u8],
+    profile: Profile,
+    instances: Instances,
+) -> anyhow::Result<Function> {
     let runtime = Runtime::new(EngineOptions::default())?;
-    let plugin = runtime.compile(PluginSpec::new(row.export, wasm))?;
+    let plugin = runtime.compile(PluginSpec {
+        profile,
+        instances,
+        ..PluginSpec::new(row.export, wasm)
+    })?;
     Ok(plugin.function(row.export)?)
 }
 
@@ -157,26 +179,4 @@ fn theirs(wasm: &[u8]) -> anyhow::Result<CompiledPlugin> {
         .with_wasi(true)
         .with_cache_disabled()
         .compile()
-}
-
-/// Calls for a while and divides the CPU time of this thread.
-fn nanoseconds_a_call(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<u64> {
-    let began = thread_time();
-    let mut calls = 0;
-    loop {
-        call()?;
-        calls += 1;
-        let spent = thread_time() - began;
-        if spent >= ROUND {
-            return Ok(u64::try_from(spent.as_nanos())? / calls);
-        }
-    }
-}
-
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
 }

@@ -1,7 +1,6 @@
 //! The official SDK's endpoint with JSON answers and no sessions: `/mcp` answers a constant, and
 //! `/plugin/mcp` calls an exported function with the same runtime as the product.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -14,9 +13,7 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use wasimancer_runtime::{
-    EngineOptions, Function, Limits, Permissions, PluginSpec, Preinit, Runtime,
-};
+use wasimancer_runtime::{EngineOptions, Function, PluginSpec, Runtime};
 
 /// As the product has it.
 #[global_allocator]
