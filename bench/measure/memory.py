@@ -1,5 +1,6 @@
 """What a plugin, a session and a stream of notifications cost in resident memory."""
 
+import http.client
 import pathlib
 import tempfile
 import time
@@ -7,11 +8,11 @@ import time
 from . import servers
 from .homes import with_plugins
 from .plan import Plan
-from .servers import Server, begin_session, listen, modern, product
+from .servers import Request, Server, begin_session, legacy, listen, modern, product
 
 PLUGINS = (10, 510)
 SESSIONS = 2000
-STREAMS = 2000
+CONNECTIONS = 2000
 
 
 def measure(plan: Plan) -> list[dict]:
@@ -26,8 +27,12 @@ def measure(plan: Plan) -> list[dict]:
             with product(plan.product, servers.ROOT / "examples", cache=cache) as server:
                 modern("tools/list").send(server.connect())
                 idle = settled(plan, server)
-                found = {"idle with the examples": idle}
-                found |= {"a session": of_sessions(plan, server), "a listen stream, with its connection": of_streams(plan, server)}
+                found = {"idle with the examples": idle, "a session": of_sessions(plan, server)}
+            # Each with a server of its own, since memory that is given back late is taken again.
+            opened = {"a connection that waits": legacy("", "ping"), "a listen stream, with its connection": listen()}
+            for what, request in opened.items():
+                with product(plan.product, servers.ROOT / "examples", cache=cache) as server:
+                    found[what] = of_open(plan, server, request)
             few, many = (resident(plan, home) for home in homes)
             found["a further small plugin"] = (many - few) / (PLUGINS[1] - PLUGINS[0])
             rows += [{"what": what, "kb": kb, "round": round_number} for what, kb in found.items()]
@@ -59,11 +64,20 @@ def of_sessions(plan: Plan, server: Server) -> float:
     return (settled(plan, server) - before) / SESSIONS
 
 
-def of_streams(plan: Plan, server: Server) -> float:
-    first = listen().open(server.connect())
+def of_open(plan: Plan, server: Server, request: Request) -> float:
+    """Of a connection that stays open after the answer to a request, or while it lasts."""
+
+    def opened() -> http.client.HTTPConnection:
+        connection = server.connect()
+        answer = request.open(connection)
+        if "event-stream" not in answer.headers["Content-Type"]:
+            answer.read()
+        return connection
+
+    first = opened()
     before = settled(plan, server)
-    streams = [listen().open(server.connect()) for _ in range(STREAMS)]
+    connections = [opened() for _ in range(CONNECTIONS)]
     after = settled(plan, server)
-    for stream in (first, *streams):
-        stream.close()
-    return (after - before) / STREAMS
+    for connection in (first, *connections):
+        connection.close()
+    return (after - before) / CONNECTIONS

@@ -34,8 +34,17 @@ pub(crate) fn check_accepts_events(headers: &HeaderMap) -> Result<(), Error> {
     ))
 }
 
+/// What most clients accept, as the transport's pages write it.
+const USUAL: &str = "application/json, text/event-stream";
+
 /// Whether `Accept` lists one of the ranges; without one, everything is accepted.
 fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
+    if headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept == USUAL)
+    {
+        return true;
+    }
     let lists = |accept: &HeaderValue| {
         let mut listed = accept.to_str().unwrap_or_default().split(',');
         listed.any(|range| {
@@ -51,4 +60,38 @@ fn accepts(headers: &HeaderMap, ranges: &[&str]) -> bool {
 /// A media type without its parameters.
 fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_is_listed_in_any_form() {
+        for (accept, json, events) in [
+            (&[][..], true, true),
+            (&[USUAL], true, true),
+            (&["text/event-stream;q=0.5 , Application/JSON"], true, true),
+            (&["application/json", "text/event-stream"], true, true),
+            (&["application/*"], true, false),
+            (&["text/event-stream"], false, true),
+            (&["text/html, */*;q=0.1"], true, true),
+            (&["text/html"], false, false),
+            (&[""], false, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            for accept in accept {
+                headers.append(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            let found = (
+                check(&headers).is_ok(),
+                check_accepts_events(&headers).is_ok(),
+            );
+            assert_eq!(found, (json, events), "{accept:?}");
+        }
+    }
 }

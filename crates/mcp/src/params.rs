@@ -32,6 +32,26 @@ pub(crate) struct Params<'a> {
     pub(crate) state: Option<&'a RawValue>,
 }
 
+/// The name, URI or id that a request is about.
+#[derive(Debug, PartialEq)]
+pub(crate) enum About<'a> {
+    This(Cow<'a, str>),
+    /// Its method wants one, and none is given.
+    Missing,
+    /// Its method is about nothing.
+    Nothing,
+}
+
+impl About<'_> {
+    /// The text; empty where there is none.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::This(about) => about,
+            Self::Missing | Self::Nothing => "",
+        }
+    }
+}
+
 /// Keeps an explicit `null` apart from an absent field.
 pub(crate) fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -84,15 +104,15 @@ impl<'a> Params<'a> {
         text("cursor", self.cursor)
     }
 
-    /// The name, URI or id that a request of this method is about; none where it is not given, and
-    /// for methods that are about nothing.
-    pub(crate) fn about(&self, method: &str) -> Result<Option<Cow<'a, str>>, Error> {
-        match method {
+    /// What a request of this method is about.
+    pub(crate) fn about(&self, method: &str) -> Result<About<'a>, Error> {
+        let given = match method {
             "tools/call" | "prompts/get" => text("name", self.name),
             "resources/read" => text("uri", self.uri),
             "tasks/get" | "tasks/update" | "tasks/cancel" => text("taskId", self.task_id),
-            _ => Ok(None),
-        }
+            _ => return Ok(About::Nothing),
+        };
+        Ok(given?.map_or(About::Missing, About::This))
     }
 }
 
@@ -129,16 +149,19 @@ mod tests {
             r#"{"name":"n","uri":"u","taskId":"\u0074","cursor":null,"other":[{"name":1}]}"#,
         );
         for (method, about) in [
-            ("tools/call", Some("n")),
-            ("prompts/get", Some("n")),
-            ("resources/read", Some("u")),
-            ("tasks/cancel", Some("t")),
-            ("tools/list", None),
+            ("tools/call", About::This("n".into())),
+            ("prompts/get", About::This("n".into())),
+            ("resources/read", About::This("u".into())),
+            ("tasks/cancel", About::This("t".into())),
+            ("tools/list", About::Nothing),
         ] {
-            assert_eq!(all.about(method).unwrap().as_deref(), about, "{method}");
+            assert_eq!(all.about(method).unwrap(), about, "{method}");
         }
         assert_eq!(all.cursor().unwrap(), None);
-        assert_eq!(Params::default().about("tools/call").unwrap(), None);
+        assert_eq!(
+            Params::default().about("tools/call").unwrap(),
+            About::Missing
+        );
     }
 
     #[test]

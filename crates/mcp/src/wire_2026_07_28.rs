@@ -20,7 +20,7 @@ use crate::exchange::Exchange;
 use crate::headers;
 use crate::jsonrpc::Call;
 use crate::outcome::Outcome;
-use crate::params::Params;
+use crate::params::{About, Params};
 use crate::revision::{Revision, SERVER_INFO_KEY, SUPPORTED_VERSIONS};
 use crate::service;
 
@@ -70,20 +70,10 @@ fn check_headers(
     method: &str,
     params: &Params<'_>,
 ) -> Result<(), Error> {
-    let is_about = matches!(
-        method,
-        "tools/call"
-            | "prompts/get"
-            | "resources/read"
-            | "tasks/get"
-            | "tasks/update"
-            | "tasks/cancel"
-    );
-    if !is_about {
-        return Ok(());
-    }
-    let Some(about) = params.about(method)? else {
-        return headers::check_no_name(headers);
+    let about = match params.about(method)? {
+        About::This(about) => about,
+        About::Missing => return headers::check_no_name(headers),
+        About::Nothing => return Ok(()),
     };
     headers::check_name(headers, &about)?;
     if method == "tools/call"

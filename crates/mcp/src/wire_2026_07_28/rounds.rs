@@ -28,8 +28,12 @@ pub(super) async fn serve(
     let endpoint = &exchange.endpoint;
     let about = params.about(method)?;
     let binding = || {
-        let name = about.as_deref().unwrap_or_default();
-        Binding::new(method, name, params.arguments, client.caller().bytes())
+        Binding::new(
+            method,
+            about.text(),
+            params.arguments,
+            client.caller().bytes(),
+        )
     };
     let mut round = Round::of(params.responses, params.state)?;
     if let Some(sealed) = round.state.take() {
