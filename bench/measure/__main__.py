@@ -13,6 +13,8 @@ from . import fairness, http_load, memory, plan, publication, report, soak, star
 from .servers import ROOT
 
 RUNS = ROOT / "bench/runs"
+# Programs that print what they measure.
+IN_PROCESS = {"in-process": "in_process", "memory-functions": "memory_functions"}
 SECTIONS = {
     "http": http_load.measure,
     "startup": startup.measure,
@@ -29,17 +31,17 @@ def main() -> None:
     parser.add_argument("--peers", type=pathlib.Path, help="the folder of the peers' binaries")
     parser.add_argument("--once", action="store_true", help="everything of the product for a moment, and no report")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured")
-    parser.add_argument("section", nargs="*", help=f"in-process, {', '.join(SECTIONS)}; none for all")
+    parser.add_argument("section", nargs="*", help=f"{', '.join([*IN_PROCESS, *SECTIONS])}; none for all")
     arguments = parser.parse_args()
     if arguments.once:
         chosen, plan_of_run = list(SECTIONS), plan.once(arguments.product)
     else:
-        chosen = arguments.section or ["in-process", *SECTIONS]
+        chosen = arguments.section or [*IN_PROCESS, *SECTIONS]
         plan_of_run = plan.Plan(arguments.product, arguments.peers, rounds=arguments.rounds)
     for section in chosen:
         began = time.time()
         print(f"{section} …", flush=True)
-        rows = in_process(plan_of_run) if section == "in-process" else SECTIONS[section](plan_of_run)
+        rows = in_process(section, plan_of_run) if section in IN_PROCESS else SECTIONS[section](plan_of_run)
         print(f"{section}: {len(rows)} figures in {time.time() - began:.0f} s", flush=True)
         if not arguments.once:
             keep(section, rows)
@@ -49,8 +51,8 @@ def main() -> None:
         print(text)
 
 
-def in_process(plan_of_run: plan.Plan) -> list[dict]:
-    command = [str(plan_of_run.peers / "in_process"), str(plan_of_run.rounds)]
+def in_process(section: str, plan_of_run: plan.Plan) -> list[dict]:
+    command = [str(plan_of_run.peers / IN_PROCESS[section]), str(plan_of_run.rounds)]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return [json.loads(line) for line in lines]
 

@@ -48,16 +48,28 @@ def size(count: int) -> str:
 def in_process(rows: list[dict]) -> str:
     lines = []
     for row in rows:
-        ours, fresh, warm = (
-            statistics.median(row[figure]) / 1000 for figure in ("wasimancer_fresh_ns", "extism_fresh_ns", "extism_warm_ns")
+        ours, compute, kept, fresh, warm = (
+            statistics.median(row[f"{who}_ns"]) / 1000
+            for who in ("wasimancer_fresh", "wasimancer_compute", "wasimancer_kept", "extism_fresh", "extism_warm")
         )
         payload = size(row["payload_bytes"]) if row["payload_bytes"] else "its own"
         lines.append([
-            f"{row['plugin']} ({row['language']})", payload, f"{ours:.1f}", f"{fresh:.1f}", f"{warm:.1f}",
-            f"1/{fresh / ours:.0f}", f"{ours / warm:.2f}",
+            f"{row['plugin']} ({row['language']})", payload,
+            *(f"{time:.1f}" for time in (ours, compute, kept, fresh, warm)), f"1/{fresh / ours:.0f}", f"{ours / warm:.2f}",
         ])
-    head = ["plugin", "payload", "wasimancer, fresh, µs", "extism, fresh, µs", "extism, warm, µs", "of fresh", "of warm"]
+    head = [
+        "plugin", "payload", "wasimancer, fresh, µs", "with guard pages", "kept", "extism, fresh, µs", "warm",
+        "fresh of fresh", "fresh of warm",
+    ]
     return table(head, lines)
+
+
+def memory_functions(rows: list[dict]) -> str:
+    payloads = list(dict.fromkeys(row["payload_bytes"] for row in rows))
+    times = {(row["form"], row["payload_bytes"]): statistics.median(row["ns"]) / 1000 for row in rows}
+    forms = dict.fromkeys(row["form"] for row in rows)
+    lines = [[form, *(f"{times[form, payload]:.1f}" for payload in payloads)] for form in forms]
+    return table(["the functions are", *(f"{size(payload)}, µs" for payload in payloads)], lines)
 
 
 def http(rows: list[dict]) -> str:
@@ -130,6 +142,7 @@ def soak(rows: list[dict]) -> str:
 
 TABLES = {
     "in-process": in_process,
+    "memory-functions": memory_functions,
     "http": http,
     "startup": startup,
     "memory": named("kb", "kB", 1),
