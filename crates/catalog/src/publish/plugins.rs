@@ -16,7 +16,7 @@ use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Error, Problem, Result};
 use crate::home::Kind;
-use crate::load::{Module, PLUGINS_PATH};
+use crate::load::PLUGINS_PATH;
 use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
@@ -305,13 +305,9 @@ impl Catalog {
             names.remove(replaced);
         }
         let node = Node::from_json(definition);
-        let mut entry = Entry::begin(SENT, "plugin", &node, &mut names);
-        let plugin = self
-            .loader
-            .plugin(&Module::Given(wasm), &others, &mut entry);
-        plugin.ok_or_else(|| Error::Invalid {
-            problems: entry.into_problems(),
-        })
+        let entry = Entry::begin(SENT, "plugin", &node, &mut names);
+        let plugin = self.loader.plugin(wasm, &others, entry);
+        plugin.map_err(|problems| Error::Invalid { problems })
     }
 }
 
