@@ -1,15 +1,28 @@
-//! Work on many things at once, on as many threads as there are cores.
+//! Work on many things at once.
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Does the work for each item and returns when all of it is done; this thread does its share, so one
-/// item needs no other thread. A panic goes on in this thread.
+/// Work that is done once.
+pub(crate) type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Does jobs that wait for the disk and not for a core.
+pub(crate) fn at_once(jobs: Vec<Job<'_>>) {
+    on_threads(jobs.len(), jobs, |job| job());
+}
+
+/// Does the work for each item, on all cores.
 pub(crate) fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let helpers = 1..cores.min(items.len());
+    on_threads(cores, items, work);
+}
+
+/// Returns when all is done. This thread does its share, so one item needs no other thread. A panic
+/// goes on in this thread.
+fn on_threads<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) + Sync) {
+    let helpers = 1..threads.min(items.len());
     let queue = Mutex::new(items.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
