@@ -143,6 +143,13 @@ impl Store {
         File::open(&file).map_err(storage("read", &file))
     }
 
+    /// Makes sure that a module that is kept stays so; whether it is kept and whole.
+    pub(crate) fn keeps_on_disk(&self, digest: &Digest) -> bool {
+        // A process that was killed may have moved it there without flushing the folder.
+        matches!(self.module(digest), Ok(Some(_)))
+            && durable::sync_folder(&self.modules_folder()).is_ok()
+    }
+
     /// Keeps a module that was received.
     pub(crate) fn keep(&self, incoming: Incoming, digest: &Digest) -> Result<()> {
         let file = self.module_file(digest);

@@ -58,12 +58,13 @@ impl PluginPlan<'_> {
             }
             return self.mark(&written);
         };
+        if !self.is_rollback {
+            self.versions.begin(Published::of(&after));
+        }
         let mut settled = self.versions.clone();
         if self.is_rollback {
             settled.roll_back(Published::of(&after));
         } else {
-            self.versions.begin(Published::of(&after));
-            settled = self.versions.clone();
             settled.publish();
         }
         self.following.forgets = settled.prune(versions_kept);
@@ -71,27 +72,40 @@ impl PluginPlan<'_> {
     }
 
     /// Keeps the module of what will be served, with the versions before and after the commit. Each
-    /// waits for the disk, so all are flushed at once.
+    /// waits for the disk, so all are flushed at once. A module that is kept already is not written
+    /// again: what was received becomes the copy.
     fn keep(&mut self, after: &ServedPlugin, written: &Versions, settled: &Versions) -> Result<()> {
         let store = self.store;
         let digest = after.digest();
-        let incoming = self.incoming.take();
-        let module = match &incoming {
-            Some(incoming) => incoming.open()?,
-            None => store.open_module(&digest)?,
-        };
         let inside = named_file(&after.definition);
+        let incoming = self.incoming.take();
         let (mut kept, mut marked) = (Ok(()), Ok(()));
         let (mut copied, mut versions) = (Ok(None), Ok(None));
         let mut jobs: Vec<Job<'_>> = vec![
             Box::new(|| marked = self.mark(written)),
             Box::new(|| versions = store.ready_versions(settled).map(Some)),
         ];
-        if let Some(incoming) = incoming {
-            jobs.push(Box::new(|| kept = store.keep(incoming, &digest)));
-        }
-        if let Some(inside) = &inside {
-            jobs.push(Box::new(|| copied = store.copy(inside, module).map(Some)));
+        let copy = inside.as_deref();
+        match incoming {
+            Some(incoming) if store.keeps_on_disk(&digest) => {
+                jobs.push(Box::new(|| {
+                    let copy = copy.map(|inside| store.copy_received(inside, incoming));
+                    copied = copy.transpose();
+                }));
+            }
+            incoming => {
+                let module = match &incoming {
+                    Some(incoming) => incoming.open()?,
+                    None => store.open_module(&digest)?,
+                };
+                jobs.push(Box::new(|| {
+                    let copy = copy.map(|inside| store.copy(inside, module));
+                    copied = copy.transpose();
+                }));
+                if let Some(incoming) = incoming {
+                    jobs.push(Box::new(|| kept = store.keep(incoming, &digest)));
+                }
+            }
         }
         parallel::at_once(jobs);
         self.following.copied = copied?;

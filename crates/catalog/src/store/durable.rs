@@ -120,7 +120,8 @@ pub(super) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Resu
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Flushes what was moved into a folder, or out of it.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {

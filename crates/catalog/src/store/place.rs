@@ -6,9 +6,10 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use wasimancer_runtime::Digest;
 
-use super::{Ready, Store, VERSIONS_FOLDER, Version, Versions, durable, storage};
+use super::{Incoming, Ready, Store, VERSIONS_FOLDER, Version, Versions, durable, storage};
 use crate::definition::inside_folder;
 use crate::error::{Error, Result};
 use crate::plugin::ServedPlugin;
@@ -140,6 +141,23 @@ impl Store {
     /// Makes a copy of a module, for people and for programs that look where its definition says. What
     /// is served is the module that is kept.
     pub(crate) fn copy(&self, inside: &Path, mut module: File) -> Result<Ready> {
+        self.ready_at(inside, |uploads| {
+            let mut file = durable::temporary(uploads)?;
+            io::copy(&mut module, file.as_file_mut())?;
+            Ok(file)
+        })
+    }
+
+    /// The same with the file that was received, where the module is kept already.
+    pub(crate) fn copy_received(&self, inside: &Path, incoming: Incoming) -> Result<Ready> {
+        self.ready_at(inside, |_| Ok(incoming.file))
+    }
+
+    fn ready_at(
+        &self,
+        inside: &Path,
+        file: impl FnOnce(&Path) -> io::Result<NamedTempFile>,
+    ) -> Result<Ready> {
         let path = self.plugins.join(inside);
         let folder = path.parent().unwrap_or(&self.plugins);
         let uploads = self.plugins.join(&self.uploads);
@@ -154,8 +172,7 @@ impl Store {
             });
         }
         durable::create_folder(folder).map_err(storage("created", folder))?;
-        let copied = durable::temporary(&uploads).and_then(|mut file| {
-            io::copy(&mut module, file.as_file_mut())?;
+        let copied = file(&uploads).and_then(|file| {
             file.as_file().sync_all()?;
             Ok(file)
         });
