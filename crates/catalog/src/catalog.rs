@@ -154,8 +154,9 @@ impl Catalog {
         let mut after = before.clone();
         let home = &self.loader.home;
         if let (Some(kind), Some(served)) = (&home.plugins, before.tools()) {
-            let file = DefinitionFile::read(kind)?;
-            if served.origin.digest != file.digest() || !served.is_settled() {
+            let text = DefinitionFile::read_text(kind)?;
+            if !served.origin.is_of(&text) || !served.is_settled() {
+                let file = DefinitionFile::parse(&kind.definition_file, text)?;
                 let tools = self.loader.tools(&file, &served.plugins)?;
                 check_edit(&file, &served.origin, &tools.origin, None)?;
                 after = after.with_tools(tools);
@@ -166,7 +167,11 @@ impl Catalog {
             (&home.prompts, Data::Prompt),
         ] {
             if let (Some(kind), Some(served)) = (kind, data.origin(before)) {
-                let file = DefinitionFile::read(kind)?;
+                let text = DefinitionFile::read_text(kind)?;
+                if served.is_of(&text) {
+                    continue;
+                }
+                let file = DefinitionFile::parse(&kind.definition_file, text)?;
                 after = Self::load_data(&after, data, &file)?;
                 if let Some(loaded) = data.origin(&after) {
                     check_edit(&file, served, loaded, None)?;

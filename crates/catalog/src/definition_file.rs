@@ -8,6 +8,7 @@ use wasimancer_runtime::Digest;
 use crate::error::{Error, Problem, Result};
 use crate::home::Kind;
 use crate::node::{Data, Node};
+use crate::store::yaml_edit::{Edit, edit_parsed};
 use crate::yaml;
 
 /// A definition file, parsed.
@@ -20,21 +21,35 @@ pub(crate) struct DefinitionFile {
 impl DefinitionFile {
     /// Reads the file; where there is none, the list is empty.
     pub(crate) fn read(kind: &Kind) -> Result<Self> {
+        Self::parse(&kind.definition_file, Self::read_text(kind)?)
+    }
+
+    /// Reads the text alone, for whoever knows a file of this text already.
+    pub(crate) fn read_text(kind: &Kind) -> Result<String> {
         let path = kind.file();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text),
             Err(error) if error.kind() == ErrorKind::NotFound && kind.folder.is_dir() => {
-                String::new()
+                Ok(String::new())
             }
-            Err(source) => return Err(Error::Unreadable { path, source }),
-        };
-        Self::parse(&kind.definition_file, text)
+            Err(source) => Err(Error::Unreadable { path, source }),
+        }
     }
 
     /// Parses a text that is, or is to be, the file's.
     pub(crate) fn parse(name: &str, text: String) -> Result<Self> {
         let root =
             yaml::parse(name, &text).map_err(|problem| Error::Malformed(Box::new(problem)))?;
+        Ok(Self {
+            name: name.to_owned(),
+            text,
+            root,
+        })
+    }
+
+    /// The file that a change to an entry leads to.
+    pub(crate) fn edited(name: &str, text: &str, path: &[&str], change: &Edit<'_>) -> Result<Self> {
+        let (text, root) = edit_parsed(name, text, path, change)?;
         Ok(Self {
             name: name.to_owned(),
             text,

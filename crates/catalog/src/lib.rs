@@ -26,6 +26,7 @@ mod list;
 mod load;
 mod module;
 mod node;
+mod parallel;
 mod plugin;
 mod prompt;
 mod publish;

@@ -1,5 +1,6 @@
 //! What a list answer holds, serialized once.
 
+use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
@@ -16,8 +17,14 @@ pub struct List {
 }
 
 impl List {
-    pub(crate) fn new(entries: &[Value]) -> Self {
-        let page = |entries: &[Value]| Bytes::from(Value::from(entries.to_vec()).to_string());
+    pub(crate) fn new<T: Borrow<Value>>(entries: &[T]) -> Self {
+        let page = |entries: &[T]| {
+            let texts: Vec<String> = entries
+                .iter()
+                .map(|entry| entry.borrow().to_string())
+                .collect();
+            Bytes::from(format!("[{}]", texts.join(",")))
+        };
         let pages: Vec<Bytes> = if entries.is_empty() {
             vec![page(entries)]
         } else {

@@ -18,8 +18,9 @@ use crate::changes::Changes;
 use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Problem, Result};
 use crate::home::Kind;
+use crate::parallel::{self, Job};
 use crate::snapshot::{Origin, Snapshot};
-use crate::store::{self, Incoming};
+use crate::store::{Incoming, Replacement};
 
 use modules::PluginPlan;
 
@@ -124,8 +125,8 @@ pub struct Publication {
 /// A change, ready to be made.
 struct Plan<'c> {
     kind: &'c Kind,
-    /// The definition file as it was read.
-    read: DefinitionFile,
+    /// The text of the definition file as it was read.
+    read: String,
     /// What it is to be; none where nothing is to change.
     text: Option<String>,
     after: Snapshot,
@@ -198,8 +199,19 @@ impl Catalog {
         let Some(text) = &plan.text else {
             return Ok(plan.publication);
         };
-        let prepared = plan.plugin.as_mut().map_or(Ok(()), PluginPlan::prepare);
-        let committed = prepared.and_then(|()| store::commit(plan.kind, &plan.read, text));
+        let versions_kept = self.loader.settings.versions_kept;
+        // What must be on the disk before the commit gets there at once.
+        let (mut prepared, mut replacement) = (Ok(()), Ok(None));
+        let mut jobs: Vec<Job<'_>> = vec![Box::new(|| {
+            replacement = Replacement::new(plan.kind, text).map(Some);
+        })];
+        if let Some(plugin) = &mut plan.plugin {
+            jobs.push(Box::new(|| prepared = plugin.prepare(versions_kept)));
+        }
+        parallel::at_once(jobs);
+        let committed = prepared
+            .and(replacement)
+            .and_then(|replacement| replacement.map_or(Ok(()), |new| new.commit(&plan.read)));
         if let Err(error) = committed {
             if let Some(plugin) = plan.plugin {
                 plugin.undo(&self.snapshot().pinned());
@@ -209,7 +221,7 @@ impl Catalog {
         let pinned = plan.after.pinned();
         self.swap(plan.after);
         if let Some(plugin) = plan.plugin {
-            plugin.settle(self.loader.settings.versions_kept, &pinned);
+            plugin.settle(&pinned);
         }
         Ok(plan.publication)
     }

@@ -79,6 +79,11 @@ pub(crate) struct Tools {
 }
 
 impl Origin {
+    /// Whether it is what was read of a file of this text.
+    pub(crate) fn is_of(&self, text: &str) -> bool {
+        self.digest == Digest::of(text.as_bytes())
+    }
+
     /// Refuses a name that no entry has.
     pub(crate) fn check_name(&self, kind: &'static str, name: &str) -> Result<()> {
         if self.names.contains(name) {

@@ -13,7 +13,7 @@ mod versions;
 pub(crate) mod yaml_edit;
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,8 @@ use wasimancer_runtime::Digest;
 
 use crate::error::{Error, Result};
 
-pub(crate) use definitions::commit;
-pub(crate) use place::{Copied, Landing, Named, named_file, written};
+pub(crate) use definitions::Replacement;
+pub(crate) use place::{Landing, Named, named_file, written};
 pub(crate) use sweep::sweep;
 pub use versions::Version;
 pub(crate) use versions::{Published, Versions, pin, without_place};
@@ -70,6 +70,12 @@ impl Incoming {
         self.size_bytes
     }
 
+    /// The file, to be read from its beginning.
+    pub(crate) fn open(&self) -> Result<File> {
+        let file = self.file.reopen();
+        file.map_err(storage("read", self.file.path()))
+    }
+
     /// All bytes. Blocks.
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
         fs::read(self.file.path()).map_err(|source| Error::Storage {
@@ -77,6 +83,25 @@ impl Incoming {
             path: self.file.path().to_owned(),
             source,
         })
+    }
+}
+
+/// A file that is on the disk, ready to be moved to its place.
+pub(crate) struct Ready {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Ready {
+    /// Moves it to its place. The next start makes up for it where a loss of power undoes that.
+    pub(crate) fn place(self) -> Result<()> {
+        let placed = durable::place_unflushed(self.file, &self.path);
+        placed.map_err(storage("written", &self.path))
+    }
+
+    /// Moves it to its place, where it stays.
+    pub(crate) fn place_on_disk(self) -> Result<()> {
+        durable::place(self.file, &self.path).map_err(storage("written", &self.path))
     }
 }
 
@@ -110,6 +135,19 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A module that is kept, to be read.
+    pub(crate) fn open_module(&self, digest: &Digest) -> Result<File> {
+        let file = self.module_file(digest);
+        File::open(&file).map_err(storage("read", &file))
+    }
+
+    /// Makes sure that a module that is kept stays so; whether it is kept and whole.
+    pub(crate) fn keeps_on_disk(&self, digest: &Digest) -> bool {
+        // A process that was killed may have moved it there without flushing the folder.
+        matches!(self.module(digest), Ok(Some(_)))
+            && durable::sync_folder(&self.modules_folder()).is_ok()
     }
 
     /// Keeps a module that was received.
@@ -158,13 +196,19 @@ impl Store {
 
     /// Writes down the versions of a plugin.
     pub(crate) fn write_versions(&self, versions: &Versions) -> Result<()> {
-        let file = self.versions_file(&versions.plugin);
+        self.ready_versions(versions)?.place_on_disk()
+    }
+
+    /// Writes the versions of a plugin beside what is known of them.
+    pub(crate) fn ready_versions(&self, versions: &Versions) -> Result<Ready> {
+        let path = self.versions_file(&versions.plugin);
         let written = self.create_folders().and_then(|()| {
             let bytes = serde_json::to_vec(versions)?;
             // A definition may hold secrets in its `config`.
-            durable::replace_private(&file, &bytes)
+            durable::written_private(&self.versions_folder(), &bytes)
         });
-        written.map_err(storage("written", &file))
+        let file = written.map_err(storage("written", &path))?;
+        Ok(Ready { file, path })
     }
 
     /// Forgets the versions of a plugin.

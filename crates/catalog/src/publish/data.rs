@@ -127,7 +127,7 @@ impl Catalog {
         Ok(Plan {
             kind,
             text: (edited.text != read.text).then_some(edited.text),
-            read,
+            read: read.text,
             after,
             plugin: None,
             publication,

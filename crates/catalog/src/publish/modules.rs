@@ -9,8 +9,9 @@ use wasimancer_runtime::Digest;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::parallel::{self, Job};
 use crate::plugin::ServedPlugin;
-use crate::store::{Copied, Incoming, Named, Published, Store, Versions, named_file};
+use crate::store::{Incoming, Named, Published, Ready, Store, Versions, named_file};
 
 /// What a change does to the modules that are kept.
 pub(super) struct PluginPlan<'c> {
@@ -27,39 +28,97 @@ pub(super) struct PluginPlan<'c> {
     pub(super) versions: Versions,
     /// Whether what will be served is one of the versions.
     pub(super) is_rollback: bool,
-    /// The module where its definition will look for it, before it is moved there.
-    pub(super) copied: Option<Copied>,
+    pub(super) following: Following,
+}
+
+/// What is on the disk before the commit, and takes its place after it. The next start makes up for
+/// what does not get there.
+#[derive(Default)]
+pub(super) struct Following {
+    /// The module where its definition will look for it.
+    copied: Option<Ready>,
+    /// The versions as they will be.
+    versions: Option<Ready>,
+    /// Whether there are fewer of them.
+    forgets: bool,
 }
 
 impl PluginPlan<'_> {
     /// Puts everything on the disk that the change wants there before it is committed: the module
-    /// that was sent, the one that is served now, so that it can be rolled back to, and what is about
-    /// to happen.
-    pub(super) fn prepare(&mut self) -> Result<()> {
-        let store = self.store;
+    /// that was sent, the one that is served now, so that it can be rolled back to, what is about to
+    /// happen, and what follows it.
+    pub(super) fn prepare(&mut self, versions_kept: usize) -> Result<()> {
         let written = self.versions.clone();
         if let Some(before) = &self.before {
             self.take_down(&Arc::clone(before))?;
         }
-        if let Some(after) = &self.after {
-            let digest = after.digest();
-            match self.incoming.take() {
-                Some(incoming) => store.keep(incoming, &digest)?,
-                None => debug_assert!(store.keeps(&digest), "a version that is kept"),
+        let Some(after) = self.after.clone() else {
+            if !self.versions.kept.is_empty() {
+                self.versions.begin_removal();
             }
-            if let Some(inside) = named_file(&after.definition) {
-                self.copied = Some(store.copy(&inside, &digest)?);
-            }
-            if !self.is_rollback {
-                self.versions.begin(Published::of(after));
-            }
-        } else if !self.versions.kept.is_empty() {
-            self.versions.begin_removal();
+            return self.mark(&written);
+        };
+        if !self.is_rollback {
+            self.versions.begin(Published::of(&after));
         }
-        if self.versions == written {
+        let mut settled = self.versions.clone();
+        if self.is_rollback {
+            settled.roll_back(Published::of(&after));
+        } else {
+            settled.publish();
+        }
+        self.following.forgets = settled.prune(versions_kept);
+        self.keep(&after, &written, &settled)
+    }
+
+    /// Keeps the module of what will be served, with the versions before and after the commit. Each
+    /// waits for the disk, so all are flushed at once. A module that is kept already is not written
+    /// again: what was received becomes the copy.
+    fn keep(&mut self, after: &ServedPlugin, written: &Versions, settled: &Versions) -> Result<()> {
+        let store = self.store;
+        let digest = after.digest();
+        let inside = named_file(&after.definition);
+        let incoming = self.incoming.take();
+        let (mut kept, mut marked) = (Ok(()), Ok(()));
+        let (mut copied, mut versions) = (Ok(None), Ok(None));
+        let mut jobs: Vec<Job<'_>> = vec![
+            Box::new(|| marked = self.mark(written)),
+            Box::new(|| versions = store.ready_versions(settled).map(Some)),
+        ];
+        let copy = inside.as_deref();
+        match incoming {
+            Some(incoming) if store.keeps_on_disk(&digest) => {
+                jobs.push(Box::new(|| {
+                    let copy = copy.map(|inside| store.copy_received(inside, incoming));
+                    copied = copy.transpose();
+                }));
+            }
+            incoming => {
+                let module = match &incoming {
+                    Some(incoming) => incoming.open()?,
+                    None => store.open_module(&digest)?,
+                };
+                jobs.push(Box::new(|| {
+                    let copy = copy.map(|inside| store.copy(inside, module));
+                    copied = copy.transpose();
+                }));
+                if let Some(incoming) = incoming {
+                    jobs.push(Box::new(|| kept = store.keep(incoming, &digest)));
+                }
+            }
+        }
+        parallel::at_once(jobs);
+        self.following.copied = copied?;
+        self.following.versions = versions?;
+        kept.and(marked)
+    }
+
+    /// Writes down what is about to happen, where that differs from what is written.
+    fn mark(&self, written: &Versions) -> Result<()> {
+        if self.versions == *written {
             return Ok(());
         }
-        store.write_versions(&self.versions)
+        self.store.write_versions(&self.versions)
     }
 
     /// Takes down what is served now, where its module can still be had.
@@ -84,8 +143,8 @@ impl PluginPlan<'_> {
     /// Undoes what was prepared for a change that is not made.
     pub(super) fn undo(mut self, pinned: &HashSet<Digest>) {
         let store = self.store;
-        if let Some(copied) = self.copied.take() {
-            copied.discard(store);
+        if let Some(copied) = self.following.copied.take() {
+            store.discard(copied);
         }
         self.versions.abandon();
         let written = if self.versions.kept.is_empty() {
@@ -99,19 +158,22 @@ impl PluginPlan<'_> {
 
     /// What follows the commit. The change is made whether a step of it succeeds or not; the next
     /// start tries again what did not.
-    pub(super) fn settle(mut self, versions_kept: usize, pinned: &HashSet<Digest>) {
+    pub(super) fn settle(mut self, pinned: &HashSet<Digest>) {
         let store = self.store;
-        let mut forgets = self.after.is_none();
-        if let Some(after) = &self.after {
-            if self.is_rollback {
-                self.versions.roll_back(Published::of(after));
+        let Following {
+            copied,
+            versions,
+            forgets,
+        } = std::mem::take(&mut self.following);
+        if let Some(versions) = versions {
+            // A version that came back with a loss of power must find its module.
+            self.tell(if forgets {
+                versions.place_on_disk()
             } else {
-                self.versions.publish();
-            }
-            forgets |= self.versions.prune(versions_kept);
-            self.tell(store.write_versions(&self.versions));
+                versions.place()
+            });
         }
-        if let Some(copied) = self.copied.take() {
+        if let Some(copied) = copied {
             self.tell(copied.place());
         }
         if let Some(before) = &self.before {
@@ -124,7 +186,7 @@ impl PluginPlan<'_> {
             self.tell(store.take_away_versions(&self.versions, &self.named));
             self.tell(store.forget(&self.name));
         }
-        if forgets {
+        if forgets || self.after.is_none() {
             self.tell(store.remove_modules_but(pinned));
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
-use super::modules::PluginPlan;
+use super::modules::{Following, PluginPlan};
 use super::{Plan, Publication, Upload, check_edit};
 use crate::catalog::Catalog;
 use crate::changes::Changes;
@@ -16,11 +16,11 @@ use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Error, Problem, Result};
 use crate::home::Kind;
-use crate::load::{Module, PLUGINS_PATH};
+use crate::load::PLUGINS_PATH;
 use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
-use crate::store::yaml_edit::{Edit, edit};
+use crate::store::yaml_edit::Edit;
 use crate::store::{Landing, Named, Published, Store, named_file, pin, without_place, written};
 use crate::version::rises;
 
@@ -31,7 +31,8 @@ const SENT: &str = "pluginData";
 struct Base<'c> {
     kind: &'c Kind,
     store: &'c Store,
-    read: DefinitionFile,
+    /// The text of the definition file.
+    read: String,
     tools: Arc<Tools>,
 }
 
@@ -39,6 +40,8 @@ struct Base<'c> {
 struct Candidate<'a> {
     definition: &'a Value,
     wasm: &'a [u8],
+    /// That of the module.
+    digest: Digest,
     landing: Landing,
     /// The name of the plugin that it replaces.
     replaced: Option<&'a str>,
@@ -64,13 +67,14 @@ impl Catalog {
         let (Some(kind), Some(store)) = (&self.loader.home.plugins, &self.loader.store) else {
             return Err(off);
         };
-        let read = DefinitionFile::read(kind)?;
+        let read = DefinitionFile::read_text(kind)?;
         let served = before.tools().ok_or(off)?;
-        let tools = if served.origin.digest == read.digest() {
+        let tools = if served.origin.is_of(&read) {
             Arc::clone(served)
         } else {
-            let tools = self.loader.tools(&read, &served.plugins)?;
-            check_edit(&read, &served.origin, &tools.origin, changed)?;
+            let file = DefinitionFile::parse(&kind.definition_file, read.clone())?;
+            let tools = self.loader.tools(&file, &served.plugins)?;
+            check_edit(&file, &served.origin, &tools.origin, changed)?;
             Arc::new(tools)
         };
         Ok(Base {
@@ -95,10 +99,12 @@ impl Catalog {
         check_path(&upload.definition)?;
         let landing = Landing::new(&upload.file_name, upload.folder.as_deref())?;
         let wasm = upload.module.read()?;
-        check_digest(&upload.definition, &wasm)?;
+        let digest = Digest::of(&wasm);
+        check_digest(&upload.definition, &digest)?;
         let candidate = Candidate {
             definition: &upload.definition,
             wasm: &wasm,
+            digest,
             landing,
             replaced,
         };
@@ -178,6 +184,7 @@ impl Catalog {
         let candidate = Candidate {
             definition: &target.definition,
             wasm: &wasm,
+            digest,
             landing: landing.ok_or(Error::ModuleGone { digest })?,
             replaced: Some(&name),
         };
@@ -194,16 +201,16 @@ impl Catalog {
         let Candidate {
             definition,
             wasm,
+            digest,
             landing,
             replaced,
         } = candidate;
-        let digest = Digest::of(wasm);
         let served = replaced.and_then(|name| base.tools.plugin(name)).cloned();
         let is_whole = |served: &ServedPlugin| {
-            served.is_pinned() && base.store.keeps(&digest) || base.store.file_of(served).is_some()
+            served.is_pinned() && base.store.keeps(digest) || base.store.file_of(served).is_some()
         };
         if let Some(served) = served.as_ref().filter(|served| {
-            served.digest() == digest
+            served.digest() == *digest
                 && without_place(&served.definition) == without_place(definition)
                 && is_whole(served)
         }) {
@@ -212,8 +219,8 @@ impl Catalog {
         let mut named = base.tools.named_files();
         let owner = replaced.unwrap_or_default();
         let before_it = served.as_deref();
-        let inside = base.store.land(landing, owner, before_it, &digest, &named);
-        let entry = with_place(definition, &written(&inside), &digest);
+        let inside = base.store.land(landing, owner, before_it, digest, &named);
+        let entry = with_place(definition, &written(&inside), digest);
         let mut plugin = self.make_plugin(&base.tools, &entry, wasm, *replaced)?;
         forget_owner(&mut named, &plugin.name);
         named.entry(inside).or_default().insert(plugin.name.clone());
@@ -238,7 +245,7 @@ impl Catalog {
             after: Some(Arc::new(plugin)),
             named,
             is_rollback: true,
-            copied: None,
+            following: Following::default(),
         };
         self.plan_edited(before, base, edited, plugin_plan)
     }
@@ -257,7 +264,7 @@ impl Catalog {
             named,
             versions: base.store.versions(name)?,
             is_rollback: false,
-            copied: None,
+            following: Following::default(),
             name: name.to_owned(),
         };
         let edited = base.edit(&Edit::Remove { name })?;
@@ -305,21 +312,17 @@ impl Catalog {
             names.remove(replaced);
         }
         let node = Node::from_json(definition);
-        let mut entry = Entry::begin(SENT, "plugin", &node, &mut names);
-        let plugin = self
-            .loader
-            .plugin(&Module::Given(wasm), &others, &mut entry);
-        plugin.ok_or_else(|| Error::Invalid {
-            problems: entry.into_problems(),
-        })
+        let entry = Entry::begin(SENT, "plugin", &node, &mut names);
+        let plugin = self.loader.plugin(wasm, &others, entry);
+        plugin.map_err(|problems| Error::Invalid { problems })
     }
 }
 
 impl<'c> Base<'c> {
     /// The definition file as a change makes it.
     fn edit(&self, change: &Edit<'_>) -> Result<DefinitionFile> {
-        let text = edit(&self.read.name, &self.read.text, &PLUGINS_PATH, change)?;
-        DefinitionFile::parse(&self.read.name, text)
+        let name = &self.kind.definition_file;
+        DefinitionFile::edited(name, &self.read, &PLUGINS_PATH, change)
     }
 
     /// The plan to do nothing, since what is to be published is served.
@@ -359,8 +362,8 @@ fn forget_owner(named: &mut Named, plugin: &str) {
 }
 
 /// Refuses a digest that is another than that of the module that was sent.
-fn check_digest(definition: &Value, wasm: &[u8]) -> Result<()> {
-    let found = pin(&Digest::of(wasm));
+fn check_digest(definition: &Value, digest: &Digest) -> Result<()> {
+    let found = pin(digest);
     match definition.get("digest") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(digest)) if *digest == found => Ok(()),

@@ -1,5 +1,6 @@
 //! A snapshot while it is made: entries are collected one after another, lists serialized at the end.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -37,8 +38,11 @@ impl ToolsBuilder {
 
     pub(crate) fn build(self, origin: Origin) -> Tools {
         let served = self.plugins.iter().flat_map(|plugin| &plugin.tools);
-        let entries: Vec<Value> = served.map(|served| served.entry.clone()).collect();
-        let object_output: Vec<Value> = entries.iter().map(with_object_output).collect();
+        let entries: Vec<&Value> = served.map(|served| &served.entry).collect();
+        let object_output: Vec<Cow<'_, Value>> = entries
+            .iter()
+            .map(|entry| with_object_output(entry))
+            .collect();
         Tools {
             origin,
             list: List::new(&entries),
@@ -72,18 +76,16 @@ pub(crate) fn tool_entry(definition: &FunctionDefinition<'_>) -> Value {
     Value::Object(entry)
 }
 
-fn with_object_output(entry: &Value) -> Value {
+fn with_object_output(entry: &Value) -> Cow<'_, Value> {
+    let is_other = |schema: &Value| schema["type"] != "object";
+    if !entry.get("outputSchema").is_some_and(is_other) {
+        return Cow::Borrowed(entry);
+    }
     let mut entry = entry.clone();
     if let Some(fields) = entry.as_object_mut() {
-        let is_object = |schema: &Value| schema["type"] == "object";
-        if fields
-            .get("outputSchema")
-            .is_some_and(|schema| !is_object(schema))
-        {
-            fields.shift_remove("outputSchema");
-        }
+        fields.shift_remove("outputSchema");
     }
-    entry
+    Cow::Owned(entry)
 }
 
 /// Collects resources of both kinds.

@@ -4,37 +4,52 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use super::durable;
-use crate::definition_file::DefinitionFile;
+use tempfile::NamedTempFile;
+
+use super::{durable, storage};
 use crate::error::{Error, Result};
 use crate::home::Kind;
 
-/// Puts a new text in the place of the one that was read. Without an error the change is made, and on
-/// the disk unless the log says that it could not be flushed; with one the file is as it was.
-///
-/// # Errors
-/// When somebody else has changed the file since it was read, or the disk refuses.
-pub(crate) fn commit(kind: &Kind, read: &DefinitionFile, text: &str) -> Result<()> {
-    let path = target(kind);
-    let storage = |action, source| Error::Storage {
-        action,
-        path: path.clone(),
-        source,
-    };
-    let folder = path.parent().unwrap_or(&kind.folder);
-    let file =
-        durable::written(folder, text.as_bytes()).map_err(|source| storage("written", source))?;
-    durable::inherit_permissions(&file, &path).map_err(|source| storage("written", source))?;
-    // As late as can be: whoever edits the file by hand must not lose what they wrote.
-    let found = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(Error::Unreadable { path, source }),
-    };
-    if found != read.text {
-        return Err(Error::ChangedMeanwhile { path });
+/// What a definition file is to be, on the disk beside it.
+pub(crate) struct Replacement {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Replacement {
+    /// Writes the text that is to be the file's.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn new(kind: &Kind, text: &str) -> Result<Self> {
+        let path = target(kind);
+        let folder = path.parent().unwrap_or(&kind.folder);
+        let written = durable::written(folder, text.as_bytes()).and_then(|file| {
+            durable::inherit_permissions(&file, &path)?;
+            Ok(file)
+        });
+        let file = written.map_err(storage("written", &path))?;
+        Ok(Self { file, path })
     }
-    durable::place(file, &path).map_err(|source| storage("replaced", source))
+
+    /// Puts it in the place of the text that was read. Without an error the change is made, and on the
+    /// disk unless the log says that it could not be flushed; with one the file is as it was.
+    ///
+    /// # Errors
+    /// When somebody else has changed the file since it was read, or the disk refuses.
+    pub(crate) fn commit(self, read: &str) -> Result<()> {
+        let Self { file, path } = self;
+        // As late as can be: whoever edits the file by hand must not lose what they wrote.
+        let found = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(Error::Unreadable { path, source }),
+        };
+        if found != read {
+            return Err(Error::ChangedMeanwhile { path });
+        }
+        durable::place(file, &path).map_err(storage("replaced", &path))
+    }
 }
 
 /// The file itself where the kind names a link to it, so that the link stays one.
@@ -52,6 +67,12 @@ pub(crate) fn sweep(kind: &Kind) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition_file::DefinitionFile;
+
+    /// Replaces what was read of the file by another text.
+    fn commit(kind: &Kind, read: &DefinitionFile, text: &str) -> Result<()> {
+        Replacement::new(kind, text)?.commit(&read.text)
+    }
 
     fn kind(folder: &tempfile::TempDir) -> Kind {
         Kind {

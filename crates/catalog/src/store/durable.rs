@@ -31,12 +31,18 @@ pub(super) fn written(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> 
 /// Moves a file that is on the disk to its place. Once it is there it stays, so what fails after
 /// that is no error.
 pub(super) fn place(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    file.persist(path).map_err(|error| error.error)?;
+    place_unflushed(file, path)?;
     if let Some(folder) = path.parent()
         && let Err(error) = sync_folder(folder)
     {
         tracing::warn!(folder = %folder.display(), %error, "a folder could not be flushed to the disk: a power failure may undo the last change");
     }
+    Ok(())
+}
+
+/// The same for what the next start makes up for: a loss of power may bring back what was in its place.
+pub(super) fn place_unflushed(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
@@ -46,16 +52,15 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place(written(folder, bytes)?, path)
 }
 
-/// The same for a file that nobody else may read, at no moment.
-pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+/// A new temporary file with these bytes, on the disk, that nobody else may read at any moment.
+pub(super) fn written_private(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     // Temporary files are private unless they are made otherwise.
     let mut file = Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    place(file, path)
+    Ok(file)
 }
 
 /// Gives a file the permissions of the one that it is to replace, where there is one.
@@ -115,7 +120,8 @@ pub(super) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Resu
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Flushes what was moved into a folder, or out of it.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {

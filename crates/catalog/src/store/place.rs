@@ -1,14 +1,15 @@
 //! The file that a published plugin's definition names: chosen, put there, and taken away.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use wasimancer_runtime::Digest;
 
-use super::{Store, VERSIONS_FOLDER, Version, Versions, durable, storage};
+use super::{Incoming, Ready, Store, VERSIONS_FOLDER, Version, Versions, durable, storage};
 use crate::definition::inside_folder;
 use crate::error::{Error, Result};
 use crate::plugin::ServedPlugin;
@@ -137,9 +138,26 @@ impl Store {
         (Digest::of(&bytes) == plugin.digest()).then_some(bytes)
     }
 
-    /// Makes a copy of a module that is kept, for people and for programs that look where its
-    /// definition says. What is served is the module that is kept.
-    pub(crate) fn copy(&self, inside: &Path, digest: &Digest) -> Result<Copied> {
+    /// Makes a copy of a module, for people and for programs that look where its definition says. What
+    /// is served is the module that is kept.
+    pub(crate) fn copy(&self, inside: &Path, mut module: File) -> Result<Ready> {
+        self.ready_at(inside, |uploads| {
+            let mut file = durable::temporary(uploads)?;
+            io::copy(&mut module, file.as_file_mut())?;
+            Ok(file)
+        })
+    }
+
+    /// The same with the file that was received, where the module is kept already.
+    pub(crate) fn copy_received(&self, inside: &Path, incoming: Incoming) -> Result<Ready> {
+        self.ready_at(inside, |_| Ok(incoming.file))
+    }
+
+    fn ready_at(
+        &self,
+        inside: &Path,
+        file: impl FnOnce(&Path) -> io::Result<NamedTempFile>,
+    ) -> Result<Ready> {
         let path = self.plugins.join(inside);
         let folder = path.parent().unwrap_or(&self.plugins);
         let uploads = self.plugins.join(&self.uploads);
@@ -154,13 +172,18 @@ impl Store {
             });
         }
         durable::create_folder(folder).map_err(storage("created", folder))?;
-        let copied = durable::temporary(&uploads).and_then(|file| {
-            fs::copy(self.module_file(digest), file.path())?;
+        let copied = file(&uploads).and_then(|file| {
             file.as_file().sync_all()?;
             Ok(file)
         });
         let file = copied.map_err(storage("written", &path))?;
-        Ok(Copied { file, path })
+        Ok(Ready { file, path })
+    }
+
+    /// Takes back what was made for a copy.
+    pub(crate) fn discard(&self, copied: Ready) {
+        drop(copied.file);
+        self.remove_empty_folders(&copied.path);
     }
 
     /// Takes away a file of a plugin that was removed or moved, as long as it lies in the upload
@@ -215,24 +238,6 @@ impl Store {
 
     pub(crate) fn uploads(&self) -> &Path {
         &self.uploads
-    }
-}
-
-/// A copy of a module, ready to be moved to where its definition looks for it.
-pub(crate) struct Copied {
-    file: NamedTempFile,
-    path: PathBuf,
-}
-
-impl Copied {
-    pub(crate) fn place(self) -> Result<()> {
-        durable::place(self.file, &self.path).map_err(storage("written", &self.path))
-    }
-
-    /// Takes back what was made for it.
-    pub(crate) fn discard(self, store: &Store) {
-        drop(self.file);
-        store.remove_empty_folders(&self.path);
     }
 }
 

@@ -109,7 +109,9 @@ impl Store {
                 tracing::warn!(file = %path.display(), plugin = plugin.name, "the file differs from the module that was published, which is served: publish it with PUT /update-plugin, or remove `digest` from the definition");
                 Ok(())
             }
-            _ => self.copy(&inside, &digest)?.place(),
+            _ => self
+                .copy(&inside, self.open_module(&digest)?)?
+                .place_on_disk(),
         }
     }
 }

@@ -84,6 +84,16 @@ pub(crate) fn edit(
     path: &[&str],
     edit: &Edit<'_>,
 ) -> Result<String, EditError> {
+    edit_parsed(file, text, path, edit).map(|(text, _)| text)
+}
+
+/// The same with what the changed text holds.
+pub(crate) fn edit_parsed(
+    file: &str,
+    text: &str,
+    path: &[&str],
+    edit: &Edit<'_>,
+) -> Result<(String, Node), EditError> {
     let source = Source { file, text, path };
     let old = yaml::parse(file, text).map_err(EditError::Malformed)?;
     let outline = outline(text).expect("the events of this text have just been read");
@@ -96,7 +106,7 @@ pub(crate) fn edit(
     for way in ways {
         let changed = apply(text, way);
         match yaml::parse(file, &changed) {
-            Ok(new) if new.same(&wanted) => return Ok(changed),
+            Ok(new) if new.same(&wanted) => return Ok((changed, new)),
             Ok(_) => {}
             Err(problem) => unreadable = Some(problem.message),
         }

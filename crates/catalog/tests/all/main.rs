@@ -21,6 +21,7 @@ mod paths;
 mod permissions;
 mod preinit;
 mod prompts;
+mod publication;
 mod quarantine;
 mod resource_templates;
 mod resources;

@@ -1,6 +1,8 @@
 //! A broken entry is set aside with everything that is wrong with it, and the rest serves.
 
-use crate::support::{TestHome, problems, quarantined};
+use std::fmt::Write as _;
+
+use crate::support::{TestHome, entries, problems, quarantined};
 
 const ALL_WRONG: &str = r"plugins:
   - name: right
@@ -203,4 +205,70 @@ fn a_field_on_the_line_after_its_key_is_found_at_its_key() {
             "plugins.yml:8: plugin \"p\": functions[0].returns: must be a text and is a list",
         ]
     );
+}
+
+#[test]
+fn many_plugins_stand_in_the_order_of_the_file_whatever_is_wrong_with_some() {
+    const PLUGINS: usize = 40;
+    let mut yaml = String::from("plugins:\n");
+    let mut tools = Vec::new();
+    let mut wrong = Vec::new();
+    let mut home = TestHome::new().write("plugins/text.wasm", "no module");
+    for number in 0..PLUGINS {
+        let name = format!("p{number}");
+        // A module of its own for each, and a large one in front of small ones.
+        let padding = "x".repeat(if number % 8 == 0 { 200_000 } else { number });
+        let text = format!(
+            r#"(module (memory 4) (data (i32.const 0) "{padding}") (func (export "f") (result i32) (i32.const {number})))"#
+        );
+        home = home.module(&format!("{name}.wasm"), &text);
+        let (path, function, tool, problem) = match number {
+            3 => ("text.wasm", "f", "t3", Some("path: text.wasm: ")),
+            11 => ("p11.wasm", "g", "t11", Some("functions[0].function: ")),
+            12 => ("absent.wasm", "f", "t12", Some("path: ")),
+            // The first that has the name keeps it.
+            8 => ("p8.wasm", "f", "same", None),
+            9 | 30 => (
+                "p9.wasm",
+                "f",
+                "same",
+                Some("functions[0].displayName: the tool name \"same\" is taken by plugin \"p8\""),
+            ),
+            _ => ("", "f", "", None),
+        };
+        let path = if path.is_empty() {
+            format!("{name}.wasm")
+        } else {
+            path.to_owned()
+        };
+        let tool = if tool.is_empty() {
+            format!("t{number}")
+        } else {
+            tool.to_owned()
+        };
+        writeln!(
+            yaml,
+            "- {{name: {name}, path: {path}, functions: [{{displayName: {tool}, function: {function}}}]}}"
+        )
+        .unwrap();
+        match problem {
+            None => tools.push(tool),
+            Some(problem) => {
+                let line = number + 2;
+                wrong.push(format!("plugins.yml:{line}: plugin \"{name}\": {problem}"));
+            }
+        }
+    }
+    let snapshot = home.write("plugins/plugins.yml", yaml).open();
+    let listed = entries(snapshot.tool_list());
+    let listed: Vec<_> = listed
+        .iter()
+        .filter_map(|entry| entry["name"].as_str())
+        .collect();
+    assert_eq!(listed, tools);
+    let found = problems(&snapshot);
+    assert_eq!(found.len(), wrong.len(), "{found:#?}");
+    for (found, wrong) in found.iter().zip(&wrong) {
+        assert!(found.starts_with(wrong), "{found} {wrong}");
+    }
 }

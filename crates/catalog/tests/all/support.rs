@@ -113,6 +113,13 @@ impl TestHome {
         home_in(self.folder.path())
     }
 
+    /// The catalogue of the home, with which it can be changed.
+    #[track_caller]
+    pub(crate) fn catalog(&self) -> Catalog {
+        let settings = Settings::default();
+        Catalog::open(&self.home(), &settings, &RUNTIME).expect("the home loads")
+    }
+
     pub(crate) fn try_open(&self) -> Result<Arc<Snapshot>, Error> {
         open(&self.home(), &Settings::default())
     }

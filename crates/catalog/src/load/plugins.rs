@@ -1,0 +1,294 @@
+//! From the entries of plugins to plugins that can be called.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use wasimancer_runtime::{Error as RuntimeError, Plugin, PluginSpec, Preinit};
+
+use super::{Loader, PLUGINS_PATH};
+use crate::definition::{FunctionDefinition, PluginDefinition};
+use crate::definition_file::DefinitionFile;
+use crate::entry::Entry;
+use crate::error::{Cause, Problem, Result};
+use crate::module::{Found, Identity};
+use crate::node::{Node, Reader};
+use crate::parallel;
+use crate::plugin::{ServedPlugin, ServedTool};
+use crate::snapshot::{Origin, Tools, ToolsBuilder, tool_entry};
+use crate::tool::{Contract, Tool};
+
+/// An entry on its way to a plugin: it is read, its module is compiled, its tools are made.
+struct Draft<'a> {
+    entry: Entry<'a>,
+    definition: Option<PluginDefinition<'a>>,
+    compiled: Option<Compiled>,
+}
+
+/// A module that was found and compiled. Its bytes are not kept.
+struct Compiled {
+    plugin: Plugin,
+    size_bytes: u64,
+    identity: Identity,
+    in_place: bool,
+}
+
+impl Loader {
+    /// Loads the plugins of a file. Those that are known, and the same still, are taken as they are.
+    pub(crate) fn tools(
+        &self,
+        file: &DefinitionFile,
+        known: &[Arc<ServedPlugin>],
+    ) -> Result<Tools> {
+        let known: HashMap<&str, &Arc<ServedPlugin>> = known
+            .iter()
+            .map(|plugin| (plugin.name.as_str(), plugin))
+            .collect();
+        let mut names = HashSet::new();
+        let mut drafts = Vec::new();
+        for node in file.entries("plugins", &PLUGINS_PATH)? {
+            let entry = Entry::begin(&file.name, "plugin", node, &mut names);
+            let same = entry
+                .name()
+                .and_then(|name| known.get(name))
+                .filter(|known| known.node.same_text(node) && known.identity.holds());
+            drafts.push(match same {
+                Some(same) => (Draft::new(entry), Some(same)),
+                None => (Draft::read(entry), None),
+            });
+        }
+        // This takes long, and no entry needs another one for it. Each keeps its own problems, so
+        // that they are told in the order of the file.
+        let new = drafts.iter_mut().filter(|(_, same)| same.is_none());
+        parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None));
+        let mut quarantined = Vec::new();
+        let mut builder = ToolsBuilder::default();
+        for (mut draft, same) in drafts {
+            let plugin = match same {
+                Some(same) => {
+                    check_tool_names(same, &builder, &mut draft.entry);
+                    Some(Arc::clone(same))
+                }
+                None => draft.finish(&builder).map(Arc::new),
+            };
+            if let Some(plugin) = plugin.filter(|_| draft.entry.is_right()) {
+                builder.add(plugin);
+            }
+            draft.entry.end(&mut quarantined);
+        }
+        Ok(builder.build(Origin {
+            digest: file.digest(),
+            names,
+            quarantined,
+        }))
+    }
+
+    /// Makes the plugin of an entry with a module that is about to be published.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn plugin(
+        &self,
+        wasm: &[u8],
+        others: &ToolsBuilder,
+        entry: Entry<'_>,
+    ) -> Result<ServedPlugin, Vec<Problem>> {
+        let mut draft = Draft::read(entry);
+        self.compile(&mut draft, Some(wasm));
+        let plugin = draft.finish(others);
+        plugin.ok_or_else(|| draft.entry.into_problems())
+    }
+
+    /// Compiles the module of an entry: the one that is given, else the one that its definition names.
+    fn compile(&self, draft: &mut Draft<'_>, given: Option<&[u8]>) {
+        let Draft {
+            entry, definition, ..
+        } = draft;
+        let Some(definition) = definition else {
+            return;
+        };
+        draft.compiled = self
+            .find_module(definition, given, entry)
+            .and_then(|found| self.compile_found(definition, found, entry));
+    }
+
+    fn find_module<'m>(
+        &self,
+        definition: &PluginDefinition<'_>,
+        given: Option<&'m [u8]>,
+        entry: &mut Entry<'_>,
+    ) -> Option<Found<'m>> {
+        let inside = definition.path.as_ref()?;
+        let found = match given {
+            Some(bytes) => Ok(Found::given(bytes)),
+            None => {
+                let file = self.home.plugins.as_ref()?.folder.join(inside);
+                Found::read(file, definition.digest, self.store.as_ref()?)
+            }
+        };
+        found
+            .map_err(|message| entry.wrong_because(Cause::Module, "path", message))
+            .ok()
+    }
+
+    fn compile_found(
+        &self,
+        definition: &PluginDefinition<'_>,
+        found: Found<'_>,
+        entry: &mut Entry<'_>,
+    ) -> Option<Compiled> {
+        let mut config = self.settings.config.clone();
+        config.extend(definition.config.clone());
+        let compiled = self.runtime.compile(PluginSpec {
+            name: &definition.name,
+            wasm: &found.bytes,
+            limits: self.settings.limits.tightened_by(&definition.limits),
+            permissions: definition.permissions.clone(),
+            config,
+            // A trial for a definition that is refused anyway would hold up whoever wrote it.
+            preinit: if entry.is_right() {
+                definition.preinit
+            } else {
+                Preinit::Never
+            },
+            profile: definition.profile,
+            instances: definition.instances,
+        });
+        match &compiled {
+            Ok(_) => {}
+            Err(error @ RuntimeError::Preinit { .. }) => {
+                entry.wrong_because(Cause::Module, "preinit", error.to_string());
+            }
+            Err(error) => {
+                let path = definition.path.as_deref().unwrap_or("".as_ref());
+                let message = format!("{}: {error}", path.display());
+                entry.wrong_because(Cause::Module, "path", message);
+            }
+        }
+        Some(Compiled {
+            plugin: compiled.ok()?,
+            size_bytes: found.bytes.len() as u64,
+            identity: found.identity,
+            in_place: found.in_place,
+        })
+    }
+}
+
+impl<'a> Draft<'a> {
+    fn new(entry: Entry<'a>) -> Self {
+        Self {
+            entry,
+            definition: None,
+            compiled: None,
+        }
+    }
+
+    fn read(mut entry: Entry<'a>) -> Self {
+        Self {
+            definition: entry.read(PluginDefinition::read),
+            ..Self::new(entry)
+        }
+    }
+
+    /// Makes the plugin, after those before it; what is wrong with it goes to the entry.
+    fn finish(&mut self, others: &ToolsBuilder) -> Option<ServedPlugin> {
+        let definition = self.definition.take()?;
+        let compiled = self.compiled.take();
+        let plugin = compiled.as_ref().map(|compiled| &compiled.plugin);
+        let tools = make_tools(&definition, plugin, others, &mut self.entry);
+        let compiled = compiled.filter(|_| self.entry.is_right())?;
+        let node = self.entry.node();
+        Some(ServedPlugin {
+            name: definition.name,
+            node: node.clone(),
+            definition: node.to_json(),
+            size_bytes: compiled.size_bytes,
+            module: compiled.plugin,
+            identity: compiled.identity,
+            in_place: compiled.in_place,
+            tools,
+        })
+    }
+}
+
+/// Resolves a plugin's functions and compiles their schemas; problems go to the entry.
+fn make_tools(
+    definition: &PluginDefinition<'_>,
+    plugin: Option<&Plugin>,
+    others: &ToolsBuilder,
+    entry: &mut Entry<'_>,
+) -> Vec<ServedTool> {
+    let mut names = HashSet::new();
+    let mut tools = Vec::with_capacity(definition.functions.len());
+    for function in &definition.functions {
+        let mut reader = entry.reader();
+        let mut reader = reader.inside(&function.place);
+        let name = &function.tool;
+        let owner = if names.insert(name) {
+            others.owner(name)
+        } else {
+            Some(definition.name.as_str())
+        };
+        if let Some(owner) = owner {
+            name_is_taken(name, owner, function.node, &mut reader);
+        } else if let Some(advice) = unusual_name(name) {
+            tracing::warn!(tool = name, plugin = definition.name, "{advice}");
+        }
+        let export = plugin.map(|plugin| plugin.function(&function.export));
+        if let Some(Err(error)) = &export {
+            reader.wrong_because(Cause::Module, function.node, "function", error.to_string());
+        }
+        let contract = Contract::new(function, &mut reader);
+        if let (Some(Ok(export)), Some(contract)) = (export, contract) {
+            tools.push(served_tool(function, &definition.name, export, contract));
+        }
+    }
+    tools
+}
+
+fn served_tool(
+    function: &FunctionDefinition<'_>,
+    plugin: &str,
+    export: wasimancer_runtime::Function,
+    contract: Contract,
+) -> ServedTool {
+    ServedTool {
+        entry: tool_entry(function),
+        tool: Arc::new(Tool::new(&function.tool, plugin, export, contract)),
+    }
+}
+
+/// Holds the names of a plugin that is known already against those of the plugins before it.
+fn check_tool_names(plugin: &ServedPlugin, others: &ToolsBuilder, entry: &mut Entry<'_>) {
+    let node = entry.node();
+    let mut reader = entry.reader();
+    let functions = reader.list(node, "functions");
+    for (index, (name, function)) in plugin.tools().zip(functions).enumerate() {
+        if let Some(owner) = others.owner(name) {
+            let mut reader = reader.inside(&format!("functions[{index}]"));
+            name_is_taken(name, owner, function, &mut reader);
+        }
+    }
+}
+
+fn name_is_taken(name: &str, owner: &str, function: &Node, reader: &mut Reader<'_>) {
+    reader.wrong_because(
+        Cause::ToolNameTaken,
+        function,
+        "displayName",
+        format!("the tool name {name:?} is taken by plugin {owner:?}: choose another"),
+    );
+}
+
+/// Advice on a tool name that some clients refuse (MCP 2026-07-28, server/tools, "Tool Names").
+fn unusual_name(name: &str) -> Option<&'static str> {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if name.len() > 128 {
+        Some("the tool name has more than 128 characters, which some clients refuse")
+    } else if !name.bytes().all(usual) {
+        Some(
+            "the tool name holds other characters than letters, digits, `_`, `-` and `.`, which some clients refuse",
+        )
+    } else {
+        None
+    }
+}
