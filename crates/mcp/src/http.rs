@@ -13,6 +13,7 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
 
@@ -142,18 +143,29 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
             Outbox::closed()
         },
     };
-    let answering = async move { exchange.answer_body(&bytes).await };
-    match session {
-        // The request of a session outlives its connection (2025-11-25, basic/transports).
-        Some(session) => {
-            let answering = tokio::spawn(answering);
-            let broken = || Error::Failed("the request broke off".to_owned());
-            let answering = answering.map(move |ended| {
-                ended.unwrap_or_else(|_| reply_error(None, &broken(), Era::Legacy))
-            });
-            answer(endpoint, Some(session), frames(answering, inbox)).await
-        }
-        None => answer(endpoint, None, frames(Box::pin(answering), inbox)).await,
+    let task = tokio::spawn(async move { exchange.answer_body(&bytes).await });
+    // The request of a session outlives its connection (2025-11-25, basic/transports), any other ends
+    // with it (2026-07-28, transports, "Cancellation").
+    let (era, ending) = match &session {
+        Some(_) => (Era::Legacy, None),
+        None => (Era::Modern, Some(AbortOnDrop(task.abort_handle()))),
+    };
+    let answering = task.map(move |ended| {
+        drop(ending);
+        ended.unwrap_or_else(|_| {
+            let broken = Error::Failed("the request broke off".to_owned());
+            reply_error(None, &broken, era)
+        })
+    });
+    answer(endpoint, session, frames(answering, inbox)).await
+}
+
+/// Ends a task when nobody waits for it any more.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
