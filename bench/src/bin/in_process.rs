@@ -80,6 +80,9 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// A call of one of them; it answers the output.
+type Subject<'a> = Box<dyn FnMut() -> anyhow::Result<Vec<u8>> + 'a>;
+
 fn main() -> anyhow::Result<()> {
     let rounds: usize = match std::env::args().nth(1) {
         Some(rounds) => rounds.parse().context("usage: in_process [ROUNDS]")?,
@@ -130,7 +133,7 @@ fn measure(
     let call = |function: &Function| Ok(tokio.block_on(function.call(input.as_bytes()))?);
     let compiled = theirs(wasm)?;
     let mut warm = extism::Plugin::new_from_compiled(&compiled)?;
-    let mut subjects: [Box<dyn FnMut() -> anyhow::Result<Vec<u8>>>; SUBJECTS.len()] = [
+    let mut subjects: [Subject<'_>; SUBJECTS.len()] = [
         Box::new(|| call(&fresh)),
         Box::new(|| call(&compute)),
         Box::new(|| call(&kept)),

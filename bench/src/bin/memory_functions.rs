@@ -28,6 +28,9 @@ struct Host {
     output: (usize, usize),
 }
 
+/// A call in one of the forms; it answers the output.
+type Form<'a> = Box<dyn FnMut() -> wasmtime::Result<Vec<u8>> + 'a>;
+
 fn main() -> anyhow::Result<()> {
     measure().map_err(|error| anyhow!("{error:#}"))
 }
@@ -46,7 +49,7 @@ fn measure() -> wasmtime::Result<()> {
     let merged = merged(&inlining, &echo, &functions)?;
     for payload in PAYLOADS_BYTES {
         let input = vec![b'x'; payload];
-        let mut forms: [(&str, Box<dyn FnMut() -> wasmtime::Result<Vec<u8>>>); 3] = [
+        let mut forms: [(&str, Form<'_>); 3] = [
             (
                 "functions of the host",
                 Box::new(|| call_host(&plain, &host, &input)),

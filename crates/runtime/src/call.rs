@@ -57,7 +57,8 @@ impl Function {
         self.call_for(Arc::new(Nobody), input).await
     }
 
-    /// Calls the function in a fresh instance on behalf of a requester, and answers its output.
+    /// Calls the function on behalf of a requester, and answers its output. The instance is a fresh one
+    /// unless its plugin has others ([`Instances`](crate::Instances)).
     ///
     /// Dropping the future ends the guest and frees the instance.
     ///

@@ -2,9 +2,10 @@
 //!
 //! The crate promises that every call starts from a fresh instance, that it ends at its own
 //! deadline and within its own limits whatever the guest does, and that nothing of one call is
-//! seen by another. It serves the Extism host ABI, host functions for a conversation with whoever a
-//! plugin is called for, and WASI preview 1; it denies everything that a plugin's definition does
-//! not grant, and knows nothing of MCP, HTTP servers or YAML.
+//! seen by another, but for plugins that keep instances on purpose. It serves the Extism host ABI,
+//! host functions for a conversation with whoever a plugin is called for, and WASI preview 1; it
+//! denies everything that a plugin's definition does not grant, and knows nothing of MCP, HTTP
+//! servers or YAML.
 
 mod cache;
 mod call;
