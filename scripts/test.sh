@@ -3,7 +3,7 @@
 #
 #   bash scripts/test.sh
 #
-# The steps share one target folder; a first run takes about half an hour on two cores, most of it
+# The steps share one target folder; a first run takes 30 to 40 minutes on two cores, most of it
 # the compilation of wasmtime.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,11 +1,11 @@
 //! Slots reserved at start, and what happens where the address space is too small for them.
 
 use tokio::task::JoinSet;
-use wasimancer_runtime::{Allocation, EngineOptions, Error, Limits, PluginSpec, Profile};
+use wasimancer_runtime::{Allocation, EngineOptions, Limits, PluginSpec, Profile};
 
 use crate::support::{
-    abi, bombs, call, capture_log, in_own_process, limited, messages, module, plugin, runtime,
-    runtime_with, spec, trap, until,
+    abi, bombs, call, capture_log, in_own_process, limited, memory_is_bounded, messages, module,
+    plugin, runtime, runtime_with, spec, until,
 };
 
 #[test]
@@ -86,16 +86,7 @@ fn instances_are_mapped_on_demand_where_there_is_no_room() {
             ..echo.limits().clone()
         };
         let bombs = limited(&runtime, "on_demand_bombs", &bombs(), limits);
-        for export in ["grow_memory", "grow_table", "alloc"] {
-            let ended = call(&bombs, export, "").await;
-            assert!(
-                matches!(ended, Err(Error::MemoryLimit { .. })),
-                "{export}: {ended:?}"
-            );
-        }
-        for export in ["recurse", "read_behind_memory", "read_far_behind_memory"] {
-            trap(call(&bombs, export, "").await);
-        }
+        memory_is_bounded(&bombs).await;
         assert_eq!(call(&bombs, "answer", "here").await.unwrap(), b"here");
 
         let computing = runtime.compile(PluginSpec {

@@ -8,7 +8,8 @@ use wasimancer_runtime::{
 };
 
 use crate::support::{
-    abi, bombs, call, call_numbers, extism, module, options, runtime_with, spec, trap,
+    abi, bombs, call, call_numbers, extism, memory_is_bounded, module, options, runtime_with, spec,
+    trap,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -34,16 +35,7 @@ fn limits() -> Limits {
 async fn limits_and_bounds_hold() {
     let bombs = computing(&runtime_with(options()), &bombs(), limits());
     assert_eq!(bombs.profile(), Profile::Compute);
-    for export in ["grow_memory", "grow_table", "alloc"] {
-        let ended = call(&bombs, export, "").await;
-        assert!(
-            matches!(ended, Err(Error::MemoryLimit { .. })),
-            "{export}: {ended:?}"
-        );
-    }
-    for export in ["recurse", "read_behind_memory", "read_far_behind_memory"] {
-        trap(call(&bombs, export, "").await);
-    }
+    memory_is_bounded(&bombs).await;
     let ended = call(&bombs, "spin", "").await;
     assert!(matches!(ended, Err(Error::TimeLimit { .. })), "{ended:?}");
     assert_eq!(call(&bombs, "answer", "here").await.unwrap(), b"here");

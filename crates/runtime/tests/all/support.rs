@@ -106,6 +106,20 @@ pub(crate) fn trap(ended: Result<Vec<u8>>) -> String {
     }
 }
 
+/// Guests of `bombs.wat` neither get more memory than their limit nor reach beyond what they have.
+pub(crate) async fn memory_is_bounded(bombs: &Plugin) {
+    for export in ["grow_memory", "grow_table", "alloc"] {
+        let ended = call(bombs, export, "").await;
+        assert!(
+            matches!(ended, Err(Error::MemoryLimit { .. })),
+            "{export}: {ended:?}"
+        );
+    }
+    for export in ["recurse", "read_behind_memory", "read_far_behind_memory"] {
+        trap(call(bombs, export, "").await);
+    }
+}
+
 /// Polls until the condition holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

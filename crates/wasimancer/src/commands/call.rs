@@ -7,11 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use wasimancer_runtime::{
-    EngineOptions, HostRule, Limits, LimitsOverride, Permissions, PluginSpec, Preinit, Runtime,
-    parse_duration, parse_size,
-};
+use wasimancer_runtime::{HostRule, Permissions, PluginSpec, Preinit, parse_duration, parse_size};
 
+use super::{engine, scheduler};
 use crate::config::LogFormat;
 use crate::telemetry;
 
@@ -52,19 +50,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let wasm = std::fs::read(&args.file)
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
     let input = read_input(args.input)?;
-    let runtime = Runtime::new(EngineOptions {
-        memory_max_bytes: args.memory,
-        instances_max: 1,
-        ..EngineOptions::default()
-    })?;
+    let (runtime, limits) = engine(args.timeout, args.memory)?;
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
-    let limits = LimitsOverride {
-        timeout: Some(args.timeout),
-        memory: Some(args.memory),
-        ..LimitsOverride::default()
-    };
     let plugin = runtime.compile(PluginSpec {
-        limits: Limits::default().replaced_by(&limits),
+        limits,
         permissions: Permissions {
             network: args.allow_host,
         },
@@ -74,11 +63,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..PluginSpec::new(&name, &wasm)
     })?;
     let function = plugin.function(&args.export)?;
-    let output = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the asynchronous runtime could not start")?
-        .block_on(function.call(&input))?;
+    let output = scheduler()?.block_on(function.call(&input))?;
     let mut stdout = std::io::stdout().lock();
     stdout
         .write_all(&output)

@@ -8,10 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use wasimancer_runtime::{
-    EngineOptions, Hindrance, Import, Inspection, Limits, LimitsOverride, Runtime, parse_duration,
-    parse_size,
-};
+use wasimancer_runtime::{Hindrance, Import, Inspection, parse_duration, parse_size};
+
+use super::engine;
 
 /// The arguments of `inspect`.
 #[derive(clap::Args)]
@@ -35,17 +34,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let wasm = std::fs::read(&args.file)
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
-    let runtime = Runtime::new(EngineOptions {
-        memory_max_bytes: args.memory,
-        instances_max: 1,
-        ..EngineOptions::default()
-    })?;
+    let (runtime, limits) = engine(args.timeout, args.memory)?;
     let inspection = runtime.inspect(&wasm)?;
-    let limits = Limits::default().replaced_by(&LimitsOverride {
-        timeout: Some(args.timeout),
-        memory: Some(args.memory),
-        ..LimitsOverride::default()
-    });
     let hindrance = runtime.hindrance(&wasm, &inspection, limits.clone());
     let profile = match &args.call {
         Some(export) => {

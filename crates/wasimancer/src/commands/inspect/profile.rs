@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use wasimancer_runtime::{Function, Limits, PluginSpec, Profile, Runtime};
+
+use crate::commands::scheduler;
 
 /// Most calls that are timed for each profile.
 const CALLS_MAX: usize = 500;
@@ -27,7 +28,12 @@ pub(super) fn compare(
         median(&plugin.function(export)?, input)
     });
     let (short, compute) = (short?, compute?);
-    let suited = if short <= compute { "short" } else { "compute" };
+    let suited = if short <= compute {
+        Profile::Short
+    } else {
+        Profile::Compute
+    };
+    let suited = suited.name();
     let [short, compute] = [short, compute].map(|time| time.as_secs_f64() * 1e6);
     Ok(format!(
         "{suited}: a call of {export} takes {short:.1} µs with short, {compute:.1} µs with compute"
@@ -36,11 +42,7 @@ pub(super) fn compare(
 
 /// The median of a few calls, the first of which is not among them.
 fn median(function: &Function, input: &[u8]) -> anyhow::Result<Duration> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the asynchronous runtime could not start")?;
-    tokio.block_on(async {
+    scheduler()?.block_on(async {
         function.call(input).await?;
         let began = Instant::now();
         let mut times = Vec::with_capacity(CALLS_MAX);
