@@ -66,6 +66,13 @@ holds() {
 
 # ---- The README
 
+# Its first command leaves it to cargo what to start. It would compile everything once more here, so cargo is asked.
+started=$(cargo metadata --no-deps --locked --format-version 1 --manifest-path "$root/Cargo.toml" | jq -r '
+  .workspace_default_members as $members | .packages[] | select(.id | IN($members[])) | .targets[]
+  | select(.kind == ["bin"]) | .name')
+[ "$started" = wasimancer ] || tools_die "cargo run chooses from ${started:-nothing}, and not the server"
+echo "cargo run starts the server"
+
 cp -r "$root/examples" "$work/readme/examples"
 export WASIMANCER_AUTHENTICATION_TOKEN=a-token-of-the-test WASIMANCER_ADMIN_TOKEN=another-token-of-the-test
 cd "$work/readme"
