@@ -93,23 +93,30 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// The keys of an object so far. Most objects have few, which are found sooner one by one.
+/// The keys of an object so far. Most objects have few, which are found sooner one by one, and need no
+/// memory of their own.
 #[derive(Default)]
 struct Keys<'a> {
-    few: Vec<Cow<'a, str>>,
+    few: [Cow<'a, str>; FEW_KEYS],
+    few_len: usize,
     many: HashSet<Cow<'a, str>>,
 }
 
 impl<'a> Keys<'a> {
     fn holds(&self, key: &str) -> bool {
-        self.few.iter().any(|known| known == key) || self.many.contains(key)
+        let few = &self.few[..self.few_len];
+        few.iter().any(|known| known == key) || self.many.contains(key)
     }
 
     fn add(&mut self, key: Cow<'a, str>) {
-        if self.few.len() < FEW_KEYS {
-            self.few.push(key);
-        } else {
-            self.many.insert(key);
+        match self.few.get_mut(self.few_len) {
+            Some(free) => {
+                *free = key;
+                self.few_len += 1;
+            }
+            None => {
+                self.many.insert(key);
+            }
         }
     }
 }
