@@ -143,11 +143,16 @@ impl Store {
         File::open(&file).map_err(storage("read", &file))
     }
 
-    /// Makes sure that a module that is kept stays so; whether it is kept and whole.
-    pub(crate) fn keeps_on_disk(&self, digest: &Digest) -> bool {
-        // A process that was killed may have moved it there without flushing the folder.
+    /// Whether a module is kept, and whole.
+    pub(crate) fn keeps_whole(&self, digest: &Digest) -> bool {
         matches!(self.module(digest), Ok(Some(_)))
-            && durable::sync_folder(&self.modules_folder()).is_ok()
+    }
+
+    /// Makes sure that the modules that are kept stay so: a process that was killed may have moved one
+    /// there without flushing the folder.
+    pub(crate) fn flush_modules(&self) -> Result<()> {
+        let folder = self.modules_folder();
+        durable::sync_folder(&folder).map_err(storage("flushed", &folder))
     }
 
     /// Keeps a module that was received.
