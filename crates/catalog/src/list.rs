@@ -2,8 +2,8 @@
 
 use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 /// Most entries of one page of a list.
@@ -12,7 +12,7 @@ pub const PAGE_ENTRIES: usize = 1000;
 /// The entries of a list as JSON, in pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    pages: Vec<Bytes>,
+    pages: Vec<Arc<str>>,
     digest: u64,
 }
 
@@ -23,9 +23,9 @@ impl List {
                 .iter()
                 .map(|entry| entry.borrow().to_string())
                 .collect();
-            Bytes::from(format!("[{}]", texts.join(",")))
+            Arc::from(format!("[{}]", texts.join(",")))
         };
-        let pages: Vec<Bytes> = if entries.is_empty() {
+        let pages: Vec<Arc<str>> = if entries.is_empty() {
             vec![page(entries)]
         } else {
             entries.chunks(PAGE_ENTRIES).map(page).collect()
@@ -40,8 +40,8 @@ impl List {
 
     /// The JSON array of a page, the first being 0.
     #[must_use]
-    pub fn page(&self, index: usize) -> Option<&Bytes> {
-        self.pages.get(index)
+    pub fn page(&self, index: usize) -> Option<&str> {
+        self.pages.get(index).map(AsRef::as_ref)
     }
 
     /// How many pages there are: at least one.

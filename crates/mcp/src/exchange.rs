@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::headers::single;
 use crate::jsonrpc::{self, Body, Call, Incoming, Kind};
 use crate::outbox::Outbox;
+use crate::outcome::Finished;
 use crate::params::Params;
 use crate::revision::{Era, Revision};
 use crate::sessions::Session;
@@ -144,14 +145,14 @@ impl Exchange {
             Revision::Modern => {
                 let answer = wire_2026_07_28::handle(self, meta, call).await?;
                 Ok(match answer {
-                    wire_2026_07_28::Answer::Result(fields) => reply_result(call.id, &fields, None),
+                    wire_2026_07_28::Answer::Result(result) => reply_result(call.id, &result, None),
                     wire_2026_07_28::Answer::Messages(messages) => Reply::Messages(messages),
                 })
             }
             Revision::Legacy(version) => {
                 let session = decided.session.as_ref();
                 let answer = wire_2025_11_25::handle(self, version, session, meta, call).await?;
-                Ok(reply_result(call.id, &answer.fields, answer.session))
+                Ok(reply_result(call.id, &answer.result, answer.session))
             }
         }
     }
@@ -340,10 +341,10 @@ fn reply(status: StatusCode, body: String) -> Reply {
     }
 }
 
-fn reply_result(id: jsonrpc::Id<'_>, fields: &str, session: Option<String>) -> Reply {
+fn reply_result(id: jsonrpc::Id<'_>, result: &Finished, session: Option<String>) -> Reply {
     Reply::Json {
         status: StatusCode::OK,
-        body: jsonrpc::write_result(id, fields),
+        body: jsonrpc::write_result(id, &result.pieces()),
         session,
     }
 }

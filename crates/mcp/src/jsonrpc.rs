@@ -142,13 +142,14 @@ fn id(json: &str) -> Option<Id<'_>> {
     (json.starts_with('"') || is_integer).then_some(Id(json))
 }
 
-/// Writes `{"jsonrpc":"2.0","id":…,"result":{…}}` from the fields of the result.
-pub(crate) fn write_result(id: Id<'_>, fields: &str) -> String {
-    let mut out = String::with_capacity(fields.len() + id.json().len() + 48);
+/// Writes `{"jsonrpc":"2.0","id":…,"result":{…}}` from the fields of the result, which come in pieces.
+pub(crate) fn write_result(id: Id<'_>, fields: &[&str]) -> String {
+    let fields_bytes: usize = fields.iter().map(|piece| piece.len()).sum();
+    let mut out = String::with_capacity(fields_bytes + id.json().len() + 48);
     out.push_str("{\"jsonrpc\":\"2.0\",\"id\":");
     out.push_str(id.json());
     out.push_str(",\"result\":{");
-    out.push_str(fields);
+    out.extend(fields.iter().copied());
     out.push_str("}}");
     out
 }

@@ -36,3 +36,28 @@ impl Outcome {
         }
     }
 }
+
+/// A result with what its era adds, in pieces: its own fields may be long, and are copied once, into
+/// the message.
+pub(crate) struct Finished {
+    /// JSON without the braces, as all of these, and empty or with a comma at its end.
+    pub(crate) before: String,
+    pub(crate) fields: String,
+    /// Empty or with a comma at its beginning.
+    pub(crate) after: String,
+}
+
+impl Finished {
+    /// A result to which nothing is added.
+    pub(crate) fn plain(fields: String) -> Self {
+        Self {
+            before: String::new(),
+            fields,
+            after: String::new(),
+        }
+    }
+
+    pub(crate) fn pieces(&self) -> [&str; 3] {
+        [&self.before, &self.fields, &self.after]
+    }
+}

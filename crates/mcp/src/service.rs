@@ -145,11 +145,8 @@ pub(crate) fn capabilities(snapshot: &Snapshot) -> serde_json::Map<String, Value
 fn list(name: &str, list: &List, params: &Params<'_>) -> Result<Outcome, Error> {
     let index = params.cursor()?.as_deref().map_or(Ok(0), page_of)?;
     let page = list.page(index).ok_or_else(unknown_cursor)?;
-    // The page was serialized by serde_json, which writes UTF-8.
-    let entries =
-        std::str::from_utf8(page).map_err(|error| Error::InvalidParams(error.to_string()))?;
-    let mut fields = String::with_capacity(entries.len() + 64);
-    let _ = write!(fields, "\"{name}\":{entries}");
+    let mut fields = String::with_capacity(page.len() + 64);
+    let _ = write!(fields, "\"{name}\":{page}");
     if index + 1 < list.pages() {
         let _ = write!(fields, ",\"nextCursor\":\"{}\"", cursor_of(index + 1));
     }

@@ -16,15 +16,15 @@ use crate::era::Meta;
 use crate::error::Error;
 use crate::exchange::{Arrival, Exchange};
 use crate::jsonrpc::Call;
-use crate::outcome::Outcome;
+use crate::outcome::{Finished, Outcome};
 use crate::params::Params;
 use crate::revision::{LATEST_LEGACY_VERSION, Revision, legacy};
 use crate::service;
 use crate::sessions::Session;
 
-/// The fields of a result, and the session that `initialize` began.
+/// A result, and the session that `initialize` began.
 pub(crate) struct Answer {
-    pub(crate) fields: String,
+    pub(crate) result: Finished,
     pub(crate) session: Option<String>,
 }
 
@@ -38,15 +38,15 @@ pub(crate) async fn handle(
 ) -> Result<Answer, Error> {
     let Call { method, params, .. } = *call;
     let (endpoint, snapshot) = (&exchange.endpoint, &exchange.snapshot);
-    let fields = match method {
+    let result = match method {
         "initialize" => return initialize(exchange, &params),
-        "ping" => String::new(),
-        "logging/setLevel" => set_level(session, &params)?,
+        "ping" => Finished::plain(String::new()),
+        "logging/setLevel" => Finished::plain(set_level(session, &params)?),
         "resources/subscribe" if snapshot.serves_resources() => {
-            session_stream::subscribe(endpoint, session, &params)?
+            Finished::plain(session_stream::subscribe(endpoint, session, &params)?)
         }
         "resources/unsubscribe" if snapshot.serves_resources() => {
-            session_stream::unsubscribe(session, &params)?
+            Finished::plain(session_stream::unsubscribe(session, &params)?)
         }
         _ => {
             let session = session.map(Arc::as_ref);
@@ -56,7 +56,7 @@ pub(crate) async fn handle(
         }
     };
     Ok(Answer {
-        fields,
+        result,
         session: None,
     })
 }
@@ -95,7 +95,10 @@ fn initialize(exchange: &Exchange, params: &Params<'_>) -> Result<Answer, Error>
             None
         }
     };
-    Ok(Answer { fields, session })
+    Ok(Answer {
+        result: Finished::plain(fields),
+        session,
+    })
 }
 
 #[derive(Deserialize)]
@@ -116,10 +119,10 @@ fn set_level(session: Option<&Arc<Session>>, params: &Params<'_>) -> Result<Stri
     Ok(String::new())
 }
 
-fn complete(outcome: Outcome) -> String {
-    let mut fields = outcome.fields;
+fn complete(outcome: Outcome) -> Finished {
+    let mut finished = Finished::plain(outcome.fields);
     if !outcome.meta.is_empty() {
-        let _ = write!(fields, ",\"_meta\":{{{}}}", outcome.meta);
+        finished.after = format!(",\"_meta\":{{{}}}", outcome.meta);
     }
-    fields
+    finished
 }

@@ -19,15 +19,14 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::jsonrpc::Call;
-use crate::outcome::Outcome;
+use crate::outcome::{Finished, Outcome};
 use crate::params::{About, Params};
 use crate::revision::{Revision, SERVER_INFO_KEY, SUPPORTED_VERSIONS};
 use crate::service;
 
 /// What a request is answered with.
 pub(crate) enum Answer {
-    /// The fields of its result.
-    Result(String),
+    Result(Finished),
     /// A stream of messages, with none where there was nothing to tell for a while.
     Messages(BoxStream<'static, Option<String>>),
 }
@@ -60,7 +59,7 @@ pub(crate) async fn handle(
         }
         _ => return rounds::serve(exchange, client, method, params).await,
     };
-    Ok(Answer::Result(complete(endpoint, &outcome)))
+    Ok(Answer::Result(complete(endpoint, outcome)))
 }
 
 /// Holds the headers that mirror the params against them.
@@ -106,32 +105,32 @@ fn discover(endpoint: &Endpoint, snapshot: &Snapshot) -> Outcome {
 }
 
 /// Adds what every complete result of this revision has.
-pub(crate) fn complete(endpoint: &Endpoint, outcome: &Outcome) -> String {
+pub(crate) fn complete(endpoint: &Endpoint, outcome: Outcome) -> Finished {
     with_type(endpoint, "complete", outcome)
 }
 
 /// Adds what every result of this revision has: its type, how long it may be kept, and the server.
-fn with_type(endpoint: &Endpoint, result_type: &str, outcome: &Outcome) -> String {
-    let mut fields = String::with_capacity(outcome.fields.len() + outcome.meta.len() + 256);
-    let _ = write!(fields, "\"resultType\":\"{result_type}\"");
-    if !outcome.fields.is_empty() {
-        fields.push(',');
-        fields.push_str(&outcome.fields);
-    }
+fn with_type(endpoint: &Endpoint, result_type: &str, outcome: Outcome) -> Finished {
+    let comma = if outcome.fields.is_empty() { "" } else { "," };
+    let mut after = String::with_capacity(outcome.meta.len() + 256);
     if outcome.cacheable {
         // Private: an answer may depend on who asked, so no cache may share it between callers.
         let ttl_ms = endpoint.cache_ttl.as_millis();
-        let _ = write!(fields, ",\"ttlMs\":{ttl_ms},\"cacheScope\":\"private\"");
+        let _ = write!(after, ",\"ttlMs\":{ttl_ms},\"cacheScope\":\"private\"");
     }
     let _ = write!(
-        fields,
+        after,
         ",\"_meta\":{{\"{SERVER_INFO_KEY}\":{}",
         endpoint.server_info
     );
     if !outcome.meta.is_empty() {
-        fields.push(',');
-        fields.push_str(&outcome.meta);
+        after.push(',');
+        after.push_str(&outcome.meta);
     }
-    fields.push('}');
-    fields
+    after.push('}');
+    Finished {
+        before: format!("\"resultType\":\"{result_type}\"{comma}"),
+        fields: outcome.fields,
+        after,
+    }
 }

@@ -209,7 +209,7 @@ pub(crate) fn entries(list: Option<&List>) -> Vec<Value> {
 #[track_caller]
 pub(crate) fn parse_page(list: &List, index: usize) -> Vec<Value> {
     let page = list.page(index).expect("there is such a page");
-    serde_json::from_slice(page).expect("a page is a JSON array")
+    serde_json::from_str(page).expect("a page is a JSON array")
 }
 
 /// The schema of the tool `t` as clients see it.

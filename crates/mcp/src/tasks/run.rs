@@ -137,8 +137,8 @@ async fn rounds(
     for _ in 0..ROUNDS_MAX {
         let required = match performed {
             Ok(Performed::Complete(outcome)) => {
-                let result = wire_2026_07_28::complete(endpoint, &outcome);
-                return (Status::Completed(result), None);
+                let result = wire_2026_07_28::complete(endpoint, outcome);
+                return (Status::Completed(result.pieces().concat()), None);
             }
             Ok(Performed::InputRequired(required)) => required,
             Err(error) => return failed(&error),

@@ -44,11 +44,11 @@ pub(super) async fn serve(
         Started::Performed(performed) => performed?,
         Started::Task(task) => {
             let created = Outcome::new(task.summary());
-            return Ok(Answer::Result(with_type(endpoint, "task", &created)));
+            return Ok(Answer::Result(with_type(endpoint, "task", created)));
         }
     };
     match performed {
-        Performed::Complete(outcome) => Ok(Answer::Result(complete(endpoint, &outcome))),
+        Performed::Complete(outcome) => Ok(Answer::Result(complete(endpoint, outcome))),
         Performed::InputRequired(required) => {
             if let Some(missing) = client.capabilities.missing(required.needs()) {
                 return Err(Error::MissingCapability { missing });
@@ -57,11 +57,7 @@ pub(super) async fn serve(
             let sealed = required.state.as_ref().map(seal);
             let sealed = sealed.map(|sealed| sealed.ok_or_else(no_random_numbers));
             let asked = asked(&required, sealed.transpose()?);
-            Ok(Answer::Result(with_type(
-                endpoint,
-                "input_required",
-                &asked,
-            )))
+            Ok(Answer::Result(with_type(endpoint, "input_required", asked)))
         }
     }
 }
