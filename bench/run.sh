@@ -17,7 +17,7 @@ if [ "${1:-}" = --once ]; then
     binary=${2:-target/release/wasimancer}
     PYTHONPATH=bench exec python3 -m measure --once --product "$binary"
 fi
-cargo build --release --workspace --bins --locked
+cargo build --release --workspace --bin wasimancer --locked
 CARGO_TARGET_DIR=target cargo build --release --manifest-path bench/Cargo.toml --locked
 # The engine makes a backtrace of each of its errors where this is set; the product is fast either way.
 export RUST_BACKTRACE=0
