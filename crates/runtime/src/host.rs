@@ -28,7 +28,7 @@ const LOG_LINE_BYTES: usize = 64;
 const MANY_BYTES: usize = 64 * 1024;
 /// Longest message of `error_set` that is passed on, in bytes; the rest is cut.
 const ERROR_MESSAGE_MAX_BYTES: u64 = 64 * 1024;
-/// Bytes beyond its input that a call's memory has room for before it grows.
+/// Bytes beyond its input and output that a call's memory has room for before it grows.
 const SPARE_BYTES: usize = 1024;
 
 /// A stretch of a call's memory.
@@ -65,6 +65,11 @@ pub(crate) struct Host {
     wasi: Option<WasiP1Ctx>,
 }
 
+/// A memory for a call with this input and an output of the same size.
+fn memory_for(input: &[u8]) -> Memory {
+    Memory::with_capacity(2 * input.len() + SPARE_BYTES)
+}
+
 impl Host {
     /// The state of a call with this input, which the caller has held against its limit.
     pub(crate) fn new(
@@ -77,7 +82,7 @@ impl Host {
             context,
             requester,
             progress: None,
-            memory: Memory::with_capacity(input.len() + SPARE_BYTES),
+            memory: memory_for(input),
             input: Span::default(),
             output: Span::default(),
             error: 0,
@@ -102,7 +107,7 @@ impl Host {
     ) {
         self.requester = requester;
         self.deadline = deadline;
-        self.memory = Memory::with_capacity(input.len() + SPARE_BYTES);
+        self.memory = memory_for(input);
         self.take_input(input);
     }
 

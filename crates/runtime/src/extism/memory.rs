@@ -69,32 +69,50 @@ impl Memory {
         if length == 0 {
             return 0;
         }
-        if let Some((capacity, index)) = self.find_freed(length) {
-            self.freed.remove(&(capacity, index));
-            let block = &mut self.blocks[index];
-            block.length = length;
-            block.live = true;
-            self.bytes[block.offset..block.offset + length].fill(0);
-            return block.offset as u64;
+        if let Some(offset) = self.take_freed(length) {
+            self.bytes[offset..offset + length].fill(0);
+            return offset as u64;
         }
-        let offset = self.bytes.len().next_multiple_of(ALIGNMENT);
+        let offset = self.begin_block(length);
         self.bytes.resize(offset + length, 0);
+        offset as u64
+    }
+
+    /// A new block with these bytes; 0 for none.
+    pub(crate) fn alloc_bytes(&mut self, bytes: &[u8]) -> u64 {
+        if bytes.is_empty() {
+            return 0;
+        }
+        if let Some(offset) = self.take_freed(bytes.len()) {
+            self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+            return offset as u64;
+        }
+        let offset = self.begin_block(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        offset as u64
+    }
+
+    /// Takes a freed block again that fits; its offset.
+    fn take_freed(&mut self, length: usize) -> Option<usize> {
+        let (capacity, index) = self.find_freed(length)?;
+        self.freed.remove(&(capacity, index));
+        let block = &mut self.blocks[index];
+        block.length = length;
+        block.live = true;
+        Some(block.offset)
+    }
+
+    /// Begins a block at the end, where its bytes are yet to be put; its offset.
+    fn begin_block(&mut self, length: usize) -> usize {
+        let offset = self.bytes.len().next_multiple_of(ALIGNMENT);
+        self.bytes.resize(offset, 0);
         self.blocks.push(Block {
             offset,
             capacity: length,
             length,
             live: true,
         });
-        offset as u64
-    }
-
-    /// A new block with these bytes; 0 for none.
-    pub(crate) fn alloc_bytes(&mut self, bytes: &[u8]) -> u64 {
-        let handle = self.alloc(bytes.len());
-        if let Ok(target) = self.range_mut(handle, bytes.len() as u64) {
-            target.copy_from_slice(bytes);
-        }
-        handle
+        offset
     }
 
     /// Gives a block back. No block at an offset inside the memory is not an error: guests free
