@@ -24,9 +24,10 @@ use crate::requester::Nobody;
 use crate::wasi;
 
 /// How long a guest runs before it yields its thread to others. Each tick costs a wake-up of the
-/// ticker thread. A request waits for a turn of every guest that its thread runs: with 4 ms it waits
-/// 16 ms where two threads run eight guests that never end.
-const EPOCH_TICK: Duration = Duration::from_millis(4);
+/// ticker thread. A request waits for a turn of every guest that its thread runs: with 3 ms it waits
+/// 12 ms where two threads run eight guests that never end, and up to twice that where one of them has
+/// more than its share.
+const EPOCH_TICK: Duration = Duration::from_millis(3);
 /// Stack of a guest, in bytes: as much as wasmtime's default.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 /// Stack of a fiber, in bytes: the guest's and as much again for host functions.
