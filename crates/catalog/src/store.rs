@@ -150,9 +150,8 @@ impl Store {
 
     /// Makes sure that the modules that are kept stay so: a process that was killed may have moved one
     /// there without flushing the folder.
-    pub(crate) fn flush_modules(&self) -> Result<()> {
-        let folder = self.modules_folder();
-        durable::sync_folder(&folder).map_err(storage("flushed", &folder))
+    pub(crate) fn flush_modules(&self) {
+        durable::flush_folder(&self.modules_folder());
     }
 
     /// Keeps a module that was received.

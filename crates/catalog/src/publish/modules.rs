@@ -88,7 +88,7 @@ impl PluginPlan<'_> {
         let copy = inside.as_deref();
         match incoming {
             Some(incoming) if store.keeps_whole(&digest) => {
-                jobs.push(Box::new(|| kept = store.flush_modules()));
+                jobs.push(Box::new(|| store.flush_modules()));
                 jobs.push(Box::new(|| {
                     let copy = copy.map(|inside| store.copy_received(inside, incoming));
                     copied = copy.transpose();

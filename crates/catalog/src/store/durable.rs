@@ -32,12 +32,17 @@ pub(super) fn written(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> 
 /// that is no error.
 pub(super) fn place(file: NamedTempFile, path: &Path) -> io::Result<()> {
     place_unflushed(file, path)?;
-    if let Some(folder) = path.parent()
-        && let Err(error) = sync_folder(folder)
-    {
-        tracing::warn!(folder = %folder.display(), %error, "a folder could not be flushed to the disk: a power failure may undo the last change");
+    if let Some(folder) = path.parent() {
+        flush_folder(folder);
     }
     Ok(())
+}
+
+/// Flushes a folder whose files are in their places, which not every disk can.
+pub(super) fn flush_folder(folder: &Path) {
+    if let Err(error) = sync_folder(folder) {
+        tracing::warn!(folder = %folder.display(), %error, "a folder could not be flushed to the disk: a power failure may undo the last change");
+    }
 }
 
 /// The same for what the next start makes up for: a loss of power may bring back what was in its place.
