@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -12,7 +11,7 @@ pub const PAGE_ENTRIES: usize = 1000;
 /// The entries of a list as JSON, in pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    pages: Vec<Arc<str>>,
+    pages: Vec<String>,
     digest: u64,
 }
 
@@ -23,9 +22,9 @@ impl List {
                 .iter()
                 .map(|entry| entry.borrow().to_string())
                 .collect();
-            Arc::from(format!("[{}]", texts.join(",")))
+            format!("[{}]", texts.join(","))
         };
-        let pages: Vec<Arc<str>> = if entries.is_empty() {
+        let pages: Vec<String> = if entries.is_empty() {
             vec![page(entries)]
         } else {
             entries.chunks(PAGE_ENTRIES).map(page).collect()
@@ -41,7 +40,7 @@ impl List {
     /// The JSON array of a page, the first being 0.
     #[must_use]
     pub fn page(&self, index: usize) -> Option<&str> {
-        self.pages.get(index).map(AsRef::as_ref)
+        self.pages.get(index).map(String::as_str)
     }
 
     /// How many pages there are: at least one.
