@@ -39,6 +39,7 @@ impl Outcome {
 
 /// A result with what its era adds, in pieces: its own fields may be long, and are copied once, into
 /// the message.
+#[derive(Default)]
 pub(crate) struct Finished {
     /// JSON without the braces, as all of these, and empty or with a comma at its end.
     pub(crate) before: String,
@@ -51,9 +52,8 @@ impl Finished {
     /// A result to which nothing is added.
     pub(crate) fn plain(fields: String) -> Self {
         Self {
-            before: String::new(),
             fields,
-            after: String::new(),
+            ..Self::default()
         }
     }
 

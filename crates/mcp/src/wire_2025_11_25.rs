@@ -38,25 +38,28 @@ pub(crate) async fn handle(
 ) -> Result<Answer, Error> {
     let Call { method, params, .. } = *call;
     let (endpoint, snapshot) = (&exchange.endpoint, &exchange.snapshot);
-    let result = match method {
+    let fields = match method {
         "initialize" => return initialize(exchange, &params),
-        "ping" => Finished::plain(String::new()),
-        "logging/setLevel" => Finished::plain(set_level(session, &params)?),
+        "ping" => String::new(),
+        "logging/setLevel" => set_level(session, &params)?,
         "resources/subscribe" if snapshot.serves_resources() => {
-            Finished::plain(session_stream::subscribe(endpoint, session, &params)?)
+            session_stream::subscribe(endpoint, session, &params)?
         }
         "resources/unsubscribe" if snapshot.serves_resources() => {
-            Finished::plain(session_stream::unsubscribe(session, &params)?)
+            session_stream::unsubscribe(session, &params)?
         }
         _ => {
             let session = session.map(Arc::as_ref);
             let client = exchange.client(Revision::Legacy(version), session, meta)?;
             let served = rounds::serve(exchange, session, Arc::new(client), method, params);
-            complete(served.await?)
+            return Ok(Answer {
+                result: complete(served.await?),
+                session: None,
+            });
         }
     };
     Ok(Answer {
-        result,
+        result: Finished::plain(fields),
         session: None,
     })
 }
