@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wasimancer_fuzz::{cursors, headers, legacy, modern, uri_templates};
+use wasimancer_fuzz::{cursors, headers, legacy, modern, uri_templates, validation};
 
 /// Mutations of each input of a corpus.
 const MUTATIONS: u64 = 200;
@@ -73,4 +73,9 @@ fn the_uri_templates() {
 #[test]
 fn the_cursors() {
     over_corpus("cursors", cursors::run);
+}
+
+#[test]
+fn the_validation() {
+    over_corpus("validation", validation::run);
 }

@@ -1,8 +1,7 @@
 //! The client of one request: what it can do, and what it wants to hear while it waits.
 
 use std::fmt::Write;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
 use ring::digest::{SHA256, digest};
@@ -21,14 +20,19 @@ pub(crate) struct Caller([u8; 32]);
 
 impl Caller {
     /// The caller with the value of an `Authorization` header; none are all the same.
-    fn of(authorization: Option<&[u8]>) -> Self {
+    pub(crate) fn of(authorization: Option<&HeaderValue>) -> Self {
         let mut caller = Self::default();
         if let Some(authorization) = authorization {
-            caller
-                .0
-                .copy_from_slice(digest(&SHA256, authorization).as_ref());
+            let digest = digest(&SHA256, authorization.as_bytes());
+            caller.0.copy_from_slice(digest.as_ref());
         }
         caller
+    }
+
+    /// What tells callers apart where they take turns.
+    pub(crate) fn key(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -36,14 +40,10 @@ impl Caller {
     }
 }
 
-/// What the keys of callers are made with, so that nobody can choose another's.
-static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
 /// The client of one request.
 pub(crate) struct Client {
     pub(crate) revision: Revision,
-    /// The credentials of the request.
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) caller: Caller,
     pub(crate) capabilities: Capabilities,
     /// The least severe messages of a plugin's log that it wants to hear.
     pub(crate) log: Option<Severity>,
@@ -105,18 +105,6 @@ impl Client {
         Some(())
     }
 
-    /// Who asks.
-    pub(crate) fn caller(&self) -> Caller {
-        let authorization = self.authorization.as_ref();
-        Caller::of(authorization.map(HeaderValue::as_bytes))
-    }
-
-    /// A number for who asks, by which calls take turns. It costs less than a [`Caller`], and keeps
-    /// nobody from anything: two callers with the same one wait behind each other.
-    pub(crate) fn key(&self) -> u64 {
-        KEYS.hash_one(self.authorization.as_ref().map(HeaderValue::as_bytes))
-    }
-
     /// Passes on what a plugin tells.
     pub(crate) fn tell(&self, event: Event) {
         if let Some(task) = self.task.get() {
@@ -159,7 +147,7 @@ pub(crate) struct Listening {
 
 impl Requester for Listening {
     fn key(&self) -> u64 {
-        self.client.key()
+        self.client.caller.key()
     }
 
     fn describe(&self) -> String {
@@ -187,7 +175,7 @@ mod tests {
         let (outbox, mut inbox) = channel();
         let client = Client {
             revision: Revision::Legacy("2025-11-25"),
-            authorization: None,
+            caller: Caller::default(),
             capabilities: Capabilities::default(),
             log: None,
             progress_token: Some("7".into()),

@@ -59,4 +59,5 @@ mod support;
 mod tasks;
 mod tools;
 mod transport;
+mod validation;
 mod versions;
