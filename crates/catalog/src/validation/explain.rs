@@ -16,12 +16,19 @@ pub(super) const PROBLEMS_MAX: usize = 5;
 
 /// Finds the first things that are wrong with a value that does not match.
 pub(super) fn explain(parts: &Parts, value: &Value, found: &mut Vec<String>) {
-    Explanation { parts, found }.describe("", value, Place::Root);
+    let mut explanation = Explanation {
+        parts,
+        found,
+        told: 0,
+    };
+    explanation.describe("", value, Place::Root);
 }
 
 struct Explanation<'e> {
     parts: &'e Parts,
     found: &'e mut Vec<String>,
+    /// How many problems were told, those included that are among the others already.
+    told: usize,
 }
 
 /// A part of the schema, held against a part of the value.
@@ -53,6 +60,7 @@ impl Explanation<'_> {
     }
 
     fn add(&mut self, place: Place<'_>, message: &str) {
+        self.told += 1;
         let problem = place.problem(message);
         if !self.is_full() && !self.found.contains(&problem) {
             self.found.push(problem);
@@ -69,7 +77,7 @@ impl Explanation<'_> {
     /// Describes why a value does not match a part, which it does not.
     fn describe(&mut self, pointer: &str, value: &Value, place: Place<'_>) {
         spend(1);
-        let before = self.found.len();
+        let before = self.told;
         let parts = self.parts;
         let Some(fields) = parts.fields(pointer) else {
             let message = format!("False schema does not allow {}", shown(value));
@@ -91,10 +99,10 @@ impl Explanation<'_> {
             self.combinations(&at);
         }
         self.references(&at);
-        if self.found.len() == before && !self.is_full() {
+        if self.told == before && !self.is_full() {
             self.unevaluated(&at);
         }
-        if self.found.len() == before {
+        if self.told == before {
             self.add(place, &no_match(value));
         }
     }

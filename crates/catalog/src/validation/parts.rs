@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonschema::{Draft, Registry, Validator};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::fuel::{Counted, Counting, spend};
@@ -12,8 +13,15 @@ use super::pattern::Patterns;
 use super::targets::Targets;
 use crate::subschemas::visit;
 
-/// Where the schema stands among the library's resources.
-const ADDRESS: &str = "urn:wasimancer:schema";
+/// What is written otherwise in the fragment of an address (RFC 3986, section 3.5).
+const FRAGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// Where a schema without an address stands among the library's resources.
+const ADDRESS: &str = "json-schema:///wasimancer";
 /// Steps for compiling one schema of those that a part may lead to: half a microsecond.
 const STEPS_PER_SCHEMA: u64 = 50;
 /// Most schemas that are kept compiled, some 300 bytes each.
@@ -51,6 +59,8 @@ pub(super) struct Parts {
     draft: Draft,
     patterns: Patterns,
     registry: Registry<'static>,
+    /// Where the schema stands among its resources.
+    address: String,
     /// How many schemas stand in it.
     schemas: u64,
     compiled: Mutex<Compiled>,
@@ -70,19 +80,24 @@ impl Parts {
         let mut schemas = 0;
         visit(schema, &mut |_| schemas += 1);
         spend(schemas);
+        let targets = Targets::of(schema);
+        let own = targets.address();
+        let address = own.filter(|own| own.contains(':')).unwrap_or(ADDRESS);
+        let address = address.trim_end_matches('#').to_owned();
         let registry = Registry::new()
             .draft(draft)
             .retriever(super::Nowhere)
-            .add(ADDRESS, Value::clone(schema))
+            .add(&address, Value::clone(schema))
             .ok()?
             .prepare()
             .ok()?;
         Some(Self {
-            targets: Targets::of(schema),
+            targets,
             schema: schema.clone(),
             draft,
             patterns: patterns.clone(),
             registry,
+            address,
             schemas,
             compiled: Mutex::default(),
         })
@@ -111,12 +126,9 @@ impl Parts {
             pointer,
             |compiled| &mut compiled.wholes,
             |parts| {
-                let fragment = percent_encoding::utf8_percent_encode(
-                    pointer,
-                    percent_encoding::NON_ALPHANUMERIC,
-                );
+                let fragment = utf8_percent_encode(pointer, FRAGMENT);
                 spend(parts.schemas * STEPS_PER_SCHEMA);
-                let schema = json!({ "$ref": format!("{ADDRESS}#{fragment}") });
+                let schema = json!({ "$ref": format!("{}#{fragment}", parts.address) });
                 let options = options(&parts.patterns)
                     .with_draft(parts.draft)
                     .with_registry(&parts.registry);

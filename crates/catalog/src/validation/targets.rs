@@ -63,6 +63,12 @@ impl Targets {
         }
     }
 
+    /// The address of the root; `None` where it has none.
+    pub(super) fn address(&self) -> Option<&str> {
+        let (_, address) = self.resources.first()?;
+        Some(&**address).filter(|address| !address.is_empty())
+    }
+
     /// The pointers of what a reference may mean: one, but where names stand several times.
     pub(super) fn resolve(&self, root: &Value, reference: &str) -> Vec<String> {
         let (address, fragment) = reference.split_once('#').unwrap_or((reference, ""));

@@ -68,7 +68,7 @@ async fn a_promised_output_is_kept() {
     let output = call(&snapshot, "statistics", r#"{"numbers":[1,2,3]}"#)
         .await
         .unwrap();
-    let output = serde_json::from_str(&output).unwrap();
+    let output: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(
         output,
         json!({"count": 3, "sum": 6, "mean": 2, "min": 1, "max": 3})

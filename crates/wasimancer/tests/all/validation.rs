@@ -51,7 +51,7 @@ async fn a_small_request_does_not_take_gigabytes() {
         let client = server.client(revision);
         let before = server.status("VmHWM");
         let answer = client.call("t", &*tree("\"x\"")).await;
-        let said = answer.body.to_string();
+        let said = &answer.text;
         assert!(
             said.contains("value: \\\"x\\\" is not of type \\\"number\\\""),
             "{said}"
