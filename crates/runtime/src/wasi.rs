@@ -2,15 +2,19 @@
 //! arguments, no network. Clocks and random numbers work; what the guest writes to its standard
 //! output and error becomes log lines of the plugin.
 
+mod guest;
+mod poll;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Level;
-use wasmtime::{Caller, Extern, Linker};
+use wasmtime::{Caller, Linker};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
+use self::guest::{ERRNO_NOTSOCK, SUCCESS};
 use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
 use crate::error::Error;
 use crate::host::Host;
@@ -20,17 +24,32 @@ pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 /// How much the guest may write at once, in bytes.
 const WRITE_MAX_BYTES: usize = 64 * 1024;
 
-/// Bytes of random numbers after which the guest yields.
-const RANDOM_YIELD_BYTES: usize = 4096;
-/// Preview 1's errors for a bad pointer and for a descriptor that is no socket.
-const ERRNO_FAULT: i32 = 21;
-const ERRNO_NOTSOCK: i32 = 57;
+/// Bytes of random numbers that are made at once. They take ten times as long as other bytes.
+const RANDOM_BYTES_AT_ONCE: usize = 4096;
+const RANDOM_COST: usize = 10;
 
 /// Defines the functions of preview 1 on a linker.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     wasmtime_wasi::p1::add_to_linker_async(linker, Host::wasi)?;
     linker.allow_shadowing(true);
-    // The library's own fills any length at once, and code without loops never yields between.
+    // What takes as long as the guest wishes is not the library's: it pays, and yields.
+    linker.func_wrap(
+        MODULE,
+        "clock_res_get",
+        |caller: Caller<'_, Host>, clock: u32, result: u32| poll::resolution(caller, clock, result),
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |caller: Caller<'_, Host>, clock: u32, _precision: u64, result: u32| {
+            poll::time(caller, clock, result)
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "poll_oneoff",
+        |caller: Caller<'_, Host>, parameters| Box::new(poll::poll(caller, parameters)),
+    )?;
     linker.func_wrap_async(
         MODULE,
         "random_get",
@@ -59,29 +78,25 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 async fn random_get(
     mut caller: Caller<'_, Host>,
-    pointer: usize,
+    address: usize,
     length: usize,
 ) -> wasmtime::Result<i32> {
-    let memory = caller.get_export("memory").and_then(Extern::into_memory);
-    let memory = memory.ok_or_else(|| Error::Trap {
-        reason: "the module exports no memory for random_get".to_owned(),
-    })?;
+    let memory = guest::memory(&mut caller)?;
     let mut done = 0;
     while done < length {
-        let next = (length - done).min(RANDOM_YIELD_BYTES);
-        let start = pointer + done;
-        let Some(bytes) = memory.data_mut(&mut caller).get_mut(start..start + next) else {
-            return Ok(ERRNO_FAULT);
-        };
+        let next = (length - done).min(RANDOM_BYTES_AT_ONCE);
+        caller.data_mut().pay(next * RANDOM_COST).await?;
+        let mut bytes = [0; RANDOM_BYTES_AT_ONCE];
+        let bytes = &mut bytes[..next];
         getrandom::fill(bytes).map_err(|error| Error::Trap {
             reason: format!("the machine gives no random numbers: {error}"),
         })?;
-        done += next;
-        if next == RANDOM_YIELD_BYTES {
-            tokio::task::yield_now().await;
+        if let Err(errno) = guest::store(memory, &mut caller, address + done, bytes) {
+            return Ok(errno);
         }
+        done += next;
     }
-    Ok(0)
+    Ok(SUCCESS)
 }
 
 /// The WASI context of one call.
