@@ -1,10 +1,10 @@
 //! The real binary: as a server that ends with its test, and as a command that is waited for.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -32,9 +32,14 @@ fn cache_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
+/// The binary that is tested: the one of this build, or the one that `TESTED_BINARY` names.
+fn binary() -> OsString {
+    std::env::var_os("TESTED_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_wasimancer").into())
+}
+
 /// The binary, in an environment without variables that it reads.
 pub(crate) fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wasimancer"));
+    let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if OWN_VARIABLES.contains(&&*text)
@@ -74,6 +79,8 @@ pub(crate) fn finish(command: &mut Command) -> Ended {
 pub(crate) struct Launch {
     command: Command,
     home: Option<Home>,
+    /// Whether anybody reads standard error.
+    log_is_read: bool,
 }
 
 impl Launch {
@@ -108,6 +115,7 @@ impl Launch {
         Self {
             command,
             home: None,
+            log_is_read: true,
         }
     }
 
@@ -123,6 +131,12 @@ impl Launch {
 
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
+        self
+    }
+
+    /// Lets nobody read what the server writes to standard error.
+    pub(crate) fn with_unread_log(mut self) -> Self {
+        self.log_is_read = false;
         self
     }
 
@@ -165,7 +179,12 @@ impl Launch {
     pub(crate) fn start(mut self) -> Server {
         let mut child = self.command.spawn().expect("the binary starts");
         let stdout = Captured::of(child.stdout.take().expect("standard output is piped"));
-        let stderr = Captured::of(child.stderr.take().expect("standard error is piped"));
+        let stderr = child.stderr.take().expect("standard error is piped");
+        let (stderr, unread_log) = if self.log_is_read {
+            (Captured::of(stderr), None)
+        } else {
+            (Captured::of(std::io::empty()), Some(stderr))
+        };
         let mut address = None;
         let mut ended = None;
         until_blocking("the server listens", || {
@@ -185,6 +204,7 @@ impl Launch {
             address,
             stdout,
             stderr,
+            _unread_log: unread_log,
             _home: self.home,
         }
     }
@@ -213,6 +233,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stdout: Captured,
     stderr: Captured,
+    /// Held open where nobody reads it.
+    _unread_log: Option<ChildStderr>,
     /// Removed with the server.
     _home: Option<Home>,
 }

@@ -1,0 +1,82 @@
+//! The host functions of a conversation: JSON that the server reads for a guest, descriptions that
+//! it writes for one.
+
+use serde_json::json;
+
+use crate::guests::{ZEROS, conversation, head, in_a_row};
+use crate::harness::{MEMORY_LIMIT, TIME_LIMIT, Wanted, case, cores, scaled};
+
+const ENDS: [Wanted; 2] = [TIME_LIMIT, Wanted::Result];
+const LOG: &str = r#"{"level":"debug","data":["#;
+const PROGRESS: &str = r#"{"progress":1,"x":["#;
+
+/// One call over and over with a JSON text of this many bytes.
+fn json_in_a_row(begins: &str, call: &str, bytes: usize, count: usize) -> crate::support::Sample {
+    let preparation = format!("(local.set $block (call $zeros (i64.const {bytes})))");
+    let run = in_a_row(&preparation, call, count);
+    conversation(&format!("{} {ZEROS} {run}", head(begins)))
+}
+
+#[test]
+fn log_of_60_kilobytes() {
+    let call = "(call $log (local.get $block))";
+    let plugin = json_in_a_row(LOG, call, 60_000, scaled(20_000, 1500));
+    case("`log` of 60 KB of JSON, 20,000 times")
+        .plugin(plugin)
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn progress_of_60_kilobytes() {
+    let call = "(call $progress (local.get $block))";
+    let plugin = json_in_a_row(PROGRESS, call, 60_000, scaled(30_000, 3000));
+    case("`progress` of 60 KB of JSON, 30,000 times")
+        .plugin(plugin)
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn log_of_4_megabytes() {
+    let call = "(call $log (local.get $block))";
+    let plugin = json_in_a_row(LOG, call, 4_000_000, scaled(3000, 60));
+    case("`log` of 4 MB of JSON, 3,000 times")
+        .plugin(plugin)
+        .ends(ENDS.into_iter().chain([MEMORY_LIMIT]))
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn log_of_60_megabytes() {
+    // The text fits in the guest's memory; what the server reads from it must fit too.
+    let bytes = scaled(60_000_000, 6_000_000);
+    let limit = scaled("256MiB", "32MiB");
+    let plugin = json_in_a_row(LOG, "(call $log (local.get $block))", bytes, 1);
+    case("`log` of 60 MB of JSON, once")
+        .plugin(plugin.with("/limits/memory", json!(limit)))
+        .ends([MEMORY_LIMIT, TIME_LIMIT])
+        .calls(1, "{}");
+}
+
+#[test]
+fn log_that_is_no_json() {
+    let plugin = json_in_a_row("[", "(call $log (local.get $block))", 60_000, 1);
+    case("`log` of what is no JSON, once")
+        .plugin(plugin)
+        .ends([Wanted::ToolError("trapped"), Wanted::Result])
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn descriptions() {
+    let request = "(call $free (call $request))";
+    case("`request`, 300,000 times")
+        .plugin(conversation(&in_a_row(
+            "",
+            request,
+            scaled(300_000, 30_000),
+        )))
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
