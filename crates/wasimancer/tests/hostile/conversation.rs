@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::guests::{ZEROS, conversation, head, in_a_row};
+use crate::guests::{ZEROS, conversation, head, in_a_row, list, text};
 use crate::harness::{MEMORY_LIMIT, TIME_LIMIT, Wanted, case, cores, scaled};
 
 const ENDS: [Wanted; 2] = [TIME_LIMIT, Wanted::Result];
@@ -12,8 +12,7 @@ const PROGRESS: &str = r#"{"progress":1,"x":["#;
 
 /// One call over and over with a JSON text of this many bytes.
 fn json_in_a_row(begins: &str, call: &str, bytes: usize, count: usize) -> crate::support::Sample {
-    let preparation = format!("(local.set $block (call $zeros (i64.const {bytes})))");
-    let run = in_a_row(&preparation, call, count);
+    let run = in_a_row(&list(bytes), call, count);
     conversation(&format!("{} {ZEROS} {run}", head(begins)))
 }
 
@@ -77,6 +76,38 @@ fn descriptions() {
             request,
             scaled(300_000, 30_000),
         )))
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn words_of_60_megabytes() {
+    // Whoever says what is wrong does not say all of it.
+    let bytes = scaled(60_000_000, 6_000_000);
+    let run = in_a_row(&text(bytes), "(call $log (local.get $block))", 1);
+    let level = head(r#"{"data":1,"level":""#);
+    case("`log` with a level of 60 MB")
+        .plugin(conversation(&format!("{level} {ZEROS} {run}")))
+        .ends([Wanted::ToolError("trapped"), MEMORY_LIMIT])
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn numbers_of_60_megabytes() {
+    let bytes = scaled(60_000_000, 6_000_000);
+    let run = in_a_row(&text(bytes), "(call $progress (local.get $block))", 1);
+    let progress = head(r#"{"progress":""#);
+    case("`progress` with a text of 60 MB in place of a number")
+        .plugin(conversation(&format!("{progress} {ZEROS} {run}")))
+        .ends([Wanted::ToolError("trapped"), MEMORY_LIMIT])
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn releases() {
+    let run = in_a_row("", "(call $release)", scaled(1_000_000, 50_000));
+    case("`release`, 1,000,000 times")
+        .plugin(conversation(&run))
         .ends(ENDS)
         .calls(cores(), "{}");
 }

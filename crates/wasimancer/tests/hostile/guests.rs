@@ -15,6 +15,7 @@ const CONVERSATION: &str = r#"
 (import "wasimancer:host/env" "request" (func $request (result i64)))
 (import "wasimancer:host/env" "progress" (func $progress (param i64)))
 (import "wasimancer:host/env" "log" (func $log (param i64)))
+(import "wasimancer:host/env" "release" (func $release))
 "#;
 
 /// What the attacks call of WASI preview 1, and a memory of 64 MiB.
@@ -30,9 +31,9 @@ const WASI: &str = r#"
 "#;
 
 /// `$zeros` makes a block of the 32 bytes at 0 of linear memory, then `0,0,…` of this many bytes
-/// (a multiple of 8), then `0]}`.
+/// (a multiple of 8), then the 8 bytes of its second parameter.
 pub(crate) const ZEROS: &str = r"
-(func $zeros (param $bytes i64) (result i64)
+(func $zeros (param $bytes i64) (param $tail i64) (result i64)
   (local $block i64) (local $at i64)
   (local.set $block (call $alloc (i64.add (local.get $bytes) (i64.const 40))))
   (loop $head
@@ -43,9 +44,19 @@ pub(crate) const ZEROS: &str = r"
     (call $store_u64 (i64.add (local.get $block) (local.get $at)) (i64.const 0x2c302c302c302c30))
     (local.set $at (i64.add (local.get $at) (i64.const 8)))
     (br_if $body (i64.lt_u (local.get $at) (i64.add (local.get $bytes) (i64.const 32)))))
-  (call $store_u64 (i64.add (local.get $block) (local.get $at)) (i64.const 0x20202020207d5d30))
+  (call $store_u64 (i64.add (local.get $block) (local.get $at)) (local.get $tail))
   (local.get $block))
 ";
+
+/// A block of [`ZEROS`] that ends as a list does, in an object: `0]}`.
+pub(crate) fn list(bytes: usize) -> String {
+    format!("(local.set $block (call $zeros (i64.const {bytes}) (i64.const 0x20202020207d5d30)))")
+}
+
+/// The same that ends as a text does: `0\"}`.
+pub(crate) fn text(bytes: usize) -> String {
+    format!("(local.set $block (call $zeros (i64.const {bytes}) (i64.const 0x20202020207d2230)))")
+}
 
 /// The 32 bytes with which the JSON of [`ZEROS`] begins.
 pub(crate) fn head(text: &str) -> String {

@@ -27,6 +27,10 @@ const GRACE_SLACK: Duration = Duration::from_secs(2);
 const QUIET_SLACK: Duration = Duration::from_millis(100);
 /// The same where other tests run: it shows a call without a bound, not a slow one.
 const BUSY_SLACK: Duration = Duration::from_secs(10);
+/// Most bytes of what an error says, whatever the guest said.
+const MESSAGE_MAX_BYTES: usize = 128 * 1024;
+/// Most bytes of log that a case leaves, however loud its plugins are.
+const LOG_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A request that has not ended this long after its limit has no end.
 const ENDLESS: Duration = Duration::from_secs(40);
 
@@ -149,6 +153,10 @@ impl Case {
         let measured = probe.end();
         problems.extend(measured.problems(PROBE_MAX));
         problems.extend(stage.terminate().await);
+        let logged = stage.server.stderr().len();
+        if logged > LOG_MAX_BYTES {
+            problems.push(format!("left {} MiB of log", logged >> 20));
+        }
         report::row(self.title, self.limit, &ended, &measured, &problems);
         problems
     }
@@ -159,6 +167,9 @@ impl Case {
         for Ended { ending, took } in ended {
             if !self.wanted.iter().any(|wanted| wanted.matches(ending)) {
                 problems.push(format!("ended in {ending}, not in {:?}", self.wanted));
+            }
+            if ending.message().len() > MESSAGE_MAX_BYTES {
+                problems.push(format!("says {} bytes", ending.message().len()));
             }
             if *took > longest {
                 problems.push(format!("took {took:.1?} with a limit of {:?}", self.limit));

@@ -35,6 +35,7 @@ mod logs;
 mod modules;
 mod names;
 mod patterns;
+mod publications;
 mod schemas;
 mod shutdown;
 mod starts;

@@ -148,3 +148,20 @@ fn bad_handles() {
         .ends([Wanted::ToolError("")])
         .calls(cores(), "{}");
 }
+
+#[test]
+fn large_data() {
+    // An offset that is computed keeps the segment out of the image that instances share.
+    let bytes = scaled(40_000_000, 4_000_000);
+    let fields = format!(
+        r#"(memory (export "memory") {})
+        (data (i32.add (i32.const 1) (i32.const 1)) "{}")
+        (func (export "run"))"#,
+        bytes / 65_536 + 2,
+        "x".repeat(bytes)
+    );
+    case("40 MB of data in each instance, 64 callers")
+        .plugin(module(&fields))
+        .ends([Wanted::Result, TIME_LIMIT])
+        .calls(64, "{}");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::guests::{SPIN, ZEROS, conversation, extism, head, in_a_row, module};
+use crate::guests::{SPIN, ZEROS, conversation, extism, head, in_a_row, list, module};
 use crate::harness::{Case, case, cores, scaled};
 use crate::support::Sample;
 
@@ -46,9 +46,8 @@ fn beside_straight_fills() {
 
 #[test]
 fn beside_host_calls() {
-    let preparation = "(local.set $block (call $zeros (i64.const 60000)))";
     let run = in_a_row(
-        preparation,
+        &list(60_000),
         "(call $log (local.get $block))",
         scaled(20_000, 5000),
     );

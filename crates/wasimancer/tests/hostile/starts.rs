@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::guests::{ZEROS, conversation, head, module};
+use crate::guests::{ZEROS, conversation, head, list, module};
 use crate::harness::{Stage, TIME_LIMIT, Wanted, call_limit, case, scaled};
 use crate::support::Sample;
 
@@ -84,9 +84,10 @@ fn a_start_that_calls_the_host() {
     let logs = "(call $log (local.get $block))".repeat(scaled(10_000, 1000));
     let fields = format!(
         r#"{} {ZEROS}
-        (func $start (local $block i64) (local.set $block (call $zeros (i64.const 60000))) {logs})
+        (func $start (local $block i64) {} {logs})
         (start $start) (func (export "run"))"#,
-        head(r#"{"level":"debug","data":["#)
+        head(r#"{"level":"debug","data":["#),
+        list(60_000)
     );
     attack(
         "a start of 10,000 × `log` of 60 KB of JSON, with each `preinit`",

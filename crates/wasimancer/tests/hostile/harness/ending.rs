@@ -58,6 +58,14 @@ impl Ending {
         vec![ending]
     }
 
+    /// What an error that is a plugin's doing says.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::ToolError(message) | Self::Declined(_, _, message) => message,
+            _ => "",
+        }
+    }
+
     /// That of the bytes of an answer of HTTP/1.1; none where the connection was closed without one.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
