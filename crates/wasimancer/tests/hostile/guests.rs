@@ -121,7 +121,9 @@ pub(crate) fn echo() -> Sample {
     let sample = extism(
         r#"(func (export "run") (call $output_set (call $input_offset) (call $input_length)))"#,
     );
-    sample.with("/functions/0/inputSchema", json!({"type": "object"}))
+    let function =
+        json!({"displayName": "attack", "function": "run", "inputSchema": {"type": "object"}});
+    sample.with("/functions", json!([function]))
 }
 
 /// Never ends.

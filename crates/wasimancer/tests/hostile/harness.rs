@@ -15,7 +15,7 @@ use reqwest::{Method, RequestBuilder};
 pub(crate) use ending::{Ended, Ending, MEMORY_LIMIT, TIME_LIMIT, Wanted};
 use probe::Probe;
 
-use crate::support::{Client, Home, Launch, MODERN, Operator, Sample, Server, TOKEN};
+use crate::support::{Client, Home, Launch, MODERN, Operator, Sample, Server};
 
 /// What nobody may wait beside an attack, whatever it is and however busy the machine.
 const PROBE_MAX: Duration = Duration::from_secs(2);
@@ -232,10 +232,7 @@ impl Stage {
         body: impl Into<reqwest::Body>,
     ) -> Vec<Ended> {
         let request = self.operator.stranger(Method::POST, "/mcp");
-        let request = request
-            .headers(headers.clone())
-            .bearer_auth(TOKEN)
-            .body(body);
+        let request = request.headers(headers.clone()).body(body);
         self.timed(Ending::of_answer(request)).await
     }
 
@@ -274,10 +271,7 @@ impl Stage {
         for _ in 0..count {
             let request = self.client.request_call(tool, "{}");
             let posted = self.operator.stranger(Method::POST, "/mcp");
-            let posted = posted
-                .headers(request.headers.clone())
-                .bearer_auth(TOKEN)
-                .body(request.body());
+            let posted = posted.headers(request.headers.clone()).body(request.body());
             // Broken off when the server ends.
             tokio::spawn(async move { posted.send().await.map(drop) });
         }
