@@ -10,8 +10,11 @@ use crate::guests::echo;
 use crate::harness::{Case, Ended, Ending, Stage, Wanted, case, scaled};
 use crate::support::{TOKEN, until};
 
-/// Just below `body_limit`.
-const BODY_BYTES: usize = 4 * 1024 * 1024 - 1024;
+/// Bytes of a large body: just below `body_limit`, and less where many are read without optimization.
+fn body_bytes() -> usize {
+    scaled(4 * 1024 * 1024 - 1024, 1024 * 1024)
+}
+
 /// What many large bodies may take in all, behind one another.
 const LARGE: Duration = Duration::from_secs(20);
 /// `read_timeout` and `write_timeout` of the servers whose clients are slow.
@@ -42,17 +45,17 @@ fn clients(title: &'static str, count: usize, body: String) {
 
 #[test]
 fn large_lists() {
-    let list = "0,".repeat(BODY_BYTES / 2);
+    let list = "0,".repeat(body_bytes() / 2);
     clients(
         "64 bodies of 4 MiB at once: a list of numbers",
-        scaled(64, 12),
+        scaled(64, 8),
         call(&format!(r#"{{"x":[{list}0]}}"#)),
     );
 }
 
 #[test]
 fn large_lists_of_objects() {
-    let list = r#"{"":0},"#.repeat(BODY_BYTES / 7);
+    let list = r#"{"":0},"#.repeat(body_bytes() / 7);
     clients(
         "64 bodies of 4 MiB at once: a list of objects",
         scaled(64, 8),
@@ -62,7 +65,7 @@ fn large_lists_of_objects() {
 
 #[test]
 fn large_objects() {
-    let fields: Vec<String> = (0..BODY_BYTES / 12)
+    let fields: Vec<String> = (0..body_bytes() / 12)
         .map(|at| format!(r#""{at:x}":0"#))
         .collect();
     clients(
@@ -74,10 +77,10 @@ fn large_objects() {
 
 #[test]
 fn large_texts() {
-    let text = r"\u0001".repeat(BODY_BYTES / 6);
+    let text = r"\u0001".repeat(body_bytes() / 6);
     clients(
         "64 bodies of 4 MiB at once: a text of escapes",
-        scaled(64, 12),
+        scaled(64, 8),
         call(&format!(r#"{{"x":"{text}"}}"#)),
     );
 }
@@ -224,7 +227,7 @@ fn dripping_heads() {
 #[test]
 fn unread_answers() {
     // An answer that nobody reads is given up, with its connection.
-    let body = call(&format!(r#"{{"x":"{}"}}"#, "x".repeat(BODY_BYTES - 512)));
+    let body = call(&format!(r#"{{"x":"{}"}}"#, "x".repeat(body_bytes() - 512)));
     let request = format!("{}{body}", head(body.len()));
     slow("100 answers of 4 MB that nobody reads")
         .ends([Wanted::Gone])

@@ -1,5 +1,7 @@
 //! Host functions of the Extism ABI, called one behind the other without a loop.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::guests::{extism, in_a_row};
@@ -91,8 +93,8 @@ fn errors() {
 #[test]
 fn outputs() {
     let preparation = "(local.set $block (call $alloc (i64.const 4000000)))";
-    let set = "(call $output_set (local.get $block) (i64.const 4000000))";
-    case("`output_set` of 4 MB, 100,000 times")
+    let set = "(call $output_set (local.get $block) (i64.const 400000))";
+    case("`output_set` of 400 KB, 100,000 times")
         .plugin(extism(&in_a_row(preparation, set, scaled(100_000, 10_000))))
         .ends(ENDS)
         .calls(cores(), "{}");
@@ -135,10 +137,11 @@ fn cheap_calls_of_functions() {
 #[test]
 fn the_memory_of_blocks() {
     // A block's bytes count, whatever the guest does with them.
-    let hold = "(drop (call $alloc (i64.const 10000000)))";
+    let hold = "(drop (call $alloc (i64.const 1000000)))";
     let sample = extism(&in_a_row("", hold, 100));
-    case("`alloc` of 10 MB, 100 times, and never freed")
-        .plugin(sample.with("/limits/memory", json!("64MiB")))
+    case("`alloc` of 1 MB, 100 times, and never freed")
+        .plugin(sample.with("/limits/memory", json!("16MiB")))
+        .with_time(Duration::from_secs(10))
         .ends([MEMORY_LIMIT])
         .calls(cores(), "{}");
 }

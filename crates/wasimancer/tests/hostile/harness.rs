@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
+use serde_json::json;
 
 pub(crate) use ending::{Ended, Ending, MEMORY_LIMIT, TIME_LIMIT, Wanted};
 use probe::Probe;
@@ -32,7 +33,7 @@ const MESSAGE_MAX_BYTES: usize = 128 * 1024;
 /// Most bytes of log that a case leaves, however loud its plugins are.
 const LOG_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A request that has not ended this long after its limit has no end.
-const ENDLESS: Duration = Duration::from_secs(40);
+const ENDLESS: Duration = Duration::from_secs(15);
 
 /// How large the attacks are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,14 @@ impl Case {
     pub(crate) fn launch(mut self, launch: fn(Launch) -> Launch) -> Self {
         self.launch = launch;
         self
+    }
+
+    /// Lets the plugin that is published last take this long, where each call has to get far.
+    pub(crate) fn with_time(mut self, limit: Duration) -> Self {
+        let plugin = self.plugins.pop().expect("a plugin comes before its time");
+        let timeout = json!(crate::guests::duration(limit));
+        self.plugins.push(plugin.with("/limits/timeout", timeout));
+        self.within(limit)
     }
 
     /// Each request must end in one of these ways.

@@ -49,7 +49,7 @@ fn beside_host_calls() {
     let run = in_a_row(
         &list(60_000),
         "(call $log (local.get $block))",
-        scaled(20_000, 5000),
+        scaled(20_000, 1000),
     );
     let fields = format!("{} {ZEROS} {run}", head(r#"{"level":"debug","data":["#));
     terminated(

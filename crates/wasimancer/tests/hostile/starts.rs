@@ -81,7 +81,7 @@ fn a_straight_start() {
 
 #[test]
 fn a_start_that_calls_the_host() {
-    let logs = "(call $log (local.get $block))".repeat(scaled(10_000, 1000));
+    let logs = "(call $log (local.get $block))".repeat(scaled(10_000, 150));
     let fields = format!(
         r#"{} {ZEROS}
         (func $start (local $block i64) {} {logs})
