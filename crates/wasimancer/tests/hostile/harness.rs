@@ -2,10 +2,11 @@
 
 mod ending;
 mod probe;
+mod process;
 mod report;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 pub(crate) use ending::{Ended, Ending, MEMORY_LIMIT, TIME_LIMIT, Wanted};
 use probe::Probe;
+use process::Watch;
 
 use crate::support::{Client, Home, Launch, MODERN, Operator, Sample, Server};
 
@@ -157,16 +159,21 @@ impl Case {
     async fn run(self, attack: impl AsyncFnOnce(&Stage) -> Vec<Ended>) -> Vec<String> {
         let stage = Stage::set(&self).await;
         let probe = Probe::start(&stage.server);
+        stage.watch.forget_peak();
         let ended = attack(&stage).await;
-        let mut problems = self.judge(&ended);
         let measured = probe.end();
+        let peak_mib = stage.watch.peak_mib();
+        let mut problems = self.judge(&ended);
         problems.extend(measured.problems(PROBE_MAX));
         problems.extend(stage.terminate().await);
+        problems.extend(stage.watch.problem());
         let logged = stage.server.stderr().len();
         if logged > LOG_MAX_BYTES {
             problems.push(format!("left {} MiB of log", logged >> 20));
         }
-        report::row(self.title, self.limit, &ended, &measured, &problems);
+        report::row(
+            self.title, self.limit, &ended, &measured, peak_mib, &problems,
+        );
         problems
     }
 
@@ -194,7 +201,9 @@ impl Case {
 
 /// The server under attack, and those who ask it.
 pub(crate) struct Stage {
-    pub(crate) server: Arc<Server>,
+    /// Ends before the server, whose number may then be another process's.
+    watch: Watch,
+    pub(crate) server: Server,
     pub(crate) operator: Operator,
     client: Client,
     /// When a request is given up.
@@ -206,7 +215,8 @@ impl Stage {
         let home = Home::with_plugins("plugins: []\n");
         home.file("wasimancer.toml", &case.config);
         let launch = Launch::of(home).env("WASIMANCER_LOG", "warn");
-        let server = Arc::new((case.launch)(launch).start());
+        let server = process::guarded((case.launch)(launch)).start();
+        let watch = Watch::of(server.pid());
         let operator = Operator::of(&server);
         for plugin in [&Sample::new(probe::TOOL, "1", "here")]
             .into_iter()
@@ -217,6 +227,7 @@ impl Stage {
         Self {
             client: server.client(MODERN),
             operator,
+            watch,
             server,
             patience: case.limit + ENDLESS,
         }
@@ -276,7 +287,7 @@ impl Stage {
 
     /// Begins calls that nobody waits for, and waits until the server works at them.
     pub(crate) async fn leave_running(&self, tool: &str, count: usize) {
-        let before = probe::cpu_ticks(self.server.pid());
+        let before = process::cpu_ticks(self.server.pid());
         for _ in 0..count {
             let request = self.client.request_call(tool, "{}");
             let posted = self.operator.stranger(Method::POST, "/mcp");
@@ -286,7 +297,7 @@ impl Stage {
         }
         crate::support::until("the calls run", || {
             // A tick is 10 ms of one processor.
-            probe::cpu_ticks(self.server.pid()) > before + 20
+            process::cpu_ticks(self.server.pid()) > before + 20
         })
         .await;
     }
@@ -294,7 +305,7 @@ impl Stage {
     /// Asks the server to end, as a service manager does.
     async fn terminate(&self) -> Option<String> {
         let pid = self.server.pid();
-        if probe::has_ended(pid) {
+        if process::has_ended(pid) {
             return Some("the server has ended".to_owned());
         }
         let asked = Instant::now();

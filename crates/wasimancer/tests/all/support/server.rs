@@ -152,7 +152,7 @@ impl Launch {
     }
 
     /// Starts the server in a shell that has done this before.
-    fn after(mut self, preparation: &str) -> Self {
+    pub(crate) fn after(mut self, preparation: &str) -> Self {
         let serve = self.command;
         let mut command = Command::new("bash");
         let script = format!("{preparation}; exec \"$@\"");

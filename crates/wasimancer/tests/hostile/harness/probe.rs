@@ -18,22 +18,28 @@ pub(crate) const TOOL: &str = "probe";
 const EVERY: Duration = Duration::from_millis(20);
 /// When a question is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Memory at which the attack is ended, before the kernel ends something else, in KiB.
-const MEMORY_MAX_KIB: u64 = 5 * 1024 * 1024;
 
-/// Asks until it is ended.
+/// Asks until it is ended, or dropped.
 pub(crate) struct Probe {
-    ended: Arc<AtomicBool>,
+    ended: Flag,
     health: JoinHandle<Latencies>,
     tool: JoinHandle<Latencies>,
-    memory: JoinHandle<Memory>,
+}
+
+/// Set when it is dropped.
+#[derive(Default)]
+struct Flag(Arc<AtomicBool>);
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What it found.
 pub(crate) struct Measured {
     pub(crate) health: Latencies,
     pub(crate) tool: Latencies,
-    pub(crate) memory: Memory,
 }
 
 /// How long answers took.
@@ -44,18 +50,9 @@ pub(crate) struct Latencies {
     failures: Vec<String>,
 }
 
-/// What the server's process holds.
-#[derive(Default)]
-pub(crate) struct Memory {
-    /// The most since the attack began.
-    pub(crate) peak_kib: u64,
-    /// Whether the server was ended for it.
-    too_much: bool,
-}
-
 impl Probe {
-    pub(crate) fn start(server: &Arc<Server>) -> Self {
-        let (address, pid) = (server.address, server.pid());
+    pub(crate) fn start(server: &Server) -> Self {
+        let address = server.address;
         let health = request("GET", "/healthz", "");
         let call = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{TOOL}","arguments":{{}}}}}}"#
@@ -65,29 +62,23 @@ impl Probe {
         for (request, answer) in [(&health, ""), (&call, "here")] {
             ask(address, request, answer).expect("the server answers before it is attacked");
         }
-        forget_peak(pid);
-        let ended = Arc::new(AtomicBool::new(false));
+        let ended = Flag::default();
         let asking = |request: String, answer: &'static str| {
-            let ended = ended.clone();
+            let ended = ended.0.clone();
             std::thread::spawn(move || Latencies::until(&ended, address, &request, answer))
         };
         Self {
             health: asking(health, ""),
             tool: asking(call, "here"),
-            memory: std::thread::spawn({
-                let (ended, server) = (ended.clone(), server.clone());
-                move || Memory::until(&ended, &server)
-            }),
             ended,
         }
     }
 
     pub(crate) fn end(self) -> Measured {
-        self.ended.store(true, Ordering::Relaxed);
+        drop(self.ended);
         Measured {
             health: self.health.join().expect("asking does not panic"),
             tool: self.tool.join().expect("asking does not panic"),
-            memory: self.memory.join().expect("watching does not panic"),
         }
     }
 }
@@ -140,30 +131,10 @@ impl Latencies {
     }
 }
 
-impl Memory {
-    fn until(ended: &AtomicBool, server: &Server) -> Self {
-        let mut memory = Self::default();
-        let pid = server.pid();
-        while !ended.load(Ordering::Relaxed) && !memory.too_much {
-            memory.too_much = status_kib(pid, "VmRSS:") > Some(MEMORY_MAX_KIB);
-            memory.peak_kib = status_kib(pid, "VmHWM:").unwrap_or(memory.peak_kib);
-            std::thread::sleep(EVERY);
-        }
-        if memory.too_much {
-            server.signal("KILL");
-        }
-        memory
-    }
-}
-
 impl Measured {
     /// What is not as it must be, where nobody may wait as long.
     pub(crate) fn problems(&self, max: Duration) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.memory.too_much {
-            let mib = self.memory.peak_kib / 1024;
-            problems.push(format!("ended by the probe, since it held {mib} MiB"));
-        }
         for (name, latencies) in [("/healthz", &self.health), ("a small tool", &self.tool)] {
             if let Some(failure) = latencies.failures.first() {
                 let count = latencies.failures.len();
@@ -175,36 +146,4 @@ impl Measured {
         }
         problems
     }
-}
-
-/// A line of `/proc/PID/status`, in KiB; none where the process has ended.
-fn status_kib(pid: u32, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
-/// Lets the peak of a process begin anew (proc(5), `clear_refs`).
-fn forget_peak(pid: u32) {
-    // Where it may not be written, the peak is that of the publications before.
-    let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
-}
-
-/// The state and the fields behind it of `/proc/PID/stat` (proc(5)); none where it has ended.
-fn stat(pid: u32) -> Option<Vec<String>> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = text.rsplit_once(')')?;
-    Some(fields.split_whitespace().map(str::to_owned).collect())
-}
-
-/// Processor time of a process so far, in ticks.
-pub(crate) fn cpu_ticks(pid: u32) -> u64 {
-    let fields = stat(pid).unwrap_or_default();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
-    ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)
-}
-
-/// Whether a child has ended, waited for or not.
-pub(crate) fn has_ended(pid: u32) -> bool {
-    stat(pid).is_none_or(|fields| fields.first().is_none_or(|state| state == "Z"))
 }

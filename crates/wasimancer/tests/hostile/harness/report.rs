@@ -14,6 +14,7 @@ pub(crate) fn row(
     limit: Duration,
     ended: &[Ended],
     measured: &Measured,
+    peak_mib: u64,
     problems: &[String],
 ) {
     let Some(path) = std::env::var_os("HOSTILE_REPORT") else {
@@ -28,7 +29,7 @@ pub(crate) fn row(
         longest.map_or_else(|| "–".to_owned(), seconds),
         latencies(&measured.health),
         latencies(&measured.tool),
-        measured.memory.peak_kib / 1024,
+        peak_mib,
     );
     let file = std::fs::OpenOptions::new()
         .append(true)
