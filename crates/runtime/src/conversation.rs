@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Number, Value};
 use wasmtime::{Caller, Linker};
 
-use crate::context::LOG_MESSAGE_MAX_BYTES;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::plugin_log::LOG_MESSAGE_MAX_BYTES;
 use crate::requester::{Event, Severity};
 
 /// The module name of these host functions.

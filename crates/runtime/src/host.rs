@@ -10,10 +10,11 @@ use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
 use crate::outbound_http::ResponseHead;
+use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 use crate::requester::{Event, Nobody, Requester, Severity};
 use crate::wasi;
 
@@ -22,8 +23,6 @@ pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 /// What a variable costs beyond the bytes of its name and value: its place in the map and the two
 /// allocations, rounded up.
 const VARIABLE_BYTES: usize = 128;
-/// What a line of the log costs beyond its message, in bytes: time, level and plugin, rounded up.
-const LOG_LINE_BYTES: usize = 64;
 /// A host function that moves as many bytes looks at the clock first.
 const MANY_BYTES: usize = 64 * 1024;
 /// Longest message of `error_set` that is passed on, in bytes; the rest is cut.
@@ -59,8 +58,8 @@ pub(crate) struct Host {
     /// When the call ends. Guest code is stopped by its epoch; host functions that move many bytes
     /// look here, since code without loops could call them one after another for ever.
     deadline: Instant,
-    /// Bytes that the log functions may still write; none once they wanted more.
-    log_budget: Option<usize>,
+    /// What the call may still write to the log. Made at its first line.
+    log: Option<CallLog>,
     /// Made at the guest's first WASI call.
     wasi: Option<WasiP1Ctx>,
 }
@@ -91,7 +90,7 @@ impl Host {
             variable_bytes: 0,
             instance_bytes: 0,
             deadline,
-            log_budget: Some(LOG_CALL_MAX_BYTES),
+            log: None,
             wasi: None,
         };
         host.take_input(input);
@@ -118,7 +117,7 @@ impl Host {
         self.progress = None;
         self.reset();
         self.response = None;
-        self.log_budget = Some(LOG_CALL_MAX_BYTES);
+        self.log = None;
         self.wasi = None;
     }
 
@@ -130,8 +129,9 @@ impl Host {
     }
 
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let context = &self.context;
-        self.wasi.get_or_insert_with(|| wasi::context(context))
+        let (context, log) = (&self.context, &mut self.log);
+        self.wasi
+            .get_or_insert_with(|| wasi::context(log.get_or_insert_with(|| CallLog::new(context))))
     }
 
     /// Writes the text of a block to the log.
@@ -161,18 +161,13 @@ impl Host {
         if !is_logged && !is_heard {
             return;
         }
-        let cost = LOG_LINE_BYTES + text.len().min(LOG_MESSAGE_MAX_BYTES);
-        let Some(budget) = self.log_budget else {
-            return;
-        };
-        if cost > budget {
-            self.context.log_is_full();
-            self.log_budget = None;
+        let log = self.log.get_or_insert_with(|| CallLog::new(&self.context));
+        let line = plugin_log::line(text);
+        if !log.charge(&line) {
             return;
         }
-        self.log_budget = Some(budget - cost);
         if is_logged {
-            self.context.log(level, text);
+            log.write(level, &line);
         }
         if is_heard {
             self.requester.tell(Event::Log {

@@ -11,9 +11,9 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
-use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
 use crate::error::Error;
 use crate::host::Host;
+use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 
 /// The module name of preview 1.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
@@ -85,10 +85,10 @@ async fn random_get(
 }
 
 /// The WASI context of one call.
-pub(crate) fn context(context: &Arc<Context>) -> WasiP1Ctx {
+pub(crate) fn context(log: &CallLog) -> WasiP1Ctx {
     WasiCtxBuilder::new()
-        .stdout(LogStream::new(context, Level::INFO))
-        .stderr(LogStream::new(context, Level::WARN))
+        .stdout(LogStream::new(log, Level::INFO))
+        .stderr(LogStream::new(log, Level::WARN))
         .build_p1()
 }
 
@@ -98,46 +98,43 @@ struct LogStream(Arc<Mutex<Lines>>);
 
 /// Bytes on their way to becoming log lines.
 struct Lines {
-    context: Arc<Context>,
+    log: CallLog,
     level: Level,
     /// The line that has not ended yet, cut at [`LOG_MESSAGE_MAX_BYTES`].
     line: Vec<u8>,
-    /// What the call may still write.
-    budget: usize,
 }
 
 impl LogStream {
-    fn new(context: &Arc<Context>, level: Level) -> Self {
+    fn new(log: &CallLog, level: Level) -> Self {
         Self(Arc::new(Mutex::new(Lines {
-            context: context.clone(),
+            log: log.clone(),
             level,
             line: Vec::new(),
-            budget: LOG_CALL_MAX_BYTES,
         })))
     }
 }
 
 impl Lines {
     fn write(&mut self, bytes: &[u8]) {
-        let kept = &bytes[..bytes.len().min(self.budget)];
-        for &byte in kept {
+        if self.log.is_full() {
+            return;
+        }
+        for &byte in bytes {
             if byte == b'\n' {
                 self.end_line();
             } else if self.line.len() < LOG_MESSAGE_MAX_BYTES {
                 self.line.push(byte);
             }
         }
-        if self.budget > 0 && kept.len() < bytes.len() {
-            self.end_line();
-            self.context.log_is_full();
-        }
-        self.budget -= kept.len();
     }
 
     fn end_line(&mut self) {
         if !self.line.is_empty() {
-            self.context
-                .log(self.level, &String::from_utf8_lossy(&self.line));
+            let text = String::from_utf8_lossy(&self.line);
+            let line = plugin_log::line(&text);
+            if self.log.charge(&line) {
+                self.log.write(self.level, &line);
+            }
             self.line.clear();
         }
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use wasimancer_catalog::{Home, Kind};
 use wasimancer_mcp::AllowedNames;
-use wasimancer_runtime::{HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size};
+use wasimancer_runtime::{
+    Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
+};
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
 use crate::auth::Token;
@@ -98,10 +100,11 @@ pub(crate) struct ConfigErrors(Vec<String>);
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [one] => write!(out, "the configuration is wrong: {one}"),
+            [one] => write!(out, "the configuration is wrong: {}", Escaped(one)),
             all => {
                 write!(out, "the configuration is wrong in {} places:", all.len())?;
-                all.iter().try_for_each(|error| write!(out, "\n  {error}"))
+                all.iter()
+                    .try_for_each(|error| write!(out, "\n  {}", Escaped(error)))
             }
         }
     }

@@ -304,8 +304,7 @@ impl Stage {
 
     /// Asks the server to end, as a service manager does.
     async fn terminate(&self) -> Option<String> {
-        let pid = self.server.pid();
-        if process::has_ended(pid) {
+        if self.server.has_ended() {
             return Some("the server has ended".to_owned());
         }
         let asked = Instant::now();

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -79,8 +79,7 @@ pub(crate) fn finish(command: &mut Command) -> Ended {
 pub(crate) struct Launch {
     command: Command,
     home: Option<Home>,
-    /// Whether anybody reads standard error.
-    log_is_read: bool,
+    reads_log: bool,
 }
 
 impl Launch {
@@ -115,8 +114,14 @@ impl Launch {
         Self {
             command,
             home: None,
-            log_is_read: true,
+            reads_log: true,
         }
+    }
+
+    /// Reads nothing of the log before [`Server::read_log`].
+    pub(crate) fn with_unread_log(mut self) -> Self {
+        self.reads_log = false;
+        self
     }
 
     pub(crate) fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
@@ -131,12 +136,6 @@ impl Launch {
 
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
-        self
-    }
-
-    /// Lets nobody read what the server writes to standard error.
-    pub(crate) fn with_unread_log(mut self) -> Self {
-        self.log_is_read = false;
         self
     }
 
@@ -179,12 +178,10 @@ impl Launch {
     pub(crate) fn start(mut self) -> Server {
         let mut child = self.command.spawn().expect("the binary starts");
         let stdout = Captured::of(child.stdout.take().expect("standard output is piped"));
-        let stderr = child.stderr.take().expect("standard error is piped");
-        let (stderr, unread_log) = if self.log_is_read {
-            (Captured::of(stderr), None)
-        } else {
-            (Captured::of(std::io::empty()), Some(stderr))
-        };
+        let stderr = Captured::later(child.stderr.take().expect("standard error is piped"));
+        if self.reads_log {
+            stderr.begin();
+        }
         let mut address = None;
         let mut ended = None;
         until_blocking("the server listens", || {
@@ -204,7 +201,6 @@ impl Launch {
             address,
             stdout,
             stderr,
-            _unread_log: unread_log,
             _home: self.home,
         }
     }
@@ -233,8 +229,6 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stdout: Captured,
     stderr: Captured,
-    /// Held open where nobody reads it.
-    _unread_log: Option<ChildStderr>,
     /// Removed with the server.
     _home: Option<Home>,
 }
@@ -274,6 +268,11 @@ impl Server {
         self.stderr.text()
     }
 
+    /// Begins to read the log of a server that was launched with an unread one.
+    pub(crate) fn read_log(&self) {
+        self.stderr.begin();
+    }
+
     /// Waits for a text on standard error.
     pub(crate) async fn logs(&self, text: &str) {
         until(&format!("the log says {text:?}"), || {
@@ -294,6 +293,20 @@ impl Server {
             .status()
             .expect("a shell");
         assert!(sent.success(), "{kill}");
+    }
+
+    /// Sends several, a moment apart, since signals that wait are one.
+    pub(crate) fn signals(&self, signals: &[&str]) {
+        let pid = self.child().id();
+        let kills = signals.iter().map(|signal| format!("kill -{signal} {pid}"));
+        let kills = kills.collect::<Vec<_>>().join(" && sleep 0.1 && ");
+        let sent = Command::new("sh").args(["-c", &kills]).status();
+        assert!(sent.expect("a shell").success(), "{kills}");
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        let ended = self.child().try_wait();
+        ended.expect("the child can be asked").is_some()
     }
 
     /// Waits for its end.
@@ -324,15 +337,39 @@ impl Drop for Server {
 }
 
 /// What a child writes, read by a thread so that the child never waits.
-struct Captured {
+pub(crate) struct Captured {
     bytes: Arc<Mutex<Vec<u8>>>,
+    /// Until it is read.
+    pipe: Mutex<Option<Box<dyn Read + Send>>>,
     reader: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Captured {
-    fn of(mut pipe: impl Read + Send + 'static) -> Self {
-        let bytes = Arc::new(Mutex::new(Vec::new()));
-        let shared = bytes.clone();
+    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Self {
+        let captured = Self::later(pipe);
+        captured.begin();
+        captured
+    }
+
+    /// Nothing is read before [`Self::begin`].
+    fn later(pipe: impl Read + Send + 'static) -> Self {
+        Self {
+            bytes: Arc::default(),
+            pipe: Mutex::new(Some(Box::new(pipe))),
+            reader: Mutex::default(),
+        }
+    }
+
+    fn begin(&self) {
+        let pipe = self
+            .pipe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(mut pipe) = pipe else {
+            return;
+        };
+        let shared = self.bytes.clone();
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
@@ -342,13 +379,10 @@ impl Captured {
                     .extend_from_slice(&buffer[..length]);
             }
         });
-        Self {
-            bytes,
-            reader: Mutex::new(Some(reader)),
-        }
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
             .into_owned()
     }

@@ -100,21 +100,11 @@ fn status_kib(pid: u32, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The state and the fields behind it of `/proc/PID/stat` (proc(5)); none where it has ended.
-fn stat(pid: u32) -> Option<Vec<String>> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = text.rsplit_once(')')?;
-    Some(fields.split_whitespace().map(str::to_owned).collect())
-}
-
-/// Processor time of a process so far, in ticks of 10 ms.
+/// Processor time of a process so far, in ticks of 10 ms (proc(5), `stat`).
 pub(crate) fn cpu_ticks(pid: u32) -> u64 {
-    let fields = stat(pid).unwrap_or_default();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
-    ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)
-}
-
-/// Whether a child has ended, waited for or not.
-pub(crate) fn has_ended(pid: u32) -> bool {
-    stat(pid).is_none_or(|fields| fields.first().is_none_or(|state| state == "Z"))
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before may hold anything.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let times = fields.split_whitespace().skip(11).take(2);
+    times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
