@@ -9,3 +9,4 @@ pub mod legacy;
 pub mod modern;
 pub mod server;
 pub mod uri_templates;
+pub mod validation;

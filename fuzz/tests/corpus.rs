@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wasimancer_fuzz::{cursors, headers, host_calls, legacy, modern, uri_templates};
+use wasimancer_fuzz::{cursors, headers, host_calls, legacy, modern, uri_templates, validation};
 
 /// Mutations of each input of a corpus.
 const MUTATIONS: u64 = 200;
@@ -85,4 +85,9 @@ fn the_cursors() {
 #[test]
 fn the_host_calls() {
     over_corpus_changed("host_calls", COMPILED_MUTATIONS, host_calls::run);
+}
+
+#[test]
+fn the_validation() {
+    over_corpus("validation", validation::run);
 }

@@ -15,11 +15,14 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::IntoParams;
-use wasimancer_catalog::{Catalog, Change, Request as CatalogRequest};
+use wasimancer_catalog::{Catalog, Change, Request as CatalogRequest, apart};
 
 use crate::answer::Made;
 use crate::error::Error;
 use crate::revision::if_match;
+
+/// As whom operators take turns with the callers of tools.
+pub(crate) const OPERATORS: u64 = 1;
 
 /// What all routes share.
 pub(crate) struct Admin {
@@ -90,7 +93,9 @@ impl Admin {
             what: "the body",
             limit: self.read_timeout,
         })??;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
+        let read = || serde_json::from_slice(&bytes);
+        let read = apart(OPERATORS, bytes.len(), read).await;
+        read.map_err(|error| Error::Malformed {
             what: "the body",
             reason: error.to_string(),
         })

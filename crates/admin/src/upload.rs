@@ -13,11 +13,11 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::time::timeout;
 use utoipa::ToSchema;
-use wasimancer_catalog::{Incoming, Upload};
+use wasimancer_catalog::{Incoming, Upload, apart};
 
 use crate::definition::PluginDefinition;
 use crate::error::Error;
-use crate::request::{Admin, blocking};
+use crate::request::{Admin, OPERATORS, blocking};
 
 /// Most bytes of `pluginData`: a definition of a thousand functions has some 100 KiB.
 const DATA_MAX_BYTES: u64 = 1024 * 1024;
@@ -104,7 +104,8 @@ impl Admin {
             }
             received => received?,
         };
-        parts.finish(folder)
+        let bytes = parts.data.as_ref().map_or(0, Vec::len);
+        apart(OPERATORS, bytes, || parts.finish(folder)).await
     }
 
     async fn receive_parts(&self, multipart: &mut Multipart) -> Result<Parts, Error> {

@@ -16,6 +16,7 @@ use crate::returns::Returns;
 use crate::schema;
 use crate::shown::{check_tool, shown};
 use crate::task_policy::TaskPolicy;
+use crate::validation::Patterns;
 
 /// One entry of `plugins.yml`.
 pub(crate) struct PluginDefinition<'n> {
@@ -32,6 +33,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) preinit: Preinit,
     pub(crate) profile: Profile,
     pub(crate) instances: Instances,
+    /// The patterns of its schemas, which are bounded together.
+    pub(crate) patterns: Patterns,
 }
 
 /// One entry of a plugin's `functions`: a tool.
@@ -111,17 +114,19 @@ impl<'n> PluginDefinition<'n> {
                 );
             }
         }
+        let patterns = Patterns::default();
         Self {
             name: name.to_owned(),
             path: path(node, reader),
             digest: digest(node, reader),
-            functions: functions(node, reader),
+            functions: functions(node, &patterns, reader),
             limits: limits(node, reader),
             permissions: permissions(node, reader),
             config: config(node, reader),
             preinit: preinit(node, reader),
             profile: profile(node, reader),
             instances: instances(node, reader),
+            patterns,
         }
     }
 }
@@ -157,14 +162,18 @@ pub(crate) fn inside_folder(path: &str) -> Option<PathBuf> {
     (inside.file_name().is_some()).then_some(inside)
 }
 
-fn functions<'n>(node: &'n Node, reader: &mut Reader<'_>) -> Vec<FunctionDefinition<'n>> {
+fn functions<'n>(
+    node: &'n Node,
+    patterns: &Patterns,
+    reader: &mut Reader<'_>,
+) -> Vec<FunctionDefinition<'n>> {
     let listed = reader.required_list(node, "functions", "list at least one function");
     let mut functions = Vec::with_capacity(listed.len());
     for (index, node) in listed.iter().enumerate() {
         let place = format!("functions[{index}]");
         let mut inside = reader.inside(&place);
         if inside.is_map(node) {
-            functions.extend(function(node, place, &mut inside));
+            functions.extend(function(node, place, patterns, &mut inside));
         }
     }
     functions
@@ -173,6 +182,7 @@ fn functions<'n>(node: &'n Node, reader: &mut Reader<'_>) -> Vec<FunctionDefinit
 fn function<'n>(
     node: &'n Node,
     place: String,
+    patterns: &Patterns,
     reader: &mut Reader<'_>,
 ) -> Option<FunctionDefinition<'n>> {
     let export = reader.required_text(node, "function", "name the export of the module");
@@ -180,7 +190,9 @@ fn function<'n>(
         Some(_) => reader.required_text(node, "displayName", "give the tool a name"),
         None => export.clone(),
     };
-    let arguments = Argument::read_all(node, reader, &schema::check_argument);
+    let arguments = Argument::read_all(node, reader, &|argument, node, reader| {
+        schema::check_argument(argument, node, patterns, reader);
+    });
     let input_schema = whole_schema(node, "inputSchema", reader);
     if input_schema.is_some() && node.get("arguments").is_some() {
         reader.wrong(

@@ -7,6 +7,7 @@
 //! before the change, or after it.
 //! The crate knows nothing of HTTP or MCP.
 
+mod apart;
 mod arguments;
 mod block;
 mod capability;
@@ -46,10 +47,12 @@ mod task_policy;
 mod template;
 mod tool;
 mod uri_template;
+mod validation;
 mod version;
 mod watch;
 mod yaml;
 
+pub use apart::apart;
 pub use arguments::ArgumentsError;
 pub use capability::Capability;
 pub use catalog::Catalog;
@@ -65,11 +68,10 @@ pub use publish::{Change, Data, Publication, Request, Upload};
 pub use read::{Read, ResourceCall};
 pub use resource::ResourceTemplate;
 pub use returns::Returns;
-pub use schema::OutputError;
 pub use snapshot::{Counts, Defined, Quarantined, Snapshot};
 pub use source::{Source, UnresolvedSource};
 pub use store::{Incoming, Version};
 pub use task_policy::TaskPolicy;
-pub use tool::Tool;
+pub use tool::{OutputError, Tool};
 pub use wasimancer_runtime::{Digest, Escaped, Profile};
 pub use watch::Watch;

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use crate::node::excerpt;
-use crate::schema::NOTHING_IS_FETCHED;
 use crate::subschemas::visit;
+use crate::validation::NOTHING_IS_FETCHED;
 
 /// Keywords that refer to a schema.
 const REFERRING: [&str; 4] = ["$ref", "$dynamicRef", "$recursiveRef", "$schema"];

@@ -5,12 +5,13 @@ use serde_json::{Map, Value};
 /// Keywords whose values are data and no schemas.
 const DATA_KEYWORDS: [&str; 4] = ["default", "enum", "const", "examples"];
 /// Keywords whose values are schemas by names of the author's.
-const NAMING_KEYWORDS: [&str; 5] = [
+const NAMING_KEYWORDS: [&str; 6] = [
     "properties",
     "patternProperties",
     "$defs",
     "definitions",
     "dependentSchemas",
+    "dependencies",
 ];
 
 /// Visits a schema and all schemas inside it, those under unknown keywords too.
@@ -30,5 +31,33 @@ pub(crate) fn visit<'s>(schema: &'s Value, see: &mut impl FnMut(&'s Map<String, 
         }
         Value::Array(schemas) => schemas.iter().for_each(|schema| visit(schema, see)),
         _ => {}
+    }
+}
+
+/// The same schema, with the keyword that is wanted for it in each of the schemas inside it.
+pub(crate) fn map(
+    schema: &Value,
+    wanted: &mut impl FnMut(&Map<String, Value>) -> Option<(&'static str, Value)>,
+) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let more = wanted(fields).map(|(keyword, value)| (keyword.to_owned(), value));
+            let inner = fields.iter().map(|(keyword, value)| {
+                let value = match (keyword.as_str(), value) {
+                    (keyword, _) if DATA_KEYWORDS.contains(&keyword) => value.clone(),
+                    (keyword, Value::Object(named)) if NAMING_KEYWORDS.contains(&keyword) => {
+                        let named = named.iter();
+                        named
+                            .map(|(name, schema)| (name.clone(), map(schema, wanted)))
+                            .collect()
+                    }
+                    _ => map(value, wanted),
+                };
+                (keyword.clone(), value)
+            });
+            inner.chain(more).collect()
+        }
+        Value::Array(schemas) => schemas.iter().map(|schema| map(schema, wanted)).collect(),
+        other => other.clone(),
     }
 }

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use jsonschema::Validator;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_runtime::{Function, Requester};
 
+use crate::apart;
 use crate::arguments::{ArgumentsError, RESERVED_ARGUMENT};
 use crate::capability::Capability;
 use crate::definition::FunctionDefinition;
 use crate::header_parameters::{HeaderParameter, header_parameters};
 use crate::node::Reader;
 use crate::returns::Returns;
-use crate::schema::{self, OutputError};
+use crate::schema;
 use crate::task_policy::TaskPolicy;
+use crate::validation::{CompiledSchema, Patterns, Violations};
 
 /// A tool.
 pub struct Tool {
@@ -28,8 +29,8 @@ pub struct Tool {
 
 /// What a definition promises of its tool, compiled: everything but the function.
 pub(crate) struct Contract {
-    validator: Validator,
-    output_validator: Option<Validator>,
+    input_schema: CompiledSchema,
+    output_schema: Option<CompiledSchema>,
     returns: Returns,
     requires: Vec<Capability>,
     task: Option<TaskPolicy>,
@@ -46,6 +47,7 @@ impl Contract {
     /// Compiles a definition's schemas; what is wrong with them goes to the reader.
     pub(crate) fn new(
         definition: &FunctionDefinition<'_>,
+        patterns: &Patterns,
         reader: &mut Reader<'_>,
     ) -> Option<Self> {
         let node = definition.node;
@@ -60,14 +62,14 @@ impl Contract {
             );
         }
         let mut compile = |field: &str, schema: &Value| {
-            let compiled = schema::compile(schema);
+            let compiled = CompiledSchema::compile(schema, patterns);
             compiled
                 .map_err(|message| reader.wrong(node, field, message))
                 .ok()
         };
-        let validator = compile(field, &input_schema);
+        let compiled_input = compile(field, &input_schema);
         let output_schema = definition.output_schema.as_ref();
-        let output_validator = output_schema.and_then(|schema| compile("outputSchema", schema));
+        let output_schema = output_schema.and_then(|schema| compile("outputSchema", schema));
         let header_parameters = header_parameters(&input_schema);
         let header_parameters =
             header_parameters.map_err(|message| reader.wrong(node, field, message));
@@ -83,8 +85,8 @@ impl Contract {
             Some((argument.name.clone(), default.to_string()))
         });
         Some(Self {
-            validator: validator?,
-            output_validator,
+            input_schema: compiled_input?,
+            output_schema,
             returns: definition.returns,
             requires: definition.requires.clone(),
             task: definition.task,
@@ -162,35 +164,44 @@ impl Tool {
     /// Whether its definition promises an output of a certain shape.
     #[must_use]
     pub fn has_output_schema(&self) -> bool {
-        self.contract.output_validator.is_some()
+        self.contract.output_schema.is_some()
     }
 
     /// Checks a caller's arguments and makes the plugin's input of them: one JSON object, its keys
-    /// in the order of the definition, every value as the caller wrote it.
+    /// in the order of the definition, every value as the caller wrote it. What takes long is done
+    /// [apart], a turn for each caller.
     ///
     /// # Errors
-    /// When the arguments are no object or break the schema.
-    pub fn input(&self, arguments: Option<&RawValue>) -> Result<Vec<u8>, ArgumentsError> {
+    /// When the arguments are no object, break the schema, or cannot be checked within its bounds.
+    pub async fn input(
+        &self,
+        caller: u64,
+        arguments: Option<&RawValue>,
+    ) -> Result<Vec<u8>, ArgumentsError> {
         let text = match arguments.map(RawValue::get) {
             None | Some("null") => "{}",
             Some(text) => text,
         };
-        let invalid = |error: &dyn fmt::Display| {
+        let checked = apart::checked(caller, text.len(), |steps| self.checked_input(text, steps));
+        checked.await.map_err(|error| {
             ArgumentsError(format!(
                 "invalid arguments for tool {:?}: {error}; expected {}",
                 self.name, self.contract.expected
             ))
-        };
-        let value: Value = serde_json::from_str(text).map_err(|error| invalid(&error))?;
+        })
+    }
+
+    fn checked_input(&self, text: &str, steps: u64) -> Result<Vec<u8>, Violations> {
+        let wrong = |error: &dyn fmt::Display| Violations::Wrong(error.to_string());
+        let value: Value = serde_json::from_str(text).map_err(|error| wrong(&error))?;
         if !value.is_object() {
-            return Err(invalid(&"they are no object"));
+            return Err(wrong(&"they are no object"));
         }
         if value.get(RESERVED_ARGUMENT).is_some() {
-            let message = format!("{RESERVED_ARGUMENT} is the server's own");
-            return Err(invalid(&message));
+            return Err(wrong(&format!("{RESERVED_ARGUMENT} is the server's own")));
         }
-        schema::violations(&self.contract.validator, &value).map_err(|error| invalid(&error))?;
-        let given = serde_json::from_str(text).map_err(|error| invalid(&error))?;
+        self.contract.input_schema.check(&value, steps)?;
+        let given = serde_json::from_str(text).map_err(|error| wrong(&error))?;
         Ok(self.ordered(given))
     }
 
@@ -245,17 +256,30 @@ impl Tool {
         self.function.call(input).await
     }
 
-    /// Holds an output against the tool's `outputSchema`.
+    /// Holds an output, which is JSON, against the tool's `outputSchema`. What takes long is done
+    /// [apart], a turn for each caller.
     ///
     /// # Errors
-    /// What does not match.
-    pub fn check_output(&self, output: &Value) -> Result<(), OutputError> {
-        match &self.contract.output_validator {
-            Some(validator) => schema::check_output(validator, output),
-            None => Ok(()),
-        }
+    /// What does not match, or that it cannot be checked within the schema's bounds.
+    pub async fn check_output(&self, caller: u64, output: &RawValue) -> Result<(), OutputError> {
+        let Some(schema) = &self.contract.output_schema else {
+            return Ok(());
+        };
+        let text = output.get();
+        let check = |steps| {
+            let value: Value =
+                serde_json::from_str(text).map_err(|error| Violations::Wrong(error.to_string()))?;
+            schema.check(&value, steps)
+        };
+        let checked = apart::checked(caller, text.len(), check).await;
+        checked.map_err(|error| OutputError(error.to_string()))
     }
 }
+
+/// An output that is not what the tool's `outputSchema` promises.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the output does not match the tool's outputSchema: {0}")]
+pub struct OutputError(String);
 
 impl FunctionDefinition<'_> {
     /// The schema of the tool's arguments.

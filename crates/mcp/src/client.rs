@@ -20,14 +20,19 @@ pub(crate) struct Caller([u8; 32]);
 
 impl Caller {
     /// The caller with the value of an `Authorization` header; none are all the same.
-    fn of(authorization: Option<&[u8]>) -> Self {
+    pub(crate) fn of(authorization: Option<&HeaderValue>) -> Self {
         let mut caller = Self::default();
         if let Some(authorization) = authorization {
-            caller
-                .0
-                .copy_from_slice(digest(&SHA256, authorization).as_ref());
+            let digest = digest(&SHA256, authorization.as_bytes());
+            caller.0.copy_from_slice(digest.as_ref());
         }
         caller
+    }
+
+    /// What tells callers apart where they take turns.
+    pub(crate) fn key(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -38,8 +43,7 @@ impl Caller {
 /// The client of one request.
 pub(crate) struct Client {
     pub(crate) revision: Revision,
-    /// The credentials of the request.
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) caller: Caller,
     pub(crate) capabilities: Capabilities,
     /// The least severe messages of a plugin's log that it wants to hear.
     pub(crate) log: Option<Severity>,
@@ -99,12 +103,6 @@ impl Client {
         }
         *before = Some(progress);
         Some(())
-    }
-
-    /// Who asks.
-    pub(crate) fn caller(&self) -> Caller {
-        let authorization = self.authorization.as_ref();
-        Caller::of(authorization.map(HeaderValue::as_bytes))
     }
 
     /// Passes on what a plugin tells.
@@ -173,7 +171,7 @@ mod tests {
         let (outbox, mut inbox) = channel();
         let client = Client {
             revision: Revision::Legacy("2025-11-25"),
-            authorization: None,
+            caller: Caller::default(),
             capabilities: Capabilities::default(),
             log: None,
             progress_token: Some("7".into()),

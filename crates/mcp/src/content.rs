@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use wasimancer_catalog::{Returns, Tool};
+use wasimancer_catalog::{Returns, Tool, apart};
 
 use crate::answer::{Answer, Fields};
 use crate::block;
@@ -19,21 +19,50 @@ pub(crate) fn failure(message: &str) -> Outcome {
 
 /// What an output means, as the tool's definition says. An output that is not what the definition
 /// promises is a failure of the tool.
-pub(crate) fn of_output(
+pub(crate) async fn of_output(
     tool: &Tool,
+    caller: u64,
     output: &[u8],
     revision: Revision,
 ) -> Result<Performed, Error> {
     let complete = |outcome: Outcome| Ok(Performed::Complete(outcome));
+    let output = Output {
+        tool,
+        caller,
+        bytes: output,
+    };
     let meant = match tool.returns() {
-        Returns::Text => return complete(Outcome::new(text(&String::from_utf8_lossy(output)))),
-        Returns::Json => structured(tool, output, revision).map(complete),
-        Returns::Result => whole(tool, output, revision),
+        Returns::Text => {
+            let text = || text(&String::from_utf8_lossy(output.bytes));
+            return complete(Outcome::new(output.apart(text).await));
+        }
+        Returns::Json => structured(&output, revision).await.map(complete),
+        Returns::Result => whole(&output, revision).await,
     };
     meant.unwrap_or_else(|message| {
         tracing::warn!(tool = tool.name(), plugin = tool.plugin(), "{message}");
         complete(failure(&message))
     })
+}
+
+/// What a tool has written, for a caller.
+struct Output<'a> {
+    tool: &'a Tool,
+    caller: u64,
+    bytes: &'a [u8],
+}
+
+impl Output<'_> {
+    /// Does work on it where it holds up nobody.
+    async fn apart<T>(&self, work: impl FnOnce() -> T) -> T {
+        apart(self.caller, self.bytes.len(), work).await
+    }
+
+    /// Holds what is structured in it against the tool's schema.
+    async fn check_schema(&self, structured: &RawValue) -> Result<(), String> {
+        let checked = self.tool.check_output(self.caller, structured).await;
+        checked.map_err(|error| error.to_string())
+    }
 }
 
 fn text(text: &str) -> String {
@@ -44,14 +73,18 @@ fn text(text: &str) -> String {
 }
 
 /// `returns: json`: structured content and its text.
-fn structured(tool: &Tool, output: &[u8], revision: Revision) -> Result<Outcome, String> {
-    let raw: &RawValue = serde_json::from_slice(output).map_err(|error| {
+async fn structured(output: &Output<'_>, revision: Revision) -> Result<Outcome, String> {
+    let read = || serde_json::from_slice::<&RawValue>(output.bytes);
+    let raw = output.apart(read).await.map_err(|error| {
         format!("the tool's output is not the JSON that its definition promises: {error}")
     })?;
-    check_schema(tool, raw)?;
-    let mut fields = text(raw.get());
-    push_structured(&mut fields, raw, revision);
-    Ok(Outcome::new(fields))
+    output.check_schema(raw).await?;
+    let write = || {
+        let mut fields = text(raw.get());
+        push_structured(&mut fields, raw, revision);
+        fields
+    };
+    Ok(Outcome::new(output.apart(write).await))
 }
 
 /// Structured content is any value in 2026-07-28 and an object before.
@@ -61,24 +94,17 @@ fn push_structured(fields: &mut String, raw: &RawValue, revision: Revision) {
     }
 }
 
-fn check_schema(tool: &Tool, raw: &RawValue) -> Result<(), String> {
-    if !tool.has_output_schema() {
-        return Ok(());
-    }
-    let value: Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
-    tool.check_output(&value).map_err(|error| error.to_string())
-}
-
 /// `returns: result`: a whole result from the plugin, checked for its shape; fields unknown to us
 /// are passed on.
-fn whole(
-    tool: &Tool,
-    output: &[u8],
+async fn whole(
+    output: &Output<'_>,
     revision: Revision,
 ) -> Result<Result<Performed, Error>, String> {
-    match Answer::parse(output).map_err(|message| malformed(&message))? {
+    let answer = output.apart(|| Answer::parse(output.bytes)).await;
+    match answer.map_err(|message| malformed(&message))? {
         Answer::Complete(fields) => {
-            complete(tool, fields, revision).map(|outcome| Ok(Performed::Complete(outcome)))
+            let outcome = complete(output, fields, revision).await;
+            outcome.map(|outcome| Ok(Performed::Complete(outcome)))
         }
         Answer::InputRequired(required) => Ok(Ok(Performed::InputRequired(required))),
         Answer::Error(error) => Ok(Err(error)),
@@ -89,7 +115,11 @@ fn malformed(message: &str) -> String {
     format!("the plugin's tool result is malformed: {message}")
 }
 
-fn complete(tool: &Tool, mut answer: Fields<'_>, revision: Revision) -> Result<Outcome, String> {
+async fn complete(
+    output: &Output<'_>,
+    mut answer: Fields<'_>,
+    revision: Revision,
+) -> Result<Outcome, String> {
     let result = &mut answer.result;
     let is_error = match result.remove("isError").map(RawValue::get) {
         None | Some("false" | "null") => false,
@@ -98,30 +128,34 @@ fn complete(tool: &Tool, mut answer: Fields<'_>, revision: Revision) -> Result<O
     };
     let structured = result.remove("structuredContent");
     match structured {
-        Some(raw) if !is_error => check_schema(tool, raw)?,
-        None if tool.has_output_schema() && !is_error => {
+        Some(raw) if !is_error => output.check_schema(raw).await?,
+        None if output.tool.has_output_schema() && !is_error => {
             return Err(malformed(
                 "structuredContent is missing, which its outputSchema promises",
             ));
         }
         _ => {}
     }
-    let mut fields = match (result.remove("content"), structured) {
-        (Some(content), _) => {
-            let content =
-                self::content(content, revision).map_err(|message| malformed(&message))?;
-            format!("\"content\":{content}")
+    let content = result.remove("content");
+    let write = || {
+        let mut fields = match (content, structured) {
+            (Some(content), _) => {
+                let content =
+                    self::content(content, revision).map_err(|message| malformed(&message))?;
+                format!("\"content\":{content}")
+            }
+            (None, Some(structured)) => text(structured.get()),
+            (None, None) => return Err(malformed("content is missing")),
+        };
+        if let Some(structured) = structured {
+            push_structured(&mut fields, structured, revision);
         }
-        (None, Some(structured)) => text(structured.get()),
-        (None, None) => return Err(malformed("content is missing")),
+        if is_error {
+            fields.push_str(",\"isError\":true");
+        }
+        Ok(answer.into_outcome(fields))
     };
-    if let Some(structured) = structured {
-        push_structured(&mut fields, structured, revision);
-    }
-    if is_error {
-        fields.push_str(",\"isError\":true");
-    }
-    Ok(answer.into_outcome(fields))
+    output.apart(write).await
 }
 
 /// The blocks of a result, checked, as a revision knows them.

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::value::RawValue;
-use wasimancer_catalog::Snapshot;
+use wasimancer_catalog::{Snapshot, apart};
 
-use crate::client::Client;
+use crate::client::{Caller, Client};
 use crate::conversation::Conversation;
 use crate::endpoint::Endpoint;
 use crate::era::{Declared, Meta, decide};
@@ -48,8 +48,10 @@ impl Arrival {
         }
     }
 
-    fn authorization(&self) -> Option<HeaderValue> {
-        self.headers()?.get(header::AUTHORIZATION).cloned()
+    /// Who asks.
+    pub(crate) fn caller(&self) -> Caller {
+        let headers = self.headers();
+        Caller::of(headers.and_then(|headers| headers.get(header::AUTHORIZATION)))
     }
 }
 
@@ -59,6 +61,7 @@ pub(crate) struct Exchange {
     /// One for the whole request, whatever is published meanwhile.
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) arrival: Arrival,
+    pub(crate) caller: Caller,
     pub(crate) outbox: Outbox,
 }
 
@@ -90,31 +93,34 @@ struct Decided<'a> {
 impl Exchange {
     /// Answers a body: one message, or a batch.
     pub(crate) async fn answer_body(self, body: &[u8]) -> Reply {
-        match jsonrpc::parse_body(body) {
-            Ok(Body::One(message)) => self.answer(message).await,
-            Ok(Body::Batch(messages)) => self.answer_batch(&messages).await,
+        let read = || match jsonrpc::parse_body(body)? {
+            Body::One(message) => Ok(Parsed::One(parse(message))),
+            Body::Batch(messages) => Ok(Parsed::Batch(messages)),
+        };
+        match self.apart(body.len(), read).await {
+            Ok(Parsed::One(Ok(message))) => self.answer(message).await,
+            Ok(Parsed::One(Err((id, error)))) => reply_error(id, &error, Era::Modern),
+            Ok(Parsed::Batch(messages)) => self.answer_batch(body.len(), &messages).await,
             Err(error) => reply_error(None, &error, Era::Modern),
         }
     }
 
-    async fn answer(&self, message: &str) -> Reply {
-        match jsonrpc::parse_message(message) {
-            Ok(incoming) => self.answer_parsed(incoming).await,
-            Err((id, error)) => reply_error(id, &error, Era::Modern),
-        }
+    /// Does work on so many bytes where it holds up nobody.
+    pub(crate) async fn apart<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
+        apart(self.caller.key(), bytes, work).await
     }
 
-    async fn answer_parsed(&self, incoming: Incoming<'_>) -> Reply {
+    async fn answer(&self, (incoming, meta): Message<'_>) -> Reply {
         let (method, params) = match incoming.kind {
             Kind::Call { method, params } => (method, params),
             Kind::Response(answered) => return self.take_response(incoming.id, answered),
         };
-        let decided = match self.decide(&method, Meta::of(&params)) {
+        let decided = match self.decide(&method, meta) {
             Ok(decided) => decided,
             Err(error) => return reply_error(incoming.id, &error, Era::Modern),
         };
         let Some(id) = incoming.id else {
-            self.take_notification(&decided, &method, &params);
+            self.take_notification(&decided, &method, &params).await;
             return Reply::Accepted;
         };
         let era = decided.revision.era();
@@ -185,7 +191,7 @@ impl Exchange {
         };
         Ok(Client {
             revision,
-            authorization: self.arrival.authorization(),
+            caller: self.caller,
             capabilities,
             log,
             progress_token: meta.map_or(Ok(None), Meta::progress_token)?,
@@ -196,10 +202,11 @@ impl Exchange {
     }
 
     /// Notifications are never answered; what one of them is wrong about is ignored.
-    fn take_notification(&self, decided: &Decided<'_>, method: &str, params: &Params<'_>) {
+    async fn take_notification(&self, decided: &Decided<'_>, method: &str, params: &Params<'_>) {
+        let read = || jsonrpc::request_id(params);
         if method == "notifications/cancelled"
             && let Some(conversation) = self.conversation(decided.session.as_deref())
-            && let Some(id) = jsonrpc::request_id(params)
+            && let Some(id) = self.apart(params.bytes(), read).await
         {
             tracing::debug!(id = id.json(), "a client cancels a request");
             conversation.cancel(id.json());
@@ -230,7 +237,7 @@ impl Exchange {
     }
 
     /// Answers a batch (2025-03-26 alone) with a batch; nothing where it holds no request.
-    async fn answer_batch(mut self, messages: &[&RawValue]) -> Reply {
+    async fn answer_batch(mut self, bytes: usize, messages: &[&RawValue]) -> Reply {
         let refused =
             |message: String| reply_error(None, &Error::InvalidRequest(message), Era::Legacy);
         let has_batches = match self.decide("", None) {
@@ -248,7 +255,12 @@ impl Exchange {
         }
         // A batch is answered with one array, so nothing comes before the answers.
         self.outbox = Outbox::closed();
-        let replies = messages.iter().map(|message| self.answer_in_batch(message));
+        let read = || -> Vec<_> {
+            let messages = messages.iter();
+            messages.map(|message| parse(message.get())).collect()
+        };
+        let messages = self.apart(bytes, read).await.into_iter();
+        let replies = messages.map(|message| self.answer_in_batch(message));
         let mut answers = String::new();
         for reply in join_all(replies).await {
             // Revisions with streams of events have no batches.
@@ -264,12 +276,12 @@ impl Exchange {
         reply(StatusCode::OK, answers)
     }
 
-    async fn answer_in_batch(&self, message: &RawValue) -> Reply {
-        let incoming = match jsonrpc::parse_message(message.get()) {
-            Ok(incoming) => incoming,
+    async fn answer_in_batch(&self, message: ParsedMessage<'_>) -> Reply {
+        let message = match message {
+            Ok(message) => message,
             Err((id, error)) => return reply_error(id, &error, Era::Legacy),
         };
-        match (&incoming.kind, incoming.id) {
+        match (&message.0.kind, message.0.id) {
             (Kind::Call { method, .. }, id @ Some(_)) if method == "initialize" => {
                 let error =
                     Error::InvalidRequest("initialize must not be part of a batch".to_owned());
@@ -277,10 +289,10 @@ impl Exchange {
             }
             // A notification is never answered, whatever is wrong with it.
             (Kind::Call { .. }, None) => {
-                self.answer_parsed(incoming).await;
+                self.answer(message).await;
                 Reply::Accepted
             }
-            _ => self.answer_parsed(incoming).await,
+            _ => self.answer(message).await,
         }
     }
 
@@ -319,6 +331,26 @@ impl Exchange {
             session,
         })
     }
+}
+
+/// A message and its metadata.
+type Message<'a> = (Incoming<'a>, Option<Meta<'a>>);
+/// The same, where it is one; else what is wrong, with the id where it could be read.
+type ParsedMessage<'a> = Result<Message<'a>, (Option<jsonrpc::Id<'a>>, Error)>;
+
+/// A body that was read.
+enum Parsed<'a> {
+    One(ParsedMessage<'a>),
+    Batch(Vec<&'a RawValue>),
+}
+
+fn parse(message: &str) -> ParsedMessage<'_> {
+    let incoming = jsonrpc::parse_message(message)?;
+    let meta = match &incoming.kind {
+        Kind::Call { params, .. } => Meta::of(params),
+        Kind::Response(_) => None,
+    };
+    Ok((incoming, meta))
 }
 
 /// Whether serving a request may take a while.

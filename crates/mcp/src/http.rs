@@ -133,10 +133,12 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
     let session = session(endpoint, &parts.headers);
     let (outbox, inbox) = outbox::channel();
     let takes_events = media_types::check_accepts_events(&parts.headers).is_ok();
+    let arrival = Arrival::Http(parts.headers);
     let exchange = Exchange {
         endpoint: endpoint.clone(),
         snapshot: endpoint.catalog.snapshot(),
-        arrival: Arrival::Http(parts.headers),
+        caller: arrival.caller(),
+        arrival,
         outbox: if takes_events {
             outbox
         } else {

@@ -15,6 +15,8 @@ pub(crate) struct InputRequired {
     pub(crate) requests: Map<String, Value>,
     /// What the plugin wants to have back, as it gave it.
     pub(crate) state: Option<String>,
+    /// The bytes of both as JSON.
+    pub(crate) bytes: usize,
 }
 
 impl InputRequired {
@@ -23,6 +25,8 @@ impl InputRequired {
         requests: Option<&RawValue>,
         state: Option<&RawValue>,
     ) -> Result<Self, String> {
+        let bytes = [requests, state].into_iter().flatten();
+        let bytes = bytes.map(|raw| raw.get().len()).sum();
         let requests: Map<String, Value> = match requests.map(RawValue::get) {
             None | Some("null") => Map::new(),
             Some(text) => serde_json::from_str(text)
@@ -47,7 +51,11 @@ impl InputRequired {
                 format!("inputRequests.{key}.{field} must be {wanted}")
             })?;
         }
-        Ok(Self { requests, state })
+        Ok(Self {
+            requests,
+            state,
+            bytes,
+        })
     }
 
     /// What a client must be able to do to answer.

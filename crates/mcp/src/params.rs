@@ -79,6 +79,11 @@ impl<'a> Params<'a> {
         serde_json::from_str(text).map_err(|error| invalid(&error))
     }
 
+    /// The bytes of their JSON.
+    pub(crate) fn bytes(&self) -> usize {
+        self.whole.map_or(0, |whole| whole.get().len())
+    }
+
     /// All of them, to be read again later.
     pub(crate) fn whole(&self) -> Option<&'a RawValue> {
         self.whole

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use wasimancer_catalog::{List, Snapshot, Source};
+use wasimancer_catalog::{List, Snapshot, Source, apart};
 
 use crate::capabilities::Capability;
 use crate::client::{Client, Listening};
@@ -102,6 +102,13 @@ async fn make(
         .call_for(listening, &asked.round.input(input))
         .await;
     output.map_err(|error| failed(&error))
+}
+
+impl Asked<'_> {
+    /// Does work on so many bytes where it holds up nobody.
+    async fn apart<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
+        apart(self.client.caller.key(), bytes, work).await
+    }
 }
 
 /// What a plugin did wrong, where only its author can mend it.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
 
+use crate::client::Caller;
 use crate::conversation::Conversation;
 use crate::endpoint::{Endpoint, Options};
 use crate::error::Error;
@@ -189,6 +190,7 @@ async fn serve(
         snapshot: endpoint.catalog.snapshot(),
         endpoint,
         arrival: Arrival::Stdio(pipe),
+        caller: Caller::default(),
         outbox,
     };
     let answering = Box::pin(async move { exchange.answer_body(&line).await });

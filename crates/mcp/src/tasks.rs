@@ -409,6 +409,7 @@ mod tests {
         let required = InputRequired {
             requests,
             state: None,
+            bytes: 0,
         };
         for shown in ["name", "name-2", "name-3"] {
             let asked = tokio::spawn({

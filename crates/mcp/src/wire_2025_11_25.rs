@@ -39,9 +39,15 @@ pub(crate) async fn handle(
     let Call { method, params, .. } = *call;
     let (endpoint, snapshot) = (&exchange.endpoint, &exchange.snapshot);
     let fields = match method {
-        "initialize" => return initialize(exchange, &params),
+        "initialize" => {
+            let initialize = || initialize(exchange, &params);
+            return exchange.apart(params.bytes(), initialize).await;
+        }
         "ping" => String::new(),
-        "logging/setLevel" => set_level(session, &params)?,
+        "logging/setLevel" => {
+            let set = || set_level(session, &params);
+            exchange.apart(params.bytes(), set).await?
+        }
         "resources/subscribe" if snapshot.serves_resources() => {
             session_stream::subscribe(endpoint, session, &params)?
         }
@@ -50,7 +56,8 @@ pub(crate) async fn handle(
         }
         _ => {
             let session = session.map(Arc::as_ref);
-            let client = exchange.client(Revision::Legacy(version), session, meta)?;
+            let read = || exchange.client(Revision::Legacy(version), session, meta);
+            let client = exchange.apart(params.bytes(), read).await?;
             let served = rounds::serve(exchange, session, Arc::new(client), method, params);
             return Ok(Answer {
                 result: complete(served.await?),

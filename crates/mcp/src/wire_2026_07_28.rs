@@ -43,10 +43,13 @@ pub(crate) async fn handle(
         headers::check_method(headers, method)?;
     }
     check_meta(meta)?;
-    if let Some(headers) = headers {
-        check_headers(headers, &exchange.snapshot, method, &params)?;
-    }
-    let client = Arc::new(exchange.client(Revision::Modern, None, meta)?);
+    let read = || {
+        if let Some(headers) = headers {
+            check_headers(headers, &exchange.snapshot, method, &params)?;
+        }
+        exchange.client(Revision::Modern, None, meta)
+    };
+    let client = Arc::new(exchange.apart(params.bytes(), read).await?);
     let endpoint = &exchange.endpoint;
     let outcome = match method {
         "server/discover" => discover(endpoint, &exchange.snapshot),
@@ -55,7 +58,8 @@ pub(crate) async fn handle(
             return listening.await.map(Answer::Messages);
         }
         "tasks/get" | "tasks/update" | "tasks/cancel" => {
-            tasks::handle(endpoint, &client, method, &params)?
+            let handle = || tasks::handle(endpoint, &client, method, &params);
+            exchange.apart(params.bytes(), handle).await?
         }
         _ => return rounds::serve(exchange, client, method, params).await,
     };

@@ -237,10 +237,17 @@ fn make_tools(
         if let Some(Err(error)) = &export {
             reader.wrong_because(Cause::Module, function.node, "function", error.to_string());
         }
-        let contract = Contract::new(function, &mut reader);
+        let contract = Contract::new(function, &definition.patterns, &mut reader);
         if let (Some(Ok(export)), Some(contract)) = (export, contract) {
             tools.push(served_tool(function, &definition.name, export, contract));
         }
+    }
+    for pattern in definition.patterns.backtracking() {
+        tracing::warn!(
+            plugin = definition.name,
+            pattern,
+            "a pattern has look-around or a back-reference, so that long texts may be refused: begin it with `^`, or say the same without them"
+        );
     }
     tools
 }

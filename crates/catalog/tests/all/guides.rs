@@ -74,7 +74,8 @@ async fn the_plugins_answer() {
     let tool = snapshot.tool("rollDice").unwrap();
     assert_eq!(tool.plugin(), "roll-dice");
     let input = tool
-        .input(Some(&raw(r#"{"numDice":3,"numFaces":1}"#)))
+        .input(0, Some(&raw(r#"{"numDice":3,"numFaces":1}"#)))
+        .await
         .unwrap();
     assert_eq!(
         String::from_utf8(input.clone()).unwrap(),
@@ -86,7 +87,7 @@ async fn the_plugins_answer() {
     );
 
     let tool = snapshot.tool("GenerateCharacterName").unwrap();
-    let input = tool.input(None).unwrap();
+    let input = tool.input(0, None).await.unwrap();
     let name = String::from_utf8(tool.call(&input).await.unwrap()).unwrap();
     assert!(
         name.chars().next().is_some_and(char::is_uppercase),

@@ -1,7 +1,7 @@
 //! What a plugin gets: one JSON object, its keys in the order of the definition, every value as the
 //! caller wrote it.
 
-use crate::support::{TestHome, input};
+use crate::support::{TestHome, input, wait};
 
 const THREE: &str = "arguments: [{name: c, required: false}, {name: a, required: false}, {name: b, required: false}]";
 
@@ -26,7 +26,7 @@ fn keys_come_in_the_order_of_the_definition() {
 fn no_arguments_are_an_empty_object() {
     let snapshot = TestHome::with_tool(THREE).open_whole();
     let tool = snapshot.tool("t").unwrap();
-    assert_eq!(tool.input(None).unwrap(), b"{}");
+    assert_eq!(wait(tool.input(0, None)).unwrap(), b"{}");
     assert_eq!(input(&snapshot, "null").unwrap(), "{}");
     assert_eq!(input(&snapshot, "{}").unwrap(), "{}");
     let snapshot = TestHome::with_tool("arguments: []").open_whole();

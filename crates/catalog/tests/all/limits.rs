@@ -83,9 +83,11 @@ async fn the_size_of_an_http_response() {
         .open_whole();
         let tool = snapshot.tool("fetch").unwrap();
         let input = tool
-            .input(Some(&raw(&format!(
-                "{{\"url\":\"http://127.0.0.1:{port}/\"}}"
-            ))))
+            .input(
+                0,
+                Some(&raw(&format!("{{\"url\":\"http://127.0.0.1:{port}/\"}}"))),
+            )
+            .await
             .unwrap();
         let answer = tool.call(&input).await;
         if fits {

@@ -32,4 +32,5 @@ mod sources;
 mod support;
 mod tool_fields;
 mod tool_names;
+mod validation;
 mod yaml;

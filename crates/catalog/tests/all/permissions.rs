@@ -36,9 +36,11 @@ async fn a_host_is_reached_where_it_is_named_and_nowhere_else() {
         let snapshot = permitted(&permissions).open_whole();
         let tool = snapshot.tool("fetch").unwrap();
         let input = tool
-            .input(Some(&raw(&format!(
-                "{{\"url\":\"http://127.0.0.1:{port}/\"}}"
-            ))))
+            .input(
+                0,
+                Some(&raw(&format!("{{\"url\":\"http://127.0.0.1:{port}/\"}}"))),
+            )
+            .await
             .unwrap();
         let error = tool.call(&input).await.unwrap_err();
         assert_eq!(

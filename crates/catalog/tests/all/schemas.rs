@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestHome, entries, in_own_process, input, input_schema};
+use crate::support::{TestHome, entries, in_own_process, input, input_schema, raw, wait};
 
 fn problem(fields: &str) -> String {
     let problems = TestHome::with_tool(fields).problems();
@@ -223,21 +223,17 @@ fn an_output_is_held_against_its_schema() {
     let snapshot = home.open_whole();
     let tool = snapshot.tool("t").unwrap();
     assert!(tool.has_output_schema());
-    assert!(tool.check_output(&json!({"n": 1})).is_ok());
+    let check = |output: Value| wait(tool.check_output(0, &raw(&output.to_string())));
+    assert!(check(json!({"n": 1})).is_ok());
     assert_eq!(
-        tool.check_output(&json!({"n": "x"}))
-            .unwrap_err()
-            .to_string(),
+        check(json!({"n": "x"})).unwrap_err().to_string(),
         "the output does not match the tool's outputSchema: n: \"x\" is not of type \"integer\""
     );
     assert_eq!(
-        tool.check_output(&json!({})).unwrap_err().to_string(),
+        check(json!({})).unwrap_err().to_string(),
         "the output does not match the tool's outputSchema: \"n\" is a required property"
     );
-    let long = tool
-        .check_output(&json!("x".repeat(100_000)))
-        .unwrap_err()
-        .to_string();
+    let long = check(json!("x".repeat(100_000))).unwrap_err().to_string();
     assert!(long.len() < 500, "{}", long.len());
 }
 
@@ -246,7 +242,7 @@ fn a_tool_without_an_output_schema_promises_nothing() {
     let snapshot = TestHome::with_tool("returns: json").open_whole();
     let tool = snapshot.tool("t").unwrap();
     assert!(!tool.has_output_schema());
-    assert!(tool.check_output(&json!(["anything"])).is_ok());
+    assert!(wait(tool.check_output(0, &raw(r#"["anything"]"#))).is_ok());
 }
 
 #[test]

@@ -223,11 +223,23 @@ pub(crate) fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).expect(json)
 }
 
+/// What a future gives that waits for nothing but its turn.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(given) => return given,
+            std::task::Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
 /// The input that the tool `t` makes of these arguments, or why it refuses them.
 #[track_caller]
 pub(crate) fn input(snapshot: &Snapshot, arguments: &str) -> Result<String, String> {
     let tool = snapshot.tool("t").expect("the tool is served");
-    match tool.input(Some(&raw(arguments))) {
+    match wait(tool.input(0, Some(&raw(arguments)))) {
         Ok(input) => Ok(String::from_utf8(input).expect("an input is UTF-8")),
         Err(error) => Err(error.to_string()),
     }

@@ -42,7 +42,8 @@ struct CompletedArgument<'a> {
 }
 
 pub(super) async fn complete(asked: &Asked<'_>) -> Result<Outcome, Error> {
-    let params: CompleteParams<'_> = asked.params.read()?;
+    let read = || asked.params.read();
+    let params: CompleteParams<'_> = asked.apart(asked.params.bytes(), read).await?;
     let (snapshot, argument) = (asked.snapshot, &params.argument);
     let choices = match &params.reference {
         Reference::Prompt { name } => {
@@ -108,6 +109,14 @@ async fn made(
     params: &CompleteParams<'_>,
     source: &Source,
 ) -> Result<Outcome, Error> {
+    let input = asked.apart(asked.params.bytes(), || input(params)).await?;
+    let (Reference::Prompt { name } | Reference::Resource { uri: name }) = &params.reference;
+    let output = make(asked, "completion/complete", name, source, input).await?;
+    asked.apart(output.len(), || of_output(&output)).await
+}
+
+/// What the function that completes gets.
+fn input(params: &CompleteParams<'_>) -> Result<Vec<u8>, Error> {
     let context: Value = match params.context {
         Some(context) => serde_json::from_str(context.get())
             .map_err(|error| Error::InvalidParams(format!("`context`: {error}")))?,
@@ -118,10 +127,11 @@ async fn made(
         "argument": { "name": name, "value": value },
         "context": context,
     });
-    let input = input.to_string().into_bytes();
-    let (Reference::Prompt { name } | Reference::Resource { uri: name }) = &params.reference;
-    let output = make(asked, "completion/complete", name, source, input).await?;
-    let made = serde_json::from_slice(&output);
+    Ok(input.to_string().into_bytes())
+}
+
+fn of_output(output: &[u8]) -> Result<Outcome, Error> {
+    let made = serde_json::from_slice(output);
     match made.map_err(|_| malformed("write a list of texts, or an object with such `values`"))? {
         Made::Values(values) => {
             let total = values.len();

@@ -16,14 +16,26 @@ use crate::revision::Revision;
 
 pub(super) async fn get(asked: &Asked<'_>) -> Result<Performed, Error> {
     let name = asked.params.name()?;
-    let arguments = arguments(&asked.params)?;
+    let read = || arguments(&asked.params);
+    let arguments = asked.apart(asked.params.bytes(), read).await?;
     let Some(prompt) = asked.snapshot.prompt(&name) else {
         return Err(Error::UnknownPrompt(name.into_owned()));
     };
     if let Some(source) = prompt.source() {
         return made(asked, &name, prompt, source, &arguments).await;
     }
-    let rendered = prompt.render(&arguments);
+    let render = || rendered(prompt, &arguments, asked.client.revision);
+    let outcome = asked.apart(asked.params.bytes(), render).await?;
+    Ok(Performed::Complete(outcome))
+}
+
+/// The messages that a definition holds, with the arguments in them.
+fn rendered(
+    prompt: &Prompt,
+    arguments: &BTreeMap<String, String>,
+    revision: Revision,
+) -> Result<Outcome, Error> {
+    let rendered = prompt.render(arguments);
     let rendered = rendered.map_err(|error| Error::InvalidParams(error.to_string()))?;
     let messages = rendered.into_iter().enumerate().map(|(index, message)| {
         let content = match message.content {
@@ -37,8 +49,7 @@ pub(super) async fn get(asked: &Asked<'_>) -> Result<Performed, Error> {
         Ok(json!({ "role": message.role, "content": content }))
     });
     let messages: Vec<Value> = messages.collect::<Result<_, Error>>()?;
-    let outcome = Outcome::new(fields(prompt, messages, asked.client.revision));
-    Ok(Performed::Complete(outcome))
+    Ok(Outcome::new(fields(prompt, messages, revision)))
 }
 
 /// The values of the arguments, each a string.
@@ -79,17 +90,27 @@ async fn made(
     source: &Source,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Performed, Error> {
-    let input = prompt.input(arguments);
+    let write = || prompt.input(arguments);
+    let input = asked.apart(asked.params.bytes(), write).await;
     let input = input.map_err(|error| Error::InvalidParams(error.to_string()))?;
     let output = make(asked, "prompts/get", name, source, input).await?;
-    let revision = asked.client.revision;
-    if source.returns() != Returns::Result {
-        let text = String::from_utf8_lossy(&output);
+    let read = || of_output(prompt, source.returns(), &output, asked.client.revision);
+    asked.apart(output.len(), read).await
+}
+
+fn of_output(
+    prompt: &Prompt,
+    returns: Returns,
+    output: &[u8],
+    revision: Revision,
+) -> Result<Performed, Error> {
+    if returns != Returns::Result {
+        let text = String::from_utf8_lossy(output);
         let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
         let outcome = Outcome::new(fields(prompt, vec![message], revision));
         return Ok(Performed::Complete(outcome));
     }
-    match Answer::parse(&output).map_err(|what| malformed(&what))? {
+    match Answer::parse(output).map_err(|what| malformed(&what))? {
         Answer::Complete(answer) => {
             let outcome = whole(prompt, answer, revision).map_err(|what| malformed(&what))?;
             Ok(Performed::Complete(outcome))

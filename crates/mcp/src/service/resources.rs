@@ -25,14 +25,21 @@ pub(super) async fn read(asked: &Asked<'_>) -> Result<Performed, Error> {
     }
 }
 
-async fn made(asked: &Asked<'_>, call: ResourceCall<'_>) -> Result<Performed, Error> {
-    let output = make(asked, "resources/read", &call.uri, call.source, call.input).await?;
+async fn made(asked: &Asked<'_>, mut call: ResourceCall<'_>) -> Result<Performed, Error> {
+    let input = std::mem::take(&mut call.input);
+    let output = make(asked, "resources/read", &call.uri, call.source, input).await?;
+    asked
+        .apart(output.len(), || of_output(&call, &output))
+        .await
+}
+
+fn of_output(call: &ResourceCall<'_>, output: &[u8]) -> Result<Performed, Error> {
     if call.source.returns() == Returns::Result {
-        return whole(&output);
+        return whole(output);
     }
-    let text = String::from_utf8_lossy(&output);
+    let text = String::from_utf8_lossy(output);
     let is_json = call.source.returns() == Returns::Json;
-    if is_json && let Err(error) = serde_json::from_slice::<&RawValue>(&output) {
+    if is_json && let Err(error) = serde_json::from_slice::<&RawValue>(output) {
         return Err(malformed(&format!(
             "it is not the JSON that its definition promises: {error}"
         )));

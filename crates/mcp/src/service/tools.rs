@@ -48,7 +48,8 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
             "`arguments` must be an object".to_owned(),
         ));
     }
-    let input = match tool.input(arguments) {
+    let caller = asked.client.caller.key();
+    let input = match tool.input(caller, arguments).await {
         Ok(input) => asked.round.input(input),
         Err(error) if revision.reports_arguments_to_the_model() => {
             return Ok(Performed::Complete(content::failure(&error.to_string())));
@@ -61,7 +62,7 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
         name: name.into_owned(),
     });
     match tool.call_for(listening, &input).await {
-        Ok(output) => content::of_output(tool, &output, revision),
+        Ok(output) => content::of_output(tool, caller, &output, revision).await,
         Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
-use wasimancer_catalog::{Snapshot, TaskPolicy};
+use wasimancer_catalog::{Snapshot, TaskPolicy, apart};
 
 use super::{Status, Task, failed};
 use crate::client::Client;
@@ -42,11 +42,14 @@ type Running = JoinSet<(Job, Result<Performed, Error>)>;
 
 impl Job {
     async fn perform(&self, round: &Round) -> Result<Performed, Error> {
+        let params = self.params.as_deref();
+        let bytes = params.map_or(0, |params| params.get().len());
+        let params = apart(self.client.caller.key(), bytes, || Params::of(params)).await?;
         let asked = Asked {
             snapshot: &self.snapshot,
             client: &self.client,
             method: "tools/call",
-            params: Params::of(self.params.as_deref())?,
+            params,
             round,
         };
         let performed = service::handle(&asked).await;
@@ -57,7 +60,7 @@ impl Job {
 /// Begins a tool call, which becomes a task as its policy says.
 pub(crate) async fn start(job: Job, policy: &TaskPolicy) -> Started {
     let (endpoint, client) = (job.endpoint.clone(), job.client.clone());
-    let create = || endpoint.tasks.create(client.caller(), policy.ttl);
+    let create = || endpoint.tasks.create(client.caller, policy.ttl);
     let mut running = Running::new();
     let Some(after) = policy.after else {
         return match create() {

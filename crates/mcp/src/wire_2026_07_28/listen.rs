@@ -36,7 +36,8 @@ pub(super) async fn listen(
         check_accepts_events(headers)?;
     }
     let endpoint = &exchange.endpoint;
-    let filter = Filter::parse(params)?;
+    let read = || Filter::parse(params);
+    let filter = exchange.apart(params.bytes(), read).await?;
     if !filter.task_ids.is_empty()
         && let Some(missing) = client.capabilities.missing([Capability::Tasks])
     {
@@ -56,7 +57,7 @@ pub(super) async fn listen(
         listener.watch_tasks();
         // Of a task that is not the client's nothing is told.
         let tasks = filter.task_ids.iter();
-        let tasks = tasks.filter_map(|id| endpoint.tasks.find(id, &client.caller()).ok());
+        let tasks = tasks.filter_map(|id| endpoint.tasks.find(id, &client.caller).ok());
         watched.extend(tasks.map(|task| Arc::new(Watched::task(task))));
     }
     let acknowledgement = acknowledgement(&id, &watched);

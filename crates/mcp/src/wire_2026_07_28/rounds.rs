@@ -32,14 +32,18 @@ pub(super) async fn serve(
             method,
             about.text(),
             params.arguments,
-            client.caller().bytes(),
+            client.caller.bytes(),
         )
     };
-    let mut round = Round::of(params.responses, params.state)?;
-    if let Some(sealed) = round.state.take() {
-        let seal = endpoint.seal.as_ref().ok_or_else(no_random_numbers)?;
-        round.state = Some(seal.open(&sealed, &binding())?);
-    }
+    let read = || {
+        let mut round = Round::of(params.responses, params.state)?;
+        if let Some(sealed) = round.state.take() {
+            let seal = endpoint.seal.as_ref().ok_or_else(no_random_numbers)?;
+            round.state = Some(seal.open(&sealed, &binding())?);
+        }
+        Ok::<_, Error>(round)
+    };
+    let round = exchange.apart(params.bytes(), read).await?;
     let performed = match started(exchange, &client, method, params, round).await? {
         Started::Performed(performed) => performed?,
         Started::Task(task) => {
@@ -53,10 +57,14 @@ pub(super) async fn serve(
             if let Some(missing) = client.capabilities.missing(required.needs()) {
                 return Err(Error::MissingCapability { missing });
             }
-            let seal = |state: &String| endpoint.seal.as_ref()?.seal(state, &binding());
-            let sealed = required.state.as_ref().map(seal);
-            let sealed = sealed.map(|sealed| sealed.ok_or_else(no_random_numbers));
-            let asked = asked(&required, sealed.transpose()?);
+            let ask = || {
+                let seal = |state: &String| endpoint.seal.as_ref()?.seal(state, &binding());
+                let sealed = required.state.as_ref().map(seal);
+                let sealed = sealed.map(|sealed| sealed.ok_or_else(no_random_numbers));
+                Ok::<_, Error>(asked(&required, sealed.transpose()?))
+            };
+            let bytes = params.bytes() + required.bytes;
+            let asked = exchange.apart(bytes, ask).await?;
             Ok(Answer::Result(with_type(endpoint, "input_required", asked)))
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn handle(
     if let Some(missing) = client.capabilities.missing([Capability::Tasks]) {
         return Err(Error::MissingCapability { missing });
     }
-    let task = endpoint.tasks.find(&params.task_id()?, &client.caller())?;
+    let task = endpoint.tasks.find(&params.task_id()?, &client.caller)?;
     match method {
         "tasks/get" => return Ok(Outcome::new(task.details())),
         "tasks/update" => {

@@ -63,4 +63,5 @@ mod support;
 mod tasks;
 mod tools;
 mod transport;
+mod validation;
 mod versions;

@@ -1,0 +1,54 @@
+//! Work that takes long, apart from the threads that serve others.
+
+use std::num::NonZero;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
+use tokio::task::block_in_place;
+
+use crate::validation::{STEPS_MAX, STEPS_ON_THE_SPOT, Violations};
+
+/// Most bytes that are read where others are served: parsing them takes less than a millisecond.
+const ON_THE_SPOT_MAX_BYTES: usize = 64 * 1024;
+
+/// Half of the cores, so that the others always serve.
+static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Semaphore::new((cores / 2).max(1))
+});
+
+/// Does work on so many bytes of a caller's: at once where they are few, else in turn with others'
+/// work, on a thread that serves nobody meanwhile.
+pub async fn apart<T>(caller: u64, bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes <= ON_THE_SPOT_MAX_BYTES {
+        return work();
+    }
+    in_turn(caller, work).await
+}
+
+/// Checks JSON of so many bytes in few steps, and apart in many where that is not enough.
+pub(crate) async fn checked<T>(
+    caller: u64,
+    bytes: usize,
+    check: impl Fn(u64) -> Result<T, Violations>,
+) -> Result<T, Violations> {
+    if bytes <= ON_THE_SPOT_MAX_BYTES {
+        match check(STEPS_ON_THE_SPOT) {
+            Err(Violations::Spent(_)) => {}
+            checked => return checked,
+        }
+    }
+    in_turn(caller, || check(STEPS_MAX)).await
+}
+
+async fn in_turn<T>(_caller: u64, work: impl FnOnce() -> T) -> T {
+    // Fails where the semaphore is closed, which nobody does.
+    let _place = PLACES.acquire().await;
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        // One thread has nobody to hand its other work to.
+        _ => work(),
+    }
+}
