@@ -14,11 +14,11 @@ want_program wrk wrk
 want_program python3 python3
 
 if [ "${1:-}" = --once ]; then
-    binary=${2:-target/release/wasimancer}
+    binary=${2:-target/dist/wasimancer}
     PYTHONPATH=bench exec python3 -m measure --once --product "$binary"
 fi
-cargo build --release --workspace --bin wasimancer --locked
-CARGO_TARGET_DIR=target cargo build --release --manifest-path bench/Cargo.toml --locked
+cargo build --profile dist --workspace --bin wasimancer --locked
+CARGO_TARGET_DIR=target cargo build --profile dist --manifest-path bench/Cargo.toml --locked
 # The engine makes a backtrace of each of its errors where this is set; the product is fast either way.
 export RUST_BACKTRACE=0
-PYTHONPATH=bench exec python3 -m measure --product target/release/wasimancer --peers target/release "$@"
+PYTHONPATH=bench exec python3 -m measure --product target/dist/wasimancer --peers target/dist "$@"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs every test, and installs what is missing for it on a Debian machine that has cargo.
 #
-#   bash scripts/test.sh
+#   bash scripts/test.sh             everything; what a change must pass
+#   bash scripts/test.sh --quick     format, lints and all tests but the slow ones, for work in progress
 #
-# The steps share one target folder; a first run takes 30 to 40 minutes on two cores, most of it
+# Slow tests have names that begin with slow_. The steps share one target folder; a first run takes 30 to 40 minutes on two cores, most of it
 # the compilation of wasmtime.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,6 +14,13 @@ source scripts/lib/tools.sh
 unset "${!WASIMANCER_@}" "${!WASM_@}" HTTP_PORT PORT PLUGINS_PATH RESOURCES_PATH PROMPTS_PATH
 unset UPLOAD_PATH UPLOAD_LIMIT ADMIN_ADDRESS
 
+quick=
+case "${1:-}" in
+    "") ;;
+    --quick) quick=1 ;;
+    *) tools_die "please write scripts/test.sh, or scripts/test.sh --quick" ;;
+esac
+
 step() { printf '\n== %s (%s)\n' "$*" "$(date +%H:%M:%S)"; }
 
 step "Tools"
@@ -20,6 +28,16 @@ has cargo || tools_die "please install Rust 1.95 or newer, with clippy and rustf
 want_program cc gcc libc6-dev
 want_program make make
 want_program python3 python3 python3-venv
+
+if [ -n "$quick" ]; then
+    step "Format and lints"
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    step "Tests, but for the slow ones"
+    cargo test --workspace --locked -- --skip slow_
+    step "The quick tests passed; scripts/test.sh runs the others"
+    exit
+fi
 
 step "One version of what must not come twice"
 for crate in wasmtime hyper rustls; do

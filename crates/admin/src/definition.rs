@@ -163,6 +163,9 @@ struct Limits {
     /// Wall clock, such as `5s`.
     #[schema(nullable = false)]
     timeout: Option<String>,
+    /// Time for which a call keeps threads busy, such as `500ms`.
+    #[schema(nullable = false)]
+    cpu: Option<String>,
     /// Linear memory, Extism memory and variables together.
     #[schema(nullable = false)]
     memory: Option<Size>,
@@ -172,6 +175,9 @@ struct Limits {
     output: Option<Size>,
     #[schema(nullable = false)]
     http_response: Option<Size>,
+    /// HTTP requests of one call.
+    #[schema(nullable = false, minimum = 1)]
+    http_requests: Option<u32>,
     /// Calls at once.
     #[schema(nullable = false, minimum = 1)]
     concurrency: Option<u32>,

@@ -241,15 +241,17 @@ fn limits(node: &Node, reader: &mut Reader<'_>) -> LimitsOverride {
     for (name, value) in map.fields() {
         match name.as_str() {
             "timeout" => limits.timeout = quantity(value, name, parse_duration, &mut reader),
+            "cpu" => limits.cpu = quantity(value, name, parse_duration, &mut reader),
             "memory" => limits.memory = quantity(value, name, parse_size, &mut reader),
             "input" => limits.input = quantity(value, name, parse_size, &mut reader),
             "output" => limits.output = quantity(value, name, parse_size, &mut reader),
             "httpResponse" => limits.http_response = quantity(value, name, parse_size, &mut reader),
+            "httpRequests" => limits.http_requests = count(value, name, &mut reader),
             "concurrency" => limits.concurrency = count(value, name, &mut reader),
             _ => reader.wrong(
                 map,
                 name,
-                "is no limit: write timeout, memory, input, output, httpResponse or concurrency",
+                "is no limit: write timeout, cpu, memory, input, output, httpResponse, httpRequests or concurrency",
             ),
         }
     }
@@ -427,7 +429,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_read_into_its_own_field() {
-        let text = "limits: {concurrency: 7, httpResponse: 6, output: 5B, input: 4kB, memory: 3KiB, timeout: 2ms}";
+        let text = "limits: {concurrency: 7, httpRequests: 8, httpResponse: 6, output: 5B, input: 4kB, memory: 3KiB, cpu: 1ms, timeout: 2ms}";
         let node = yaml::parse("plugins.yml", text).expect(text);
         let mut problems = Vec::new();
         let found = limits(
@@ -437,10 +439,12 @@ mod tests {
         assert_eq!(problems, []);
         let expected = LimitsOverride {
             timeout: Some(Duration::from_millis(2)),
+            cpu: Some(Duration::from_millis(1)),
             memory: Some(3072),
             input: Some(4000),
             output: Some(5),
             http_response: Some(6),
+            http_requests: Some(8),
             concurrency: Some(7),
         };
         assert_eq!(found, expected);

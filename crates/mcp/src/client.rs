@@ -146,6 +146,10 @@ pub(crate) struct Listening {
 }
 
 impl Requester for Listening {
+    fn key(&self) -> u64 {
+        self.client.caller.key()
+    }
+
     fn describe(&self) -> String {
         self.client.describe(self.method, &self.name)
     }

@@ -17,6 +17,7 @@ use crate::host::Host;
 use crate::kept::Live;
 use crate::limits::Limits;
 use crate::requester::{Nobody, Requester};
+use crate::slice::{self, Order, pause};
 
 /// Ticks of the epoch that a guest runs before it yields.
 const EPOCH_YIELD_TICKS: u64 = 1;
@@ -71,21 +72,28 @@ impl Function {
         if size > limit {
             return Err(Error::InputTooLarge { size, limit });
         }
-        let deadline = deadline(limits);
         let plugin = &self.plugin.0;
         let pool = &plugin.runtime.0;
+        let queue = Queue::new(pool.options.queue_timeout);
         let instances = pool.options.instances_max;
-        let _own = place(&plugin.permits, deadline, "the plugin", limits.concurrency).await?;
-        let _pooled = place(&pool.permits, deadline, "the server", instances).await?;
-        // Boxed, since it would else be part of the futures of all who wait for it.
-        let running = Box::pin(self.run(requester, input, deadline));
-        let measured = plugin.usage.measured(running);
-        match timeout_at(deadline, measured).await {
-            Ok(ended) => ended,
-            Err(_) => Err(Error::TimeLimit {
-                limit: limits.timeout,
-            }),
-        }
+        let _own = queue.place(&plugin.permits, "the plugin", limits.concurrency);
+        let _own = _own.await?;
+        let _pooled = queue.place(&pool.permits, "the server", instances).await?;
+        let deadline = deadline(limits);
+        let order = Order {
+            // Where it lies in memory tells a plugin from all others that are served.
+            group: std::ptr::from_ref(&**plugin) as usize as u64,
+            key: requester.key(),
+        };
+        // Boxed, since it would otherwise be part of the futures of all who wait for it.
+        let guest = Box::pin(self.run(requester, input, deadline));
+        let mut busy = Duration::ZERO;
+        let running = slice::run(guest, &pool.turns, order, limits.computing(), &mut busy);
+        let ended = timeout_at(deadline, running).await;
+        plugin.usage.add(busy);
+        ended.unwrap_or(Err(Error::TimeLimit {
+            limit: limits.timeout,
+        }))
     }
 
     async fn run(
@@ -99,6 +107,10 @@ impl Function {
         let ended = self.enter(&mut live).await;
         let host = live.store.data();
         match ended {
+            // Whoever asked was told that it would be over by now.
+            Ok(_) if Instant::now() >= deadline => Err(Error::TimeLimit {
+                limit: host.context.limits.timeout,
+            }),
             Ok(code) => {
                 let answer = finished(code, host);
                 if let Some(kept) = &plugin.kept {
@@ -137,9 +149,11 @@ impl Function {
             return Err(known.clone());
         }
         if error.is::<PoolConcurrencyLimitError>() {
+            let options = &self.plugin.0.runtime.0.options;
             return Err(Error::Busy {
                 whose: "the server",
-                limit: self.plugin.0.runtime.0.options.instances_max,
+                limit: options.instances_max,
+                waited: Duration::ZERO,
             });
         }
         let reason = trap_reason(error);
@@ -182,12 +196,10 @@ pub(crate) fn deadline(limits: &Limits) -> Instant {
 pub(crate) fn armed(engine: &Engine, host: Host) -> Store<Host> {
     let mut store = Store::new(engine, host);
     store.limiter(|host| host);
-    // Tokio's own yield, after which it serves timers and sockets. After the engine's plain
-    // yield it would not: it looks at them once in 61 turns, and a turn is a whole tick here.
     store.epoch_deadline_callback(|_| {
         Ok(UpdateDeadline::YieldCustom(
             EPOCH_YIELD_TICKS,
-            Box::pin(tokio::task::yield_now()),
+            Box::pin(pause()),
         ))
     });
     store.set_epoch_deadline(EPOCH_YIELD_TICKS);
@@ -233,18 +245,42 @@ fn backtrace(error: &wasmtime::Error) -> String {
     format!("wasm backtrace:{}", lines.collect::<Vec<_>>().join(";"))
 }
 
-/// Waits for a place among those that a plugin, or the server, has for its calls.
-pub(crate) async fn place<'s>(
-    places: &'s Semaphore,
-    deadline: Instant,
-    whose: &'static str,
-    limit: u32,
-) -> Result<SemaphorePermit<'s>> {
-    match timeout_at(deadline, places.acquire()).await {
-        // A place that comes too late is passed on. Otherwise each of many calls that waited in
-        // vain would still run until its first yield, one after another.
-        Ok(Ok(permit)) if Instant::now() < deadline => Ok(permit),
-        _ => Err(Error::Busy { whose, limit }),
+/// Waiting for places among those that a plugin, or the server, has for its calls.
+pub(crate) struct Queue {
+    until: Instant,
+    timeout: Duration,
+}
+
+impl Queue {
+    /// Waits so long for all places together.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            until: Instant::now() + timeout.min(DURATION_MAX),
+            timeout,
+        }
+    }
+
+    /// Waits for a place.
+    pub(crate) async fn place<'s>(
+        &self,
+        places: &'s Semaphore,
+        whose: &'static str,
+        limit: u32,
+    ) -> Result<SemaphorePermit<'s>> {
+        // Most of the time there is one, and no timer is needed.
+        if let Ok(place) = places.try_acquire() {
+            return Ok(place);
+        }
+        match timeout_at(self.until, places.acquire()).await {
+            // A place that comes too late is passed on. Otherwise each of many calls that waited in
+            // vain would still run until its first yield, one after another.
+            Ok(Ok(place)) if Instant::now() < self.until => Ok(place),
+            _ => Err(Error::Busy {
+                whose,
+                limit,
+                waited: self.timeout,
+            }),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The engines of the process: what they are to be like, and what their calls share.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -9,6 +12,7 @@ use crate::compiler::{Allocation, Compiler};
 use crate::error::Result;
 use crate::kept::KEPT_INSTANCES_MAX;
 use crate::permissions::HostRule;
+use crate::turns::Turns;
 
 /// What the engines are to be like.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub struct EngineOptions {
     pub memory_max_bytes: u64,
     /// Most instances that run at once, over all plugins.
     pub instances_max: u32,
+    /// How long a call waits for a place among those of its plugin and of the server.
+    pub queue_timeout: Duration,
     /// Folder of compiled modules; none compiles anew at every start.
     pub cache_folder: Option<PathBuf>,
     /// Hosts that every plugin may reach.
@@ -28,6 +34,7 @@ impl Default for EngineOptions {
         Self {
             memory_max_bytes: 256 * 1024 * 1024,
             instances_max: 1000,
+            queue_timeout: Duration::from_secs(30),
             cache_folder: None,
             allowed_hosts: Vec::new(),
         }
@@ -65,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) options: EngineOptions,
     /// One permit for each call that may run at once.
     pub(crate) permits: Semaphore,
+    /// What guests are polled in, so that other tasks never wait for more of them than there are cores.
+    pub(crate) turns: Turns,
     /// One permit for each instance that may be kept between calls.
     pub(crate) kept_places: Arc<Semaphore>,
     short: Compiler,
@@ -83,6 +92,7 @@ impl Runtime {
         let short = Compiler::new(&options, Profile::Short)?;
         Ok(Self(Arc::new(Inner {
             permits: Semaphore::new(options.instances_max as usize),
+            turns: Turns::new(available_parallelism().map_or(1, NonZero::get)),
             kept_places: Arc::new(Semaphore::new(KEPT_INSTANCES_MAX as usize)),
             options,
             short,

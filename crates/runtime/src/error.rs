@@ -110,6 +110,13 @@ pub enum Error {
         limit: Duration,
     },
 
+    /// The call has kept threads busy for as long as it may.
+    #[error("the call was stopped at its limit of {limit:?} of computing time")]
+    CpuLimit {
+        /// The limit.
+        limit: Duration,
+    },
+
     /// The guest asked for more memory or table space than it may have.
     #[error("the call was stopped at its memory limit of {limit} bytes")]
     MemoryLimit {
@@ -151,15 +158,24 @@ pub enum Error {
         reason: String,
     },
 
-    /// Every place for a call was in use until the call's deadline.
+    /// The guest has made as many HTTP requests as it may.
+    #[error("the call was stopped at its limit of {limit} HTTP requests")]
+    HttpRequests {
+        /// The limit.
+        limit: u32,
+    },
+
+    /// Every place for a call was in use for as long as a call waits.
     #[error(
-        "{whose} is busy: all {limit} calls that it runs at once were under way until the deadline"
+        "{whose} is busy: all {limit} calls that it runs at once were under way for {waited:?}; try again later"
     )]
     Busy {
         /// Who has the places: the plugin, or the server for all plugins.
         whose: &'static str,
         /// How many calls may run at once.
         limit: u32,
+        /// How long the call has waited.
+        waited: Duration,
     },
 
     /// The folder of compiled modules cannot be used.

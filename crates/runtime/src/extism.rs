@@ -3,6 +3,9 @@
 //! Source: the guest's side in the crate `extism-pdk` and the pages of the Extism ABI. Handles
 //! are 64-bit offsets of blocks; 0 means none. Where a function needs a handle, 0 and an offset
 //! outside the call's memory trap, and end that call alone.
+//!
+//! Functions that move eight bytes or fewer are plain and only counted; all others are asynchronous
+//! and pay for what they move, since a module without loops may call them one after another.
 
 pub(crate) mod memory;
 
@@ -11,7 +14,6 @@ use wasmtime::{Caller, Linker};
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::outbound_http;
 
 /// The module name of every host function of the ABI.
 pub(crate) const MODULE: &str = "extism:host/env";
@@ -28,33 +30,40 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> Result<()> {
 }
 
 fn add_memory(linker: &mut Linker<Host>) -> Result<()> {
-    linker.func_wrap(
+    linker.func_wrap_async(
         MODULE,
         "alloc",
-        |mut caller: Caller<'_, Host>, length: u64| Ok(caller.data_mut().alloc(length)?),
+        |mut caller: Caller<'_, Host>, (length,): (u64,)| {
+            Box::new(async move { Ok(caller.data_mut().alloc(length).await?) })
+        },
     )?;
     linker.func_wrap(
         MODULE,
         "free",
-        |mut caller: Caller<'_, Host>, handle: u64| Ok(caller.data_mut().free(handle)?),
+        |mut caller: Caller<'_, Host>, handle: u64| {
+            let host = counted(&mut caller)?;
+            Ok(host.free(handle)?)
+        },
     )?;
     for name in ["length", "length_unsafe"] {
-        linker.func_wrap(MODULE, name, |caller: Caller<'_, Host>, handle: u64| {
-            Ok(caller.data().memory.length(handle)?)
+        linker.func_wrap(MODULE, name, |mut caller: Caller<'_, Host>, handle: u64| {
+            Ok(counted(&mut caller)?.memory.length(handle)?)
         })?;
     }
     linker.func_wrap(
         MODULE,
         "load_u8",
-        |caller: Caller<'_, Host>, offset: u64| {
-            Ok(u32::from(caller.data().memory.load::<1>(offset)?[0]))
+        |mut caller: Caller<'_, Host>, offset: u64| {
+            let host = counted(&mut caller)?;
+            Ok(u32::from(host.memory.load::<1>(offset)?[0]))
         },
     )?;
     linker.func_wrap(
         MODULE,
         "load_u64",
-        |caller: Caller<'_, Host>, offset: u64| {
-            Ok(u64::from_le_bytes(caller.data().memory.load(offset)?))
+        |mut caller: Caller<'_, Host>, offset: u64| {
+            let host = counted(&mut caller)?;
+            Ok(u64::from_le_bytes(host.memory.load(offset)?))
         },
     )?;
     linker.func_wrap(
@@ -62,55 +71,55 @@ fn add_memory(linker: &mut Linker<Host>) -> Result<()> {
         "store_u8",
         |mut caller: Caller<'_, Host>, offset: u64, value: u32| {
             let [low, ..] = value.to_le_bytes();
-            Ok(caller.data_mut().memory.store(offset, [low])?)
+            Ok(counted(&mut caller)?.memory.store(offset, [low])?)
         },
     )?;
     linker.func_wrap(
         MODULE,
         "store_u64",
         |mut caller: Caller<'_, Host>, offset: u64, value: u64| {
-            Ok(caller
-                .data_mut()
-                .memory
-                .store(offset, value.to_le_bytes())?)
+            let host = counted(&mut caller)?;
+            Ok(host.memory.store(offset, value.to_le_bytes())?)
         },
     )?;
     Ok(())
 }
 
 fn add_input_and_output(linker: &mut Linker<Host>) -> Result<()> {
-    linker.func_wrap(MODULE, "input_length", |caller: Caller<'_, Host>| {
-        caller.data().input.length
+    linker.func_wrap(MODULE, "input_length", |mut caller: Caller<'_, Host>| {
+        Ok(counted(&mut caller)?.input.length)
     })?;
-    linker.func_wrap(MODULE, "input_offset", |caller: Caller<'_, Host>| {
-        caller.data().input.offset
+    linker.func_wrap(MODULE, "input_offset", |mut caller: Caller<'_, Host>| {
+        Ok(counted(&mut caller)?.input.offset)
     })?;
     linker.func_wrap(
         MODULE,
         "input_load_u8",
-        |caller: Caller<'_, Host>, index: u64| {
-            Ok(u32::from(caller.data().input_bytes::<1>(index)?[0]))
+        |mut caller: Caller<'_, Host>, index: u64| {
+            Ok(u32::from(counted(&mut caller)?.input_bytes::<1>(index)?[0]))
         },
     )?;
     linker.func_wrap(
         MODULE,
         "input_load_u64",
-        |caller: Caller<'_, Host>, index: u64| {
-            Ok(u64::from_le_bytes(caller.data().input_bytes(index)?))
+        |mut caller: Caller<'_, Host>, index: u64| {
+            Ok(u64::from_le_bytes(
+                counted(&mut caller)?.input_bytes(index)?,
+            ))
         },
     )?;
     linker.func_wrap(
         MODULE,
         "output_set",
         |mut caller: Caller<'_, Host>, offset: u64, length: u64| {
-            caller.data_mut().set_output(offset, length)
+            Ok(counted(&mut caller)?.set_output(offset, length)?)
         },
     )?;
     linker.func_wrap(
         MODULE,
         "error_set",
         |mut caller: Caller<'_, Host>, handle: u64| {
-            let host = caller.data_mut();
+            let host = counted(&mut caller)?;
             if handle != 0 {
                 host.memory.block(handle)?;
             }
@@ -118,46 +127,37 @@ fn add_input_and_output(linker: &mut Linker<Host>) -> Result<()> {
             Ok(())
         },
     )?;
-    linker.func_wrap(MODULE, "error_get", |caller: Caller<'_, Host>| {
-        caller.data().error
+    linker.func_wrap(MODULE, "error_get", |mut caller: Caller<'_, Host>| {
+        Ok(counted(&mut caller)?.error)
     })?;
+    // It gives back no more than other calls have paid for.
     linker.func_wrap(MODULE, "reset", |mut caller: Caller<'_, Host>| {
-        caller.data_mut().reset();
+        counted(&mut caller)?.reset();
+        Ok(())
     })?;
     Ok(())
 }
 
 fn add_variables(linker: &mut Linker<Host>) -> Result<()> {
-    linker.func_wrap(
+    linker.func_wrap_async(
         MODULE,
         "config_get",
-        |mut caller: Caller<'_, Host>, key: u64| {
-            let host = caller.data_mut();
-            let key = host.text(key)?;
-            let context = host.context.clone();
-            match context.config.get(&key) {
-                Some(value) => host.new_block(value.as_bytes()),
-                None => Ok(0),
-            }
+        |mut caller: Caller<'_, Host>, (key,): (u64,)| {
+            Box::new(async move { Ok(caller.data_mut().config(key).await?) })
         },
     )?;
-    linker.func_wrap(
+    linker.func_wrap_async(
         MODULE,
         "var_get",
-        |mut caller: Caller<'_, Host>, key: u64| {
-            let host = caller.data_mut();
-            let key = host.text(key)?;
-            match host.variables.get(&key).cloned() {
-                Some(value) => host.new_block(&value),
-                None => Ok(0),
-            }
+        |mut caller: Caller<'_, Host>, (key,): (u64,)| {
+            Box::new(async move { Ok(caller.data_mut().variable(key).await?) })
         },
     )?;
-    linker.func_wrap(
+    linker.func_wrap_async(
         MODULE,
         "var_set",
-        |mut caller: Caller<'_, Host>, key: u64, value: u64| {
-            caller.data_mut().set_variable(key, value)
+        |mut caller: Caller<'_, Host>, (key, value): (u64, u64)| {
+            Box::new(async move { Ok(caller.data_mut().set_variable(key, value).await?) })
         },
     )?;
     Ok(())
@@ -168,33 +168,24 @@ fn add_http(linker: &mut Linker<Host>) -> Result<()> {
         MODULE,
         "http_request",
         |mut caller: Caller<'_, Host>, (request, body): (u64, u64)| {
-            Box::new(async move {
-                let host = caller.data_mut();
-                let request = outbound_http::Request::parse(host.memory.block(request)?)?;
-                let body = match body {
-                    0 => None,
-                    handle => Some(host.copy(handle)?),
-                };
-                host.response = None;
-                let context = host.context.clone();
-                let response = context.outbound()?.send(request, body).await?;
-                let handle = host.new_block(&response.body)?;
-                host.response = Some(response.head);
-                Ok::<u64, wasmtime::Error>(handle)
-            })
+            Box::new(async move { Ok(caller.data_mut().http_request(request, body).await?) })
         },
     )?;
-    linker.func_wrap(MODULE, "http_status_code", |caller: Caller<'_, Host>| {
-        let head = caller.data().response.as_ref();
-        head.map_or(0, |head| i32::from(head.status))
-    })?;
-    linker.func_wrap(MODULE, "http_headers", |mut caller: Caller<'_, Host>| {
-        let host = caller.data_mut();
-        match host.response.as_ref().map(|head| head.headers_json.clone()) {
-            Some(headers) => host.new_block(headers.as_bytes()),
-            None => Ok(0),
-        }
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "http_status_code",
+        |mut caller: Caller<'_, Host>| {
+            let head = counted(&mut caller)?.response.as_ref();
+            Ok(head.map_or(0, |head| i32::from(head.status)))
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "http_headers",
+        |mut caller: Caller<'_, Host>, (): ()| {
+            Box::new(async move { Ok(caller.data_mut().http_headers().await?) })
+        },
+    )?;
     Ok(())
 }
 
@@ -207,18 +198,25 @@ fn add_logging(linker: &mut Linker<Host>) -> Result<()> {
         ("log_error", Level::ERROR),
     ];
     for (name, level) in levels {
-        linker.func_wrap(
+        linker.func_wrap_async(
             MODULE,
             name,
-            move |mut caller: Caller<'_, Host>, handle: u64| {
-                Ok(caller.data_mut().log(level, handle)?)
+            move |mut caller: Caller<'_, Host>, (handle,): (u64,)| {
+                Box::new(async move { Ok(caller.data_mut().log(level, handle).await?) })
             },
         )?;
     }
-    linker.func_wrap(MODULE, "get_log_level", |caller: Caller<'_, Host>| {
-        log_level(caller.data().log_level())
+    linker.func_wrap(MODULE, "get_log_level", |mut caller: Caller<'_, Host>| {
+        Ok(log_level(counted(&mut caller)?.log_level()))
     })?;
     Ok(())
+}
+
+/// The state of a call of a function that moves eight bytes or fewer.
+fn counted<'c>(caller: &'c mut Caller<'_, Host>) -> Result<&'c mut Host> {
+    let host = caller.data_mut();
+    host.count()?;
+    Ok(host)
 }
 
 /// The level below which the guest need not format a message: 0 is trace, 4 error.

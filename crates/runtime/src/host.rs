@@ -1,8 +1,9 @@
 //! The state of one call.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tracing::Level;
@@ -13,18 +14,29 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
-use crate::outbound_http::ResponseHead;
+use crate::outbound_http::{Request, Response, ResponseHead};
 use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 use crate::requester::{Event, Nobody, Requester, Severity};
-use crate::wasi;
+use crate::slice::{kept_thread, pause};
+use crate::wasi::{self, Streams};
 
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
 pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 /// What a variable costs beyond the bytes of its name and value: its place in the map and the two
 /// allocations, rounded up.
 const VARIABLE_BYTES: usize = 128;
-/// A host function that moves as many bytes looks at the clock first.
-const MANY_BYTES: usize = 64 * 1024;
+/// Bytes that host functions move for a guest before its thread serves others.
+const BYTES_PER_SLICE: usize = 64 * 1024;
+/// How long a guest that calls host functions keeps its thread from others.
+const TIME_PER_SLICE: Duration = Duration::from_micros(200);
+/// What a call of a host function costs beyond the bytes that it moves, in bytes that take as long.
+const CALL_BYTES: usize = 256;
+/// After as many bytes the clock is looked at: in less time than it takes to move them, nothing is due.
+const BYTES_PER_LOOK: usize = 16 * 1024;
+/// Longest name of a variable or of a value of the configuration, in bytes: they are texts for people.
+const KEY_MAX_BYTES: usize = 64 * 1024;
+/// Bytes of a new block that are made at once.
+const ZEROS_AT_ONCE: usize = 256 * 1024;
 /// Longest message of `error_set` that is passed on, in bytes; the rest is cut.
 const ERROR_MESSAGE_MAX_BYTES: u64 = 64 * 1024;
 /// Bytes beyond its input and output that a call's memory has room for before it grows.
@@ -55,13 +67,27 @@ pub(crate) struct Host {
     variable_bytes: usize,
     /// Bytes of all linear memories and tables.
     instance_bytes: usize,
-    /// When the call ends. Guest code is stopped by its epoch; host functions that move many bytes
-    /// look here, since code without loops could call them one after another for ever.
+    /// Bytes that the host holds for the guest beside all these: bodies and headers of its HTTP, lines
+    /// of its log.
+    held_bytes: usize,
+    /// When the call ends. Guest code is stopped by its epoch; host functions look here, since code
+    /// without loops could call them one after another for ever.
     deadline: Instant,
+    /// Bytes that host functions have moved since the clock was looked at, and since the last pause.
+    unlooked_bytes: usize,
+    unpaused_bytes: usize,
+    /// Calls of host functions that move eight bytes or fewer, modulo 256.
+    small_calls: u8,
+    /// HTTP requests so far.
+    http_requests: u32,
     /// What the call may still write to the log. Made at its first line.
     log: Option<CallLog>,
+    /// What the guest writes to its standard streams. Made at its first bytes.
+    streams: Option<Streams>,
     /// Made at the guest's first WASI call.
     wasi: Option<WasiP1Ctx>,
+    /// Where the guest's monotonic clock begins. None: it has not looked at it yet.
+    began: Option<Instant>,
 }
 
 /// A memory for a call with this input and an output of the same size.
@@ -89,9 +115,16 @@ impl Host {
             response: None,
             variable_bytes: 0,
             instance_bytes: 0,
+            held_bytes: 0,
             deadline,
+            unlooked_bytes: 0,
+            unpaused_bytes: 0,
+            small_calls: 0,
+            http_requests: 0,
             log: None,
+            streams: None,
             wasi: None,
+            began: None,
         };
         host.take_input(input);
         host
@@ -117,6 +150,9 @@ impl Host {
         self.progress = None;
         self.reset();
         self.response = None;
+        self.held_bytes = 0;
+        self.http_requests = 0;
+        self.streams = None;
         self.log = None;
         self.wasi = None;
     }
@@ -128,19 +164,34 @@ impl Host {
         };
     }
 
+    /// Where the guest's monotonic clock begins.
+    pub(crate) fn began(&mut self) -> Instant {
+        *self.began.get_or_insert_with(Instant::now)
+    }
+
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.wasi.get_or_insert_with(wasi::context)
+    }
+
+    /// What the guest writes to its standard streams.
+    pub(crate) fn streams(&mut self) -> &mut Streams {
         let (context, log) = (&self.context, &mut self.log);
-        self.wasi
-            .get_or_insert_with(|| wasi::context(log.get_or_insert_with(|| CallLog::new(context))))
+        self.streams.get_or_insert_with(|| {
+            let log = log.get_or_insert_with(|| CallLog::new(context));
+            Streams::new(log.clone())
+        })
     }
 
     /// Writes the text of a block to the log.
-    pub(crate) fn log(&mut self, level: Level, handle: u64) -> Result<()> {
+    pub(crate) async fn log(&mut self, level: Level, handle: u64) -> Result<()> {
+        self.pay(LOG_MESSAGE_MAX_BYTES).await?;
         let message = self.memory.block(handle)?;
         let severity = Severity::of(level);
         if level > LevelFilter::current() && !self.hears(severity) {
             return Ok(());
         }
+        // A character that is cut in two reads as U+FFFD and lies beyond the end.
+        let message = &message[..message.len().min(LOG_MESSAGE_MAX_BYTES + 4)];
         let text = String::from_utf8_lossy(message);
         let text = text[..text.floor_char_boundary(LOG_MESSAGE_MAX_BYTES)].to_owned();
         self.write_log(level, severity, &text, None, Value::from(text.as_str()));
@@ -190,12 +241,16 @@ impl Host {
         server.max(requester)
     }
 
-    /// A new block of this many bytes, within the memory limit.
-    pub(crate) fn alloc(&mut self, length: u64) -> Result<u64> {
+    /// A new block of this many zeros, within the memory limit.
+    pub(crate) async fn alloc(&mut self, length: u64) -> Result<u64> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        self.check_deadline(length)?;
         self.check_memory(self.memory.growth_for(length))?;
-        Ok(self.memory.alloc(length))
+        self.pay(length.min(ZEROS_AT_ONCE)).await?;
+        let mut block = self.memory.begin(length);
+        while self.memory.fill_zeros(&mut block, ZEROS_AT_ONCE) {
+            self.pay(ZEROS_AT_ONCE).await?;
+        }
+        Ok(block.handle())
     }
 
     /// Gives a block back; the input ends with its block.
@@ -207,26 +262,66 @@ impl Host {
         Ok(())
     }
 
-    /// A new block with these bytes, within the memory limit.
-    pub(crate) fn new_block(&mut self, bytes: &[u8]) -> Result<u64, wasmtime::Error> {
-        self.check_deadline(bytes.len())?;
+    /// A new block with these bytes, within the memory limit. Whoever calls this has paid for them.
+    pub(crate) fn new_block(&mut self, bytes: &[u8]) -> Result<u64> {
         self.check_memory(self.memory.growth_for(bytes.len()))?;
         Ok(self.memory.alloc_bytes(bytes))
     }
 
-    /// The text of a block; invalid UTF-8 becomes U+FFFD.
-    pub(crate) fn text(&self, handle: u64) -> Result<String> {
+    /// The name in a block; invalid UTF-8 becomes U+FFFD.
+    fn key(&self, handle: u64) -> Result<Cow<'_, str>> {
         let bytes = self.memory.block(handle)?;
-        self.check_deadline(bytes.len())?;
-        Ok(String::from_utf8_lossy(bytes).into_owned())
+        if bytes.len() > KEY_MAX_BYTES {
+            return Err(Error::Trap {
+                reason: format!(
+                    "a name of {} bytes, where names have at most {KEY_MAX_BYTES}",
+                    bytes.len()
+                ),
+            });
+        }
+        Ok(String::from_utf8_lossy(bytes))
     }
 
-    /// A copy of a block's bytes, within the memory limit.
-    pub(crate) fn copy(&self, handle: u64) -> Result<Vec<u8>> {
-        let bytes = self.memory.block(handle)?;
-        self.check_deadline(bytes.len())?;
-        self.check_memory(bytes.len())?;
-        Ok(bytes.to_vec())
+    /// A new block with the value of the configuration of this name; 0 where there is none.
+    pub(crate) async fn config(&mut self, key: u64) -> Result<u64> {
+        self.pay(self.memory.length(key)? as usize).await?;
+        let context = self.context.clone();
+        let Some(value) = context.config.get(&*self.key(key)?) else {
+            return Ok(0);
+        };
+        self.pay(value.len()).await?;
+        self.new_block(value.as_bytes())
+    }
+
+    /// A new block with the value of a variable; 0 where there is none.
+    pub(crate) async fn variable(&mut self, key: u64) -> Result<u64> {
+        let size = self.variables.get(&*self.key(key)?).map_or(0, Vec::len);
+        self.pay(self.memory.length(key)? as usize + size).await?;
+        let key = self.key(key)?.into_owned();
+        let Some(value) = self.variables.remove(&key) else {
+            return Ok(0);
+        };
+        let block = self.new_block(&value);
+        self.variables.insert(key, value);
+        block
+    }
+
+    /// Sets a variable to the bytes of a block; a value of 0 removes it.
+    pub(crate) async fn set_variable(&mut self, key: u64, value: u64) -> Result<()> {
+        let size = self.memory.length(key)? + self.memory.length(value)?;
+        self.pay(size as usize).await?;
+        let key = self.key(key)?.into_owned();
+        if let Some(old) = self.variables.remove(&key) {
+            self.variable_bytes -= variable_bytes(&key, &old);
+        }
+        if value != 0 {
+            let value = self.memory.block(value)?;
+            let size = variable_bytes(&key, value);
+            self.check_memory(size)?;
+            self.variables.insert(key, value.to_vec());
+            self.variable_bytes += size;
+        }
+        Ok(())
     }
 
     /// Reads from the input at an index of its own.
@@ -244,14 +339,13 @@ impl Host {
     }
 
     /// Remembers where the output lies; a later call replaces an earlier one.
-    pub(crate) fn set_output(&mut self, offset: u64, length: u64) -> Result<(), wasmtime::Error> {
+    pub(crate) fn set_output(&mut self, offset: u64, length: u64) -> Result<()> {
         let limit = self.context.limits.output;
         if length > limit {
             return Err(Error::OutputTooLarge {
                 size: length,
                 limit,
-            }
-            .into());
+            });
         }
         if length > 0 {
             self.memory.range(offset, length)?;
@@ -276,22 +370,6 @@ impl Host {
         Some(message.into_owned()).filter(|message| !message.is_empty())
     }
 
-    /// Sets a variable to the bytes of a block; a value of 0 removes it.
-    pub(crate) fn set_variable(&mut self, key: u64, value: u64) -> Result<(), wasmtime::Error> {
-        let key = self.text(key)?;
-        if let Some(old) = self.variables.remove(&key) {
-            self.variable_bytes -= variable_bytes(&key, &old);
-        }
-        if value != 0 {
-            let value = self.copy(value)?;
-            let size = variable_bytes(&key, &value);
-            self.check_memory(size)?;
-            self.variable_bytes += size;
-            self.variables.insert(key, value);
-        }
-        Ok(())
-    }
-
     /// Frees all blocks and forgets input, output and error.
     pub(crate) fn reset(&mut self) {
         self.memory = Memory::with_capacity(SPARE_BYTES);
@@ -300,9 +378,97 @@ impl Host {
         self.error = 0;
     }
 
-    /// Ends a call that is past its deadline, before many bytes are moved for it.
-    pub(crate) fn check_deadline(&self, bytes: usize) -> Result<()> {
-        if bytes >= MANY_BYTES && Instant::now() >= self.deadline {
+    /// Notes a call that moves eight bytes or fewer. Many of them in a row take little, so the clock
+    /// is looked at once in 256.
+    pub(crate) fn count(&mut self) -> Result<()> {
+        self.small_calls = self.small_calls.wrapping_add(1);
+        if self.small_calls == 0 {
+            self.check_deadline(Instant::now())?;
+        }
+        Ok(())
+    }
+
+    /// Pays for what a host function moves: past the deadline the call ends, and the thread serves
+    /// others before it goes on for too long.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`].
+    pub(crate) async fn pay(&mut self, bytes: usize) -> Result<()> {
+        let cost = bytes.saturating_add(CALL_BYTES);
+        self.unlooked_bytes = self.unlooked_bytes.saturating_add(cost);
+        if self.unlooked_bytes < BYTES_PER_LOOK {
+            return Ok(());
+        }
+        self.unpaused_bytes = self.unpaused_bytes.saturating_add(self.unlooked_bytes);
+        self.unlooked_bytes = 0;
+        let now = Instant::now();
+        self.check_deadline(now)?;
+        if self.unpaused_bytes >= BYTES_PER_SLICE || kept_thread(now) >= TIME_PER_SLICE {
+            pause().await;
+            self.unpaused_bytes = 0;
+            self.check_deadline(Instant::now())?;
+        }
+        Ok(())
+    }
+
+    /// Sends an HTTP request, described by a block, with the body in another; a new block with the
+    /// body of the response.
+    pub(crate) async fn http_request(&mut self, request: u64, body: u64) -> Result<u64> {
+        let limit = self.context.limits.http_requests;
+        if self.http_requests >= limit {
+            return Err(Error::HttpRequests { limit });
+        }
+        self.http_requests += 1;
+        self.forget_response();
+        let size = self.memory.length(request)? + self.memory.length(body)?;
+        self.pay(size as usize).await?;
+        let request = Request::parse(self.memory.block(request)?)?;
+        let held_before = self.held_bytes;
+        self.hold(size as usize)?;
+        let body = match body {
+            0 => None,
+            handle => Some(self.memory.block(handle)?.to_vec()),
+        };
+        let context = self.context.clone();
+        let response = context
+            .outbound()?
+            .send(request, body, |bytes| self.hold(bytes));
+        let Response { head, body } = response.await?;
+        self.pay(body.len()).await?;
+        let block = self.new_block(&body)?;
+        self.held_bytes = held_before;
+        self.hold(head.headers_json.len())?;
+        self.response = Some(head);
+        Ok(block)
+    }
+
+    /// A new block with the headers of the last response; 0 where there is none.
+    pub(crate) async fn http_headers(&mut self) -> Result<u64> {
+        let size = |head: &ResponseHead| head.headers_json.len();
+        self.pay(self.response.as_ref().map_or(0, size)).await?;
+        let Some(head) = self.response.take() else {
+            return Ok(0);
+        };
+        let block = self.new_block(head.headers_json.as_bytes());
+        self.response = Some(head);
+        block
+    }
+
+    fn forget_response(&mut self) {
+        if let Some(head) = self.response.take() {
+            self.held_bytes -= head.headers_json.len();
+        }
+    }
+
+    /// Charges what the host holds for the guest to its memory limit.
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.check_memory(bytes)?;
+        self.held_bytes += bytes;
+        Ok(())
+    }
+
+    fn check_deadline(&self, now: Instant) -> Result<()> {
+        if now >= self.deadline {
             let limit = self.context.limits.timeout;
             return Err(Error::TimeLimit { limit });
         }
@@ -311,7 +477,7 @@ impl Host {
 
     fn check_memory(&self, more: usize) -> Result<()> {
         let limit = self.context.limits.memory;
-        let used = self.instance_bytes + self.memory.size() + self.variable_bytes;
+        let used = self.instance_bytes + self.memory.size() + self.variable_bytes + self.held_bytes;
         if used.saturating_add(more) as u64 > limit {
             return Err(Error::MemoryLimit { limit });
         }

@@ -28,6 +28,8 @@ mod preinit;
 mod requester;
 mod resolver;
 mod sections;
+mod slice;
+mod turns;
 mod usage;
 mod wasi;
 
@@ -43,4 +45,5 @@ pub use limits::{Limits, LimitsOverride, UnitError, parse_duration, parse_size};
 pub use permissions::{HostRule, HostRuleError, Permissions};
 pub use preinit::{Hindrance, Preinit};
 pub use requester::{Event, Requester, Severity, SeverityError};
+pub use turns::{Turn, Turns, Waiting};
 pub use usage::Usage;

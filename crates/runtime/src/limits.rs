@@ -11,9 +11,11 @@ const MIB: u64 = 1024 * KIB;
 /// The limits of one call, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall-clock time of a call, waiting for a free instance and HTTP requests included.
+    /// Wall-clock time of a call, HTTP requests included. It begins when the call has its place.
     pub timeout: Duration,
-    /// Bytes of linear memory, Extism memory and variables together.
+    /// Time for which a call keeps threads busy. None: as much as its time limit.
+    pub cpu: Option<Duration>,
+    /// Bytes of linear memory, Extism memory, variables, and what the host holds for the guest.
     pub memory: u64,
     /// Bytes of input.
     pub input: u64,
@@ -21,7 +23,9 @@ pub struct Limits {
     pub output: u64,
     /// Bytes of the body of one HTTP response.
     pub http_response: u64,
-    /// Calls of one plugin that run at once; further ones wait until their deadline.
+    /// HTTP requests of one call.
+    pub http_requests: u32,
+    /// Calls of one plugin that run at once; further ones wait for their turn.
     pub concurrency: u32,
 }
 
@@ -29,10 +33,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(30),
+            cpu: None,
             memory: 256 * MIB,
             input: 4 * MIB,
             output: 4 * MIB,
             http_response: 10 * MIB,
+            http_requests: 100,
             concurrency: 64,
         }
     }
@@ -43,6 +49,8 @@ impl Default for Limits {
 pub struct LimitsOverride {
     /// See [`Limits::timeout`].
     pub timeout: Option<Duration>,
+    /// See [`Limits::cpu`].
+    pub cpu: Option<Duration>,
     /// See [`Limits::memory`].
     pub memory: Option<u64>,
     /// See [`Limits::input`].
@@ -51,20 +59,29 @@ pub struct LimitsOverride {
     pub output: Option<u64>,
     /// See [`Limits::http_response`].
     pub http_response: Option<u64>,
+    /// See [`Limits::http_requests`].
+    pub http_requests: Option<u32>,
     /// See [`Limits::concurrency`].
     pub concurrency: Option<u32>,
 }
 
 impl Limits {
+    /// How long a call may keep threads busy. Where nothing else is said, its time limit ends it.
+    pub(crate) fn computing(&self) -> Duration {
+        self.cpu.unwrap_or(Duration::MAX)
+    }
+
     /// These limits with those of `wanted` in place of its own: how a server's defaults are made.
     #[must_use]
     pub fn replaced_by(&self, wanted: &LimitsOverride) -> Self {
         Self {
             timeout: wanted.timeout.unwrap_or(self.timeout),
+            cpu: wanted.cpu.or(self.cpu),
             memory: wanted.memory.unwrap_or(self.memory),
             input: wanted.input.unwrap_or(self.input),
             output: wanted.output.unwrap_or(self.output),
             http_response: wanted.http_response.unwrap_or(self.http_response),
+            http_requests: wanted.http_requests.unwrap_or(self.http_requests),
             concurrency: wanted.concurrency.unwrap_or(self.concurrency),
         }
     }
@@ -75,13 +92,20 @@ impl Limits {
         let other = self.replaced_by(wanted);
         Self {
             timeout: self.timeout.min(other.timeout),
+            cpu: stricter(self.cpu, wanted.cpu),
             memory: self.memory.min(other.memory),
             input: self.input.min(other.input),
             output: self.output.min(other.output),
             http_response: self.http_response.min(other.http_response),
+            http_requests: self.http_requests.min(other.http_requests),
             concurrency: self.concurrency.min(other.concurrency),
         }
     }
+}
+
+/// The smaller of those that are given.
+fn stricter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }
 
 /// A quantity that could not be read.

@@ -164,8 +164,14 @@ impl Outbound {
         })
     }
 
-    /// Sends a request and reads the whole response within its limit.
-    pub(crate) async fn send(&self, request: Request, body: Option<Vec<u8>>) -> Result<Response> {
+    /// Sends a request and reads the whole response within its limit. `hold` is told of every byte
+    /// that is kept of it, and may refuse.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        body: Option<Vec<u8>>,
+        mut hold: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Response> {
         check_url(&self.permissions, &request.url)?;
         let mut builder = self
             .client
@@ -175,9 +181,11 @@ impl Outbound {
             builder = builder.body(body);
         }
         let mut response = builder.send().await.map_err(into_error)?;
+        let headers_json = headers_json(response.headers());
+        hold(headers_json.len())?;
         let head = ResponseHead {
             status: response.status().as_u16(),
-            headers_json: headers_json(response.headers()),
+            headers_json,
         };
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(into_error)? {
@@ -189,6 +197,7 @@ impl Outbound {
                     ),
                 });
             }
+            hold(chunk.len())?;
             body.extend_from_slice(&chunk);
         }
         Ok(Response { head, body })

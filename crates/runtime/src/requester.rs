@@ -128,6 +128,10 @@ pub enum Event {
 ///
 /// Its methods are called on the thread that runs the guest, and must not block.
 pub trait Requester: Send + Sync {
+    /// Tells requesters apart: calls of one plugin take turns by it, so that nobody's many calls stand
+    /// before another's one.
+    fn key(&self) -> u64;
+
     /// What the host function `request` answers: a JSON object.
     fn describe(&self) -> String;
 
@@ -142,6 +146,10 @@ pub trait Requester: Send + Sync {
 pub(crate) struct Nobody;
 
 impl Requester for Nobody {
+    fn key(&self) -> u64 {
+        0
+    }
+
     fn describe(&self) -> String {
         "{}".to_owned()
     }

@@ -1,9 +1,7 @@
 //! What the calls of a plugin have taken, and which profile suits them.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::Profile;
 
@@ -21,7 +19,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// How many calls have ended, well or not; those that were given up do not count.
+    /// How many calls have ended, well or not; those that were cancelled do not count.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
@@ -46,19 +44,10 @@ impl Usage {
         })
     }
 
-    /// Runs a call to its end and takes down how long it was at work.
-    pub(crate) async fn measured<F: Future>(&self, mut call: Pin<Box<F>>) -> F::Output {
-        let mut busy = Duration::ZERO;
-        let ended = poll_fn(|context| {
-            let began = Instant::now();
-            let polled = call.as_mut().poll(context);
-            busy += began.elapsed();
-            polled
-        })
-        .await;
+    /// Adds a call that kept threads busy for so long.
+    pub(crate) fn add(&self, busy: Duration) {
         let busy = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
         self.busy_nanoseconds.fetch_add(busy, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        ended
     }
 }

@@ -2,35 +2,68 @@
 //! arguments, no network. Clocks and random numbers work; what the guest writes to its standard
 //! output and error becomes log lines of the plugin.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod guest;
+mod poll;
+mod streams;
 
-use tracing::Level;
-use wasmtime::{Caller, Extern, Linker};
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime::{Caller, Linker};
+use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
+use self::guest::{ERRNO_NOTSOCK, SUCCESS};
+pub(crate) use self::streams::Streams;
 use crate::error::Error;
 use crate::host::Host;
-use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 
 /// The module name of preview 1.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
-/// How much the guest may write at once, in bytes.
-const WRITE_MAX_BYTES: usize = 64 * 1024;
-
-/// Bytes of random numbers after which the guest yields.
-const RANDOM_YIELD_BYTES: usize = 4096;
-/// Preview 1's errors for a bad pointer and for a descriptor that is no socket.
-const ERRNO_FAULT: i32 = 21;
-const ERRNO_NOTSOCK: i32 = 57;
+/// Bytes of random numbers that are made at once. They take ten times as long as other bytes.
+const RANDOM_BYTES_AT_ONCE: usize = 4096;
+const RANDOM_COST: usize = 10;
 
 /// Defines the functions of preview 1 on a linker.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     wasmtime_wasi::p1::add_to_linker_async(linker, Host::wasi)?;
     linker.allow_shadowing(true);
-    // The library's own fills any length at once, and code without loops never yields between.
+    // What takes as long as the guest wishes is not the library's: it pays, and yields.
+    linker.func_wrap(
+        MODULE,
+        "clock_res_get",
+        |caller: Caller<'_, Host>, clock: u32, result: u32| poll::resolution(caller, clock, result),
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |caller: Caller<'_, Host>, clock: u32, _precision: u64, result: u32| {
+            poll::time(caller, clock, result)
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "fd_write",
+        |caller: Caller<'_, Host>, parameters| Box::new(streams::write(caller, parameters)),
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "fd_read",
+        |caller: Caller<'_, Host>, descriptor: u32, _: u32, _: u32, result: u32| {
+            streams::read(caller, descriptor, result)
+        },
+    )?;
+    for name in ["fd_pread", "fd_pwrite"] {
+        linker.func_wrap(
+            MODULE,
+            name,
+            |caller: Caller<'_, Host>, descriptor: u32, _: u32, _: u32, _: u64, _: u32| {
+                streams::at_place(caller, descriptor)
+            },
+        )?;
+    }
+    linker.func_wrap_async(
+        MODULE,
+        "poll_oneoff",
+        |caller: Caller<'_, Host>, parameters| Box::new(poll::poll(caller, parameters)),
+    )?;
     linker.func_wrap_async(
         MODULE,
         "random_get",
@@ -59,131 +92,28 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 async fn random_get(
     mut caller: Caller<'_, Host>,
-    pointer: usize,
+    address: usize,
     length: usize,
 ) -> wasmtime::Result<i32> {
-    let memory = caller.get_export("memory").and_then(Extern::into_memory);
-    let memory = memory.ok_or_else(|| Error::Trap {
-        reason: "the module exports no memory for random_get".to_owned(),
-    })?;
+    let memory = guest::memory(&mut caller)?;
     let mut done = 0;
     while done < length {
-        let next = (length - done).min(RANDOM_YIELD_BYTES);
-        let start = pointer + done;
-        let Some(bytes) = memory.data_mut(&mut caller).get_mut(start..start + next) else {
-            return Ok(ERRNO_FAULT);
-        };
+        let next = (length - done).min(RANDOM_BYTES_AT_ONCE);
+        caller.data_mut().pay(next * RANDOM_COST).await?;
+        let mut bytes = [0; RANDOM_BYTES_AT_ONCE];
+        let bytes = &mut bytes[..next];
         getrandom::fill(bytes).map_err(|error| Error::Trap {
             reason: format!("the machine gives no random numbers: {error}"),
         })?;
+        if let Err(errno) = guest::store(memory, &mut caller, address + done, bytes) {
+            return Ok(errno);
+        }
         done += next;
-        if next == RANDOM_YIELD_BYTES {
-            tokio::task::yield_now().await;
-        }
     }
-    Ok(0)
+    Ok(SUCCESS)
 }
 
-/// The WASI context of one call.
-pub(crate) fn context(log: &CallLog) -> WasiP1Ctx {
-    WasiCtxBuilder::new()
-        .stdout(LogStream::new(log, Level::INFO))
-        .stderr(LogStream::new(log, Level::WARN))
-        .build_p1()
-}
-
-/// A standard stream of the guest that ends in the log.
-#[derive(Clone)]
-struct LogStream(Arc<Mutex<Lines>>);
-
-/// Bytes on their way to becoming log lines.
-struct Lines {
-    log: CallLog,
-    level: Level,
-    /// The line that has not ended yet, cut at [`LOG_MESSAGE_MAX_BYTES`].
-    line: Vec<u8>,
-}
-
-impl LogStream {
-    fn new(log: &CallLog, level: Level) -> Self {
-        Self(Arc::new(Mutex::new(Lines {
-            log: log.clone(),
-            level,
-            line: Vec::new(),
-        })))
-    }
-}
-
-impl Lines {
-    fn write(&mut self, bytes: &[u8]) {
-        if self.log.is_full() {
-            return;
-        }
-        for &byte in bytes {
-            if byte == b'\n' {
-                self.end_line();
-            } else if self.line.len() < LOG_MESSAGE_MAX_BYTES {
-                self.line.push(byte);
-            }
-        }
-    }
-
-    fn end_line(&mut self) {
-        if !self.line.is_empty() {
-            let text = String::from_utf8_lossy(&self.line);
-            let line = plugin_log::line(&text);
-            if self.log.charge(&line) {
-                self.log.write(self.level, &line);
-            }
-            self.line.clear();
-        }
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        self.end_line();
-    }
-}
-
-impl IsTerminal for LogStream {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for LogStream {
-    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Preview 1 asks for `p2_stream` only.
-        Box::new(tokio::io::sink())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait]
-impl Pollable for LogStream {
-    async fn ready(&mut self) {}
-}
-
-#[async_trait]
-impl OutputStream for LogStream {
-    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        // A poisoned lock still holds whole lines: writing to the log does not panic half-way.
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write(&bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_MAX_BYTES)
-    }
+/// The WASI context of one call, without anything to read or write.
+pub(crate) fn context() -> WasiP1Ctx {
+    WasiCtxBuilder::new().build_p1()
 }

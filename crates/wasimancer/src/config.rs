@@ -90,6 +90,7 @@ pub(crate) struct ConfigFile {
     pub(crate) body_limit: Option<String>,
     pub(crate) cache_ttl: Option<String>,
     pub(crate) instances: Option<u32>,
+    pub(crate) queue_timeout: Option<String>,
     pub(crate) plugins_path: Option<String>,
     pub(crate) plugins_definition_file: Option<String>,
     pub(crate) resources_path: Option<String>,
@@ -109,10 +110,12 @@ pub(crate) struct ConfigFile {
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub(crate) struct FileLimits {
     pub(crate) timeout: Option<String>,
+    pub(crate) cpu: Option<String>,
     pub(crate) memory: Option<String>,
     pub(crate) input: Option<String>,
     pub(crate) output: Option<String>,
     pub(crate) http_response: Option<String>,
+    pub(crate) http_requests: Option<u32>,
     pub(crate) concurrency: Option<u32>,
 }
 

@@ -181,7 +181,7 @@ fn every_limit_is_read_with_its_unit() {
         ("memory: [1]", format!("memory: a list {size}")),
         (
             "wall: 3s",
-            "wall: is no limit: write timeout, memory, input, output, httpResponse or concurrency"
+            "wall: is no limit: write timeout, cpu, memory, input, output, httpResponse, httpRequests or concurrency"
                 .to_owned(),
         ),
     ] {

@@ -81,7 +81,7 @@ fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
         ),
         (
             13,
-            "limits.speed: is no limit: write timeout, memory, input, output, httpResponse or concurrency",
+            "limits.speed: is no limit: write timeout, cpu, memory, input, output, httpResponse, httpRequests or concurrency",
         ),
         (18, "permissions.files: is no permission: write network"),
         (

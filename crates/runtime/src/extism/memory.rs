@@ -30,6 +30,20 @@ pub(crate) struct Memory {
     freed: BTreeSet<(usize, usize)>,
 }
 
+/// A new block that is being filled.
+pub(crate) struct Unfilled {
+    handle: u64,
+    at: usize,
+    end: usize,
+}
+
+impl Unfilled {
+    /// The handle of the block; 0 for one without bytes.
+    pub(crate) fn handle(&self) -> u64 {
+        self.handle
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Block {
     offset: usize,
@@ -64,18 +78,32 @@ impl Memory {
         self.bytes.len() + self.blocks.len() * BLOCK_BYTES
     }
 
-    /// A new block of zeros; 0 for a length of 0.
-    pub(crate) fn alloc(&mut self, length: usize) -> u64 {
-        if length == 0 {
-            return 0;
+    /// Begins a block whose bytes are not zeros yet; [`Memory::fill_zeros`] makes them so.
+    pub(crate) fn begin(&mut self, length: usize) -> Unfilled {
+        let offset = match length {
+            0 => 0,
+            _ => match self.take_freed(length) {
+                Some(offset) => offset,
+                None => self.begin_block(length),
+            },
+        };
+        Unfilled {
+            handle: offset as u64,
+            at: offset,
+            end: offset + length,
         }
-        if let Some(offset) = self.take_freed(length) {
-            self.bytes[offset..offset + length].fill(0);
-            return offset as u64;
+    }
+
+    /// Makes zeros of the next bytes of a new block, at most so many; whether there are more.
+    pub(crate) fn fill_zeros(&mut self, block: &mut Unfilled, most: usize) -> bool {
+        let end = block.end.min(block.at + most);
+        let known = end.min(self.bytes.len()).max(block.at);
+        self.bytes[block.at..known].fill(0);
+        if end > self.bytes.len() {
+            self.bytes.resize(end, 0);
         }
-        let offset = self.begin_block(length);
-        self.bytes.resize(offset + length, 0);
-        offset as u64
+        block.at = end;
+        end < block.end
     }
 
     /// A new block with these bytes; 0 for none.
@@ -206,6 +234,14 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Memory {
+        fn alloc(&mut self, length: usize) -> u64 {
+            let mut block = self.begin(length);
+            while self.fill_zeros(&mut block, 3) {}
+            block.handle()
+        }
+    }
 
     #[test]
     fn blocks_are_found_by_their_offset_alone() {

@@ -5,6 +5,7 @@
 //! that could change their tables, of which it knows nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
@@ -13,7 +14,7 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{Hindrance, fitting};
-use crate::call::{armed, deadline, place, set_up, trap_reason};
+use crate::call::{Queue, armed, deadline, set_up, trap_reason};
 use crate::compile::initializers;
 use crate::compiler::{Compiler, one_line};
 use crate::context::Context;
@@ -23,6 +24,8 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::requester::Nobody;
 use crate::sections::{self, sections};
+use crate::slice::{self, Order};
+use crate::turns::Turns;
 
 /// Most bytes of linear memory, zeros included, that a snapshot is made of. While one is made there
 /// are up to six copies of it (the instance, its segments, the module, the compiled module), which
@@ -102,20 +105,23 @@ impl<'r> Trial<'r> {
     /// A new instance, set up within the limits of a call.
     async fn start(&self, module: &Module) -> Result<Started<'r>, Hindrance> {
         let limits = &self.context.limits;
-        let deadline = deadline(limits);
-        let inner = &self.runtime.0;
-        let instances = inner.options.instances_max;
-        let place = place(&inner.permits, deadline, "the server", instances);
+        let options = &self.runtime.0.options;
+        let queue = Queue::new(options.queue_timeout);
+        let place = queue.place(&self.runtime.0.permits, "the server", options.instances_max);
         let place = place.await.map_err(|error| untried(&error))?;
+        let deadline = deadline(limits);
         let context = self.context.clone();
         let host = Host::new(context, Arc::new(Nobody), b"", deadline.into_std());
         let mut store = armed(&self.compiler.engine, host);
         let initializers: Vec<_> = initializers(module).map(|(_, export)| export).collect();
-        let set_up = async {
+        let set_up = Box::pin(async {
             let instance = self.linker.instantiate_async(&mut store, module).await?;
             set_up(&mut store, instance, &initializers).await?;
             Ok(instance)
-        };
+        });
+        // It has a thread of its own, so its turns are its own too.
+        let (turns, order, mut busy) = (Turns::new(1), Order { group: 0, key: 0 }, Duration::ZERO);
+        let set_up = slice::run(set_up, &turns, order, limits.computing(), &mut busy);
         let instance = timeout_at(deadline, set_up).await;
         let instance = instance.map_err(|_| Hindrance::Time {
             limit: limits.timeout,
@@ -255,7 +261,9 @@ fn ending(error: &wasmtime::Error) -> Hindrance {
     }
     let reason = match (error.downcast_ref::<Error>(), error.downcast_ref()) {
         (Some(Error::MemoryLimit { limit }), _) => return Hindrance::Memory { limit: *limit },
-        (Some(Error::TimeLimit { limit }), _) => return Hindrance::Time { limit: *limit },
+        (Some(Error::TimeLimit { limit } | Error::CpuLimit { limit }), _) => {
+            return Hindrance::Time { limit: *limit };
+        }
         (Some(Error::Trap { .. }) | None, None) => trap_reason(error),
         (Some(known), _) => known.to_string(),
         (None, Some(I32Exit(code))) => format!("it exits with code {code}"),

@@ -93,14 +93,11 @@ async fn a_call_that_gets_no_slot_in_time_is_told_so() {
     capture_log();
     let runtime = runtime_with(EngineOptions {
         instances_max: 1,
+        queue_timeout: Duration::from_millis(500),
         ..options()
     });
     let holder = plugin(&runtime, "slot_holder", &bombs());
-    let limits = Limits {
-        timeout: Duration::from_millis(500),
-        ..Limits::default()
-    };
-    let waiter = limited(&runtime, "slot_waiter", &bombs(), limits);
+    let waiter = plugin(&runtime, "slot_waiter", &bombs());
     let holding = announce_and_spin(&holder, "");
     until("the slot is held", || !messages("slot_holder").is_empty()).await;
     let ended = call(&waiter, "answer", "").await;
@@ -110,6 +107,22 @@ async fn a_call_that_gets_no_slot_in_time_is_told_so() {
     assert_eq!(call(&waiter, "answer", "now").await.unwrap(), b"now");
 }
 
+/// The first holds the only place for as long as the second may run.
+#[tokio::test]
+async fn waiting_for_a_place_does_not_count_as_running() {
+    capture_log();
+    let limits = Limits {
+        timeout: Duration::from_millis(300),
+        ..one_at_once()
+    };
+    let plugin = limited(&runtime(), "waits_long", &bombs(), limits);
+    let spinning = announce_and_spin(&plugin, "");
+    until("it runs", || !messages("waits_long").is_empty()).await;
+    assert_eq!(call(&plugin, "answer", "late").await.unwrap(), b"late");
+    let ended = spinning.await.unwrap();
+    assert!(matches!(ended, Err(Error::TimeLimit { .. })), "{ended:?}");
+}
+
 /// All of these want to run until their time limit, which is the same for all, one after another.
 #[tokio::test]
 async fn a_call_that_gets_no_turn_in_time_is_told_so() {
@@ -117,7 +130,11 @@ async fn a_call_that_gets_no_turn_in_time_is_told_so() {
         timeout: Duration::from_millis(500),
         ..one_at_once()
     };
-    let plugin = limited(&runtime(), "turns", &bombs(), limits);
+    let runtime = runtime_with(EngineOptions {
+        queue_timeout: Duration::from_millis(750),
+        ..options()
+    });
+    let plugin = limited(&runtime, "turns", &bombs(), limits);
     let mut calls = JoinSet::new();
     for _ in 0..100 {
         let plugin = plugin.clone();
@@ -130,6 +147,7 @@ async fn a_call_that_gets_no_turn_in_time_is_told_so() {
             Err(Error::Busy {
                 whose: "the plugin",
                 limit: 1,
+                ..
             }) => busy += 1,
             other => panic!("{other:?}"),
         }

@@ -15,6 +15,10 @@ struct Listener {
 }
 
 impl Requester for Listener {
+    fn key(&self) -> u64 {
+        0
+    }
+
     fn describe(&self) -> String {
         r#"{"method":"tools/call"}"#.to_owned()
     }

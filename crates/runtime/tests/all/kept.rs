@@ -46,12 +46,15 @@ const STATE: &str = r#"
 
 /// `count` waits once while it runs, so that calls at once are calls of several instances.
 const WAITING: &str = r#"(module
-    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
     (import "extism:host/env" "store_u64" (func $store (param i64 i64)))
     (import "extism:host/env" "output_set" (func $output (param i64 i64)))
     (memory (export "memory") 1)
+    ;; A subscription to the monotonic clock, for 200 ms: all calls have begun before one goes on.
+    (data (i32.const 16) "\01\00\00\00")
+    (data (i32.const 24) "\00\c2\eb\0b\00\00\00\00")
     (global $calls (mut i64) (i64.const 0))
     (func $answer (local $block i64)
       (global.set $calls (i64.add (global.get $calls) (i64.const 1)))
@@ -59,7 +62,7 @@ const WAITING: &str = r#"(module
       (call $store (local.get $block) (global.get $calls))
       (call $output (local.get $block) (i64.const 8)))
     (func (export "count")
-      (drop (call $random (i32.const 0) (i32.const 8192)))
+      (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))
       (call $answer))
     (func (export "exit") (call $answer) (call $exit (i32.const 0))))"#;
 
@@ -188,6 +191,10 @@ async fn calls_at_once_have_instances_of_their_own() {
 struct Caller;
 
 impl Requester for Caller {
+    fn key(&self) -> u64 {
+        0
+    }
+
     fn describe(&self) -> String {
         "{}".to_owned()
     }

@@ -337,10 +337,12 @@ async fn an_input_that_fills_the_memory_is_too_large() {
 async fn a_limit_far_away_is_none() {
     let limits = Limits {
         timeout: Duration::MAX,
+        cpu: Some(Duration::MAX),
         memory: u64::MAX,
         input: u64::MAX,
         output: u64::MAX,
         http_response: u64::MAX,
+        http_requests: u32::MAX,
         concurrency: u32::MAX,
     };
     let plugin = limited(&runtime(), "unlimited", &bombs(), limits);

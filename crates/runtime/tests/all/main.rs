@@ -13,6 +13,7 @@ mod concurrency;
 mod conversation;
 mod exports;
 mod handles;
+mod host_calls;
 mod hostile;
 mod http;
 mod isolation;

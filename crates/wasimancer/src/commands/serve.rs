@@ -230,6 +230,7 @@ fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
     let options = |cache_folder| EngineOptions {
         memory_max_bytes: config.limits.memory,
         instances_max: config.instances,
+        queue_timeout: config.queue_timeout,
         cache_folder,
         allowed_hosts: config.allowed_hosts.clone(),
     };

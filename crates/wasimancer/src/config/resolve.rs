@@ -36,6 +36,8 @@ const DEFAULT_BODY_MAX_BYTES: u64 = 4 * 1024 * 1024;
 const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
 /// Most instances that live at once, over all plugins.
 const DEFAULT_INSTANCES: u32 = 1000;
+/// How long a call waits for a place: as long as most clients wait for an answer at all.
+const DEFAULT_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Least bytes of a secret that others must not guess.
 const STATE_SECRET_MIN_BYTES: usize = 32;
 /// The word that switches the clients' token off.
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) body_max_bytes: u64,
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
+    pub(crate) queue_timeout: Duration,
     pub(crate) limits: Limits,
     pub(crate) publishing: Publishing,
     /// What plugins read with `config_get`; may hold secrets.
@@ -221,6 +224,9 @@ impl Resolver<'_> {
             instances: self
                 .count("instances", file.instances)
                 .unwrap_or(DEFAULT_INSTANCES),
+            queue_timeout: self
+                .value("queue_timeout", file.queue_timeout.as_ref(), parse_duration)
+                .unwrap_or(DEFAULT_QUEUE_TIMEOUT),
             limits: self.limits(&file.limits),
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),
@@ -419,6 +425,7 @@ impl Resolver<'_> {
     fn limits(&mut self, file: &FileLimits) -> Limits {
         Limits::default().replaced_by(&LimitsOverride {
             timeout: self.value("limits.timeout", file.timeout.as_ref(), parse_duration),
+            cpu: self.value("limits.cpu", file.cpu.as_ref(), parse_duration),
             memory: self.value("limits.memory", file.memory.as_ref(), parse_size),
             input: self.value("limits.input", file.input.as_ref(), parse_size),
             output: self.value("limits.output", file.output.as_ref(), parse_size),
@@ -427,6 +434,7 @@ impl Resolver<'_> {
                 file.http_response.as_ref(),
                 parse_size,
             ),
+            http_requests: self.count("limits.httpRequests", file.http_requests),
             concurrency: self.count("limits.concurrency", file.concurrency),
         })
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::questions::able;
 use crate::support::{Client, Home, Launch, MODERN, PATIENCE, Server};
 
-/// A server with one place for all calls, in which one may last an hour.
+/// A server with one place for all calls, in which one may last an hour while others wait for a moment.
 fn with_one_place() -> Server {
     let home = Home::with_plugins(
         "plugins:
@@ -18,14 +18,13 @@ fn with_one_place() -> Server {
       - {function: spin, description: never ends, arguments: []}
   - name: impatient
     path: guest.wasm
-    limits: {timeout: 100ms}
     functions:
       - {function: echo, description: says what arrived, arguments: []}
 ",
     );
     home.file(
         "wasimancer.toml",
-        "instances = 1\n[limits]\ntimeout = \"1h\"\n",
+        "instances = 1\nqueue_timeout = \"100ms\"\n[limits]\ntimeout = \"1h\"\n",
     );
     Launch::of(home).start()
 }

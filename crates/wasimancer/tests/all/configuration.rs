@@ -149,8 +149,8 @@ async fn every_error_is_told_at_once() {
     let home = Home::new();
     home.file(
         "wasimancer.toml",
-        "shutdown_grace = \"soon\"\nread_timeout = \"30\"\nwrite_timeout = \"never\"\nconnections = 0\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\n\
-         [limits]\ntimeout = \"0s\"\nmemory = \"-1\"\ninput = \"1.5GiB\"\noutput = \"x\"\nhttpResponse = \"y\"\nconcurrency = 0\n",
+        "shutdown_grace = \"soon\"\nread_timeout = \"30\"\nwrite_timeout = \"never\"\nconnections = 0\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\nqueue_timeout = \"long\"\n\
+         [limits]\ntimeout = \"0s\"\nmemory = \"-1\"\ninput = \"1.5GiB\"\noutput = \"x\"\nhttpResponse = \"y\"\nhttpRequests = 0\ncpu = \"1\"\nconcurrency = 0\n",
     );
     let ended = serve(&home)
         .env("HTTP_PORT", "many")
@@ -162,6 +162,9 @@ async fn every_error_is_told_at_once() {
         "shutdown_grace: `soon`",
         "read_timeout: `30`",
         "write_timeout: `never`",
+        "queue_timeout: `long`",
+        "limits.cpu: `1`",
+        "limits.httpRequests: 0 is no count",
         "connections: 0",
         "body_limit: `much`",
         "cache_ttl: `5 parsecs`",
@@ -485,7 +488,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 30] = [
     "address",
     "http_port",
     "public_hosts",
@@ -501,6 +504,7 @@ const KEYS: [&str; 27] = [
     "body_limit",
     "cache_ttl",
     "instances",
+    "queue_timeout",
     "plugins_path",
     "plugins_definition_file",
     "resources_path",
@@ -508,10 +512,12 @@ const KEYS: [&str; 27] = [
     "prompts_path",
     "prompts_definition_file",
     "timeout",
+    "cpu",
     "memory",
     "input",
     "output",
     "httpResponse",
+    "httpRequests",
     "concurrency",
 ];
 

@@ -260,7 +260,10 @@ async fn many_that_loop_end_at_their_deadlines() {
 async fn instances_are_bounded_over_all_plugins() {
     let upstream = Upstream::start();
     let home = home();
-    home.file("wasimancer.toml", "instances = 1\n");
+    home.file(
+        "wasimancer.toml",
+        "instances = 1\nqueue_timeout = \"300ms\"\n",
+    );
     let server = Launch::of(home).start();
     let client = server.client(MODERN);
     let url = json!({"url": format!("http://{}/", upstream.address)});
