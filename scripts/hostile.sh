@@ -4,8 +4,8 @@
 #
 #   scripts/hostile.sh [BINARY [CASE…]]
 #
-# BINARY is target/release/wasimancer, built where it is missing. CASE is a part of the names in
-# crates/wasimancer/tests/hostile, such as `wasi::` or `crowds::one_plugin`; with one the table is printed, and the
+# BINARY is target/dist/wasimancer, built where it is missing. CASE is a part of the names in
+# crates/wasimancer/tests/hostile/slow_attacks, such as `wasi::` or `crowds::one_plugin`; with one the table is printed, and the
 # document stays as it is.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,9 +13,9 @@ cd "$root"
 target=${CARGO_TARGET_DIR:-target}
 document=docs/reliability.md
 
-binary=${1:-$target/release/wasimancer}
+binary=${1:-$target/dist/wasimancer}
 shift || true
-[[ -x $binary ]] || cargo build --release --locked --bin wasimancer
+[[ -x $binary ]] || cargo build --workspace --profile dist --locked --bin wasimancer
 rows=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$rows" "$table"' EXIT

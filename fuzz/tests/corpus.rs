@@ -83,7 +83,7 @@ fn the_cursors() {
 }
 
 #[test]
-fn the_host_calls() {
+fn slow_the_host_calls() {
     over_corpus_changed("host_calls", COMPILED_MUTATIONS, host_calls::run);
 }
 

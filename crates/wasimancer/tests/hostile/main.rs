@@ -23,20 +23,6 @@ mod all {
 }
 use all::support;
 
-mod bulk_memory;
-mod clients;
-mod conversation;
-mod crowds;
-mod extism;
 mod guests;
 mod harness;
-mod http;
-mod logs;
-mod modules;
-mod names;
-mod patterns;
-mod publications;
-mod schemas;
-mod shutdown;
-mod starts;
-mod wasi;
+mod slow_attacks;
