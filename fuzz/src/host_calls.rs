@@ -252,6 +252,10 @@ impl Requester for Listener {
         Some(Severity::Debug)
     }
 
+    fn key(&self) -> u64 {
+        0
+    }
+
     fn tell(&self, event: Event) {
         drop(event);
     }

@@ -46,7 +46,42 @@ fn log_of_4_megabytes() {
     let plugin = json_in_a_row(LOG, call, scaled(4_000_000, 400_000), scaled(3000, 50));
     case("`log` of 4 MB of JSON, 3,000 times")
         .plugin(plugin)
-        .ends(ENDS.into_iter().chain([MEMORY_LIMIT]))
+        .ends(ENDS.into_iter().chain([Wanted::ToolError("trapped")]))
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn log_of_a_megabyte() {
+    let call = "(call $log (local.get $block))";
+    let plugin = json_in_a_row(LOG, call, scaled(1_000_000, 400_000), scaled(3000, 50));
+    case("`log` of 1 MB of JSON, 3,000 times")
+        .plugin(plugin)
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn words_of_a_megabyte() {
+    // Small enough to be read, and its escapes are five times as long.
+    let bytes = 1_000_000;
+    let run = in_a_row(&text(bytes), "(call $log (local.get $block))", 1);
+    let level = head(r#"{"data":1,"level":""#);
+    case("`log` with a level of 1 MB")
+        .plugin(conversation(&format!("{level} {ZEROS} {run}")))
+        .with_time(BUILDING)
+        .ends([Wanted::ToolError("trapped"), MEMORY_LIMIT])
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn numbers_of_a_megabyte() {
+    let bytes = 1_000_000;
+    let run = in_a_row(&text(bytes), "(call $progress (local.get $block))", 1);
+    let progress = head(r#"{"progress":""#);
+    case("`progress` with a text of 1 MB in place of a number")
+        .plugin(conversation(&format!("{progress} {ZEROS} {run}")))
+        .with_time(BUILDING)
+        .ends([Wanted::ToolError("trapped"), MEMORY_LIMIT])
         .calls(cores(), "{}");
 }
 
@@ -59,7 +94,7 @@ fn log_of_60_megabytes() {
     case("`log` of 60 MB of JSON, once")
         .plugin(plugin.with("/limits/memory", json!(limit)))
         .with_time(BUILDING)
-        .ends([MEMORY_LIMIT, TIME_LIMIT])
+        .ends([MEMORY_LIMIT, Wanted::ToolError("trapped")])
         .calls(1, "{}");
 }
 

@@ -91,7 +91,7 @@ fn long_paths() {
     };
     let opens = format!("{} {}", open(1), open(3));
     case("`path_open` of a path of 200 MB, 200 times")
-        .plugin(wasi(&in_a_row(grow, &opens, scaled(100, 20))))
+        .plugin(wasi(&in_a_row(grow, &opens, scaled(100, 40))))
         .ends(ENDS)
         .calls(cores(), "{}");
 }
@@ -101,6 +101,42 @@ fn yields() {
     let run = in_a_row("", "(drop (call $sched_yield))", scaled(400_000, 50_000));
     case("`sched_yield`, 400,000 times")
         .plugin(wasi(&run))
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn small_questions() {
+    // None of them moves many bytes; a call has its price all the same.
+    let ask = "(drop (call $fd_fdstat_get (i32.const 1) (i32.const 0)))
+        (drop (call $fd_seek (i32.const 1) (i64.const 0) (i32.const 0) (i32.const 0)))
+        (drop (call $environ_sizes_get (i32.const 0) (i32.const 8)))
+        (drop (call $fd_prestat_get (i32.const 3) (i32.const 0)))";
+    case("four small functions of WASI, 100,000 times each")
+        .plugin(wasi(&in_a_row("", ask, scaled(100_000, 20_000))))
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn other_paths() {
+    let bytes = scaled(200_000_000, 60_000_000);
+    let grow = "(drop (memory.grow (i32.const 2100)))";
+    let link = format!(
+        "(drop (call $path_rename (i32.const 3) (i32.const 0) (i32.const {bytes}) \
+         (i32.const 3) (i32.const 0) (i32.const {bytes})))"
+    );
+    case("`path_rename` of a path of 200 MB, 200 times")
+        .plugin(wasi(&in_a_row(grow, &link, scaled(200, 60))))
+        .ends(ENDS)
+        .calls(cores(), "{}");
+}
+
+#[test]
+fn positioned_buffers() {
+    let write = "(drop (call $fd_pwrite (i32.const 1) (i32.const 0) (i32.const 8000000) (i64.const 0) (i32.const 64000000)))";
+    case("`fd_pwrite` with 8,000,000 empty buffers, 100 times")
+        .plugin(wasi(&in_a_row("", write, scaled(100, 10))))
         .ends(ENDS)
         .calls(cores(), "{}");
 }
