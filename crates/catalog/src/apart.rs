@@ -5,18 +5,21 @@ use std::sync::LazyLock;
 use std::thread::available_parallelism;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
+use wasimancer_runtime::Turns;
 
 use crate::validation::{STEPS_MAX, STEPS_ON_THE_SPOT, Violations};
 
 /// Most bytes that are read where others are served: parsing them takes less than a millisecond.
 const ON_THE_SPOT_MAX_BYTES: usize = 64 * 1024;
 
+/// Callers take turns among one another alone.
+const ONE_GROUP: u64 = 0;
+
 /// Half of the cores, so that the others always serve.
-static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
+static TURNS: LazyLock<Turns> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    Semaphore::new((cores / 2).max(1))
+    Turns::new((cores / 2).max(1))
 });
 
 /// Does work on so many bytes of a caller's: at once where they are few, else in turn with others'
@@ -43,9 +46,8 @@ pub(crate) async fn checked<T>(
     in_turn(caller, || check(STEPS_MAX)).await
 }
 
-async fn in_turn<T>(_caller: u64, work: impl FnOnce() -> T) -> T {
-    // Fails where the semaphore is closed, which nobody does.
-    let _place = PLACES.acquire().await;
+async fn in_turn<T>(caller: u64, work: impl FnOnce() -> T) -> T {
+    let _turn = TURNS.take(ONE_GROUP, caller).await;
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
         // One thread has nobody to hand its other work to.

@@ -37,9 +37,6 @@ use crate::subschemas::visit;
 pub(crate) const STEPS_ON_THE_SPOT: u64 = 100_000;
 /// Most steps of a validation: some tenths of a second. The right numbers of 4 MB take 2.8 million.
 pub(crate) const STEPS_MAX: u64 = 10_000_000;
-/// Most steps that finding the words for a wrong value may take on top: a union forty levels deep
-/// takes 130,000.
-const EXPLANATION_STEPS_MAX: u64 = 1_000_000;
 /// How often a pattern of `patternProperties` may go back for one name.
 const NAME_BACKTRACKS_MAX: usize = 1_000;
 
@@ -116,7 +113,6 @@ impl CompiledSchema {
     #[cold]
     fn explain(&self, value: &Value, steps: u64) -> Violations {
         let mut found = Vec::new();
-        let steps = steps.min(EXPLANATION_STEPS_MAX);
         let ended = within(steps, self.names, || {
             let parts = self
                 .parts
@@ -125,7 +121,7 @@ impl CompiledSchema {
                 explain(parts, value, &mut found);
             }
         });
-        if found.is_empty() && ended == Err(Stopped::Spent) && steps < EXPLANATION_STEPS_MAX {
+        if found.is_empty() && ended == Err(Stopped::Spent) && steps < STEPS_MAX {
             return Violations::Spent(steps);
         }
         if found.is_empty() {

@@ -213,6 +213,9 @@ impl Host {
             return;
         }
         let log = self.log.get_or_insert_with(|| CallLog::new(&self.context));
+        if log.is_full() {
+            return;
+        }
         let line = plugin_log::line(text);
         if !log.charge(&line) {
             return;

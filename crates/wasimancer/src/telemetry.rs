@@ -4,15 +4,18 @@
 //! reads it, and through one escape, so that no text can pass for a line or a colour of the log.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use anyhow::Context;
 use tracing::Subscriber;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
-use wasimancer_runtime::{escape, is_misleading};
+use tracing_subscriber::fmt::format::{FormatFields, Writer, debug_fn};
+use wasimancer_runtime::{Escaped, escape, is_misleading};
 
 use crate::config::LogFormat;
 use crate::log_queue::LogQueue;
@@ -84,7 +87,8 @@ fn subscriber(
         LogFormat::Human => {
             let clean = move |line: &str| human(line, has_colours).into_owned();
             let out = Lines { clean, take };
-            Box::new(builder.with_ansi(has_colours).with_writer(out).finish())
+            let builder = builder.with_ansi(has_colours).with_writer(out);
+            Box::new(builder.fmt_fields(fields()).finish())
         }
         LogFormat::Json => {
             let out = Lines { clean: json, take };
@@ -92,6 +96,19 @@ fn subscriber(
             Box::new(builder.with_writer(out).finish())
         }
     }
+}
+
+/// Formats fields for people. The library's own formatter lets colours through that a value brings,
+/// and nobody can tell them from its own afterwards.
+fn fields() -> impl for<'w> FormatFields<'w> {
+    let escaped = |out: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let value = Escaped(format_args!("{value:?}"));
+        match field.name() {
+            "message" => write!(out, "{value}"),
+            name => write!(out, "{name}={value}"),
+        }
+    };
+    debug_fn(escaped).delimited(" ")
 }
 
 /// Where the formatter writes, one whole line at a time.
@@ -123,8 +140,7 @@ impl<C: Fn(&str) -> String, T: Fn(&[u8])> Write for Lines<C, T> {
     }
 }
 
-/// A line for people. Where there are colours, the formatter has escaped what is not its own of
-/// what terminals obey.
+/// A line for people. Where there are colours, they are the formatter's own: see [`fields`].
 fn human(line: &str, has_colours: bool) -> Cow<'_, str> {
     let end = line.floor_char_boundary(LINE_MAX_BYTES);
     let (line, rest) = line.split_at(end);

@@ -74,6 +74,23 @@ impl Explanation<'_> {
         }
     }
 
+    /// Describes what is wrong of many values that do not match a part.
+    fn go_through<'v>(
+        &mut self,
+        pointer: &str,
+        values: impl Iterator<Item = (Place<'v>, &'v Value)>,
+    ) {
+        let part = self.parts.part(pointer);
+        for (place, value) in values {
+            if self.is_full() {
+                return;
+            }
+            if !part.matches(value) {
+                self.describe(pointer, value, place);
+            }
+        }
+    }
+
     /// Describes why a value does not match a part, which it does not.
     fn describe(&mut self, pointer: &str, value: &Value, place: Place<'_>) {
         spend(1);
@@ -244,30 +261,27 @@ impl Explanation<'_> {
     }
 
     fn additional(&mut self, at: &At<'_>, members: &Map<String, Value>) {
-        let Some(additional) = at.fields.get("additionalProperties") else {
-            return;
-        };
-        let mut names = Vec::new();
-        for (name, member) in members {
-            if is_named(self.parts, at.fields, name) {
-                continue;
+        let parts = self.parts;
+        let others = members
+            .iter()
+            .filter(|(name, _)| !is_named(parts, at.fields, name));
+        match at.fields.get("additionalProperties") {
+            None => {}
+            Some(Value::Bool(false)) => {
+                let names = others.map(|(name, _)| name.as_str());
+                let names: Vec<_> = names.take(PROBLEMS_MAX + 1).collect();
+                if !names.is_empty() {
+                    let message = format!(
+                        "Additional properties are not allowed ({})",
+                        unexpected(&names)
+                    );
+                    self.add(at.place, &message);
+                }
             }
-            if additional == &Value::Bool(false) {
-                names.push(name.as_str());
-            } else {
-                let place = Place::Member(&at.place, name);
-                self.go(&at.under("additionalProperties"), member, place);
+            Some(_) => {
+                let placed = others.map(|(name, member)| (Place::Member(&at.place, name), member));
+                self.go_through(&at.under("additionalProperties"), placed);
             }
-            if names.len() > PROBLEMS_MAX || self.is_full() {
-                break;
-            }
-        }
-        if !names.is_empty() {
-            let message = format!(
-                "Additional properties are not allowed ({})",
-                unexpected(&names)
-            );
-            self.add(at.place, &message);
         }
     }
 
@@ -289,13 +303,10 @@ impl Explanation<'_> {
             None => (0, "items"),
         };
         if at.fields.contains_key(rest) {
-            let pointer = at.under(rest);
-            for (index, element) in elements.iter().enumerate().skip(begin) {
-                if self.is_full() {
-                    return;
-                }
-                self.go(&pointer, element, Place::Element(&at.place, index));
-            }
+            let elements = elements.iter().enumerate().skip(begin);
+            let placed =
+                elements.map(|(index, element)| (Place::Element(&at.place, index), element));
+            self.go_through(&at.under(rest), placed);
         }
         self.contains(at, elements);
     }
@@ -306,10 +317,10 @@ impl Explanation<'_> {
         }
         let bound = |keyword| at.fields.get(keyword).and_then(Value::as_f64);
         let (least, most) = (bound("minContains").unwrap_or(1.0), bound("maxContains"));
-        let pointer = at.under("contains");
+        let part = self.parts.part(&at.under("contains"));
         let matching = elements
             .iter()
-            .filter(|element| self.parts.matches(&pointer, element))
+            .filter(|element| part.matches(element))
             .count();
         // Counts far below 2^52.
         #[allow(clippy::cast_precision_loss)]

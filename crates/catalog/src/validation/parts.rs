@@ -74,6 +74,18 @@ struct Compiled {
     schemas: u64,
 }
 
+/// A part of a schema.
+pub(super) struct Part(Option<Arc<Validator<Counting>>>);
+
+impl Part {
+    /// Whether a value matches it. One that cannot be asked has nothing to say.
+    pub(super) fn matches(&self, value: &Value) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|validator| validator.is_valid(Counted(value)))
+    }
+}
+
 impl Parts {
     /// `None` where the library cannot take the schema as a resource.
     pub(super) fn of(schema: &Arc<Value>, draft: Draft, patterns: &Patterns) -> Option<Self> {
@@ -120,9 +132,14 @@ impl Parts {
             .is_ok_and(|pattern| pattern.matches(name))
     }
 
-    /// Whether a value matches a part. One that cannot be asked has nothing to say.
+    /// Whether a value matches a part.
     pub(super) fn matches(&self, pointer: &str, value: &Value) -> bool {
-        let whole = self.validator(
+        self.part(pointer).matches(value)
+    }
+
+    /// A part that many values are held against.
+    pub(super) fn part(&self, pointer: &str) -> Part {
+        Part(self.validator(
             pointer,
             |compiled| &mut compiled.wholes,
             |parts| {
@@ -134,8 +151,7 @@ impl Parts {
                     .with_registry(&parts.registry);
                 (options.build(&schema).ok(), parts.schemas)
             },
-        );
-        whole.is_none_or(|validator| validator.is_valid(Counted(value)))
+        ))
     }
 
     /// What is wrong with a value by the part's own keywords, as the library says it.

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use crate::node::{cut, excerpt};
 
 /// Longest description of one problem, in bytes, without its place.
 const PROBLEM_MAX_BYTES: usize = 240;
+/// Most bytes of a place's beginning, and of its end.
+const PLACE_END_BYTES: usize = 40;
 /// Most names that one problem lists.
 const NAMES_MAX: usize = 5;
 /// Most bytes of a value's JSON that are looked at.
@@ -28,8 +31,19 @@ impl Place<'_> {
         let message = cut(message, PROBLEM_MAX_BYTES);
         match self {
             Self::Root => message,
-            _ => format!("{}: {message}", excerpt(&self.to_string())),
+            _ => format!("{}: {message}", self.shown()),
         }
+    }
+
+    /// The beginning and the end of a long way.
+    fn shown(&self) -> String {
+        let way = self.to_string();
+        if way.len() <= 2 * PLACE_END_BYTES {
+            return way;
+        }
+        let begin = way.floor_char_boundary(PLACE_END_BYTES);
+        let end = way.ceil_char_boundary(way.len() - PLACE_END_BYTES);
+        format!("{}…{}", &way[..begin], &way[end..])
     }
 }
 
@@ -83,7 +97,11 @@ pub(super) fn unexpected(names: &[&str]) -> String {
 
 /// What the library says of a value.
 pub(super) fn of_value(error: &ValidationError<'_>, value: &Value) -> String {
-    error.masked_with(shown(value)).to_string()
+    match error.kind() {
+        // Our own keywords say what a value does, not which.
+        ValidationErrorKind::Custom { message, .. } => format!("{} {message}", shown(value)),
+        _ => error.masked_with(shown(value)).to_string(),
+    }
 }
 
 /// What is said of a value where nothing better is known.
@@ -93,7 +111,8 @@ pub(super) fn no_match(value: &Value) -> String {
 
 /// What the library says of a schema that it refuses, as `place: what is wrong`.
 pub(super) fn of_schema(error: &ValidationError<'_>) -> String {
-    let message = cut(&of_value(error, error.instance()), PROBLEM_MAX_BYTES);
+    let message = error.masked_with(shown(error.instance())).to_string();
+    let message = cut(&message, PROBLEM_MAX_BYTES);
     let path = error.instance_path().to_string();
     match path.strip_prefix('/') {
         // A JSON pointer (RFC 6901), written the way that problems name fields.

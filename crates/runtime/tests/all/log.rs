@@ -179,13 +179,13 @@ async fn all_ways_to_the_log_share_what_a_call_may_write() {
 #[tokio::test]
 async fn a_plugin_that_writes_without_end_is_left_out_for_a_while() {
     capture_log();
-    let flood = plugin(&runtime(), "flood", &abi());
+    let flood = plugin(&runtime(), "fast", &abi());
     let mut calls = 0;
     let latest = Instant::now() + PATIENCE;
     let said = loop {
         call(&flood, "say_often", "x").await.unwrap();
         calls += 1;
-        let said = messages("flood");
+        let said = messages("fast");
         if said
             .iter()
             .any(|line| line.contains("lines were left out, since"))

@@ -21,8 +21,9 @@ pub(crate) use publishing::Publishing;
 
 /// The port where none is given: that of the JavaScript server.
 const DEFAULT_PORT: u16 = 3001;
-/// How long calls may go on after the server was told to stop.
-const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long calls may go on after the server was told to stop: `docker stop` kills after ten seconds,
+/// and the end itself may take one.
+const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How long a client may take to send what it has begun to send.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.

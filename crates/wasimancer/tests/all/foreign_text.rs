@@ -39,6 +39,14 @@ fn answer_is_honest(json: &Value) {
     }
 }
 
+/// The same of what an operator is told; definitions that are answered are data.
+#[track_caller]
+fn sentences_are_honest(json: &Value) {
+    for field in ["error", "message", "warnings", "problems"] {
+        answer_is_honest(&json[field]);
+    }
+}
+
 /// The text as a string of WebAssembly's text format, or of YAML.
 fn quoted(text: &str) -> String {
     let escape = |byte: u8| format!("\\{byte:02x}");
@@ -89,7 +97,7 @@ async fn provoke(server: &Server) {
     wrong.push(named);
     for sample in wrong {
         for query in ["", "?dir=x%0AFORGED%1B%5B31m"] {
-            answer_is_honest(&operator.upload(query, &sample).await.json);
+            sentences_are_honest(&operator.upload(query, &sample).await.json);
         }
     }
     for path in [
@@ -97,12 +105,12 @@ async fn provoke(server: &Server) {
         "/remove-resource/x%E2%80%A8FORGED",
         "/remove-prompt/x%E2%80%AEFORGED",
     ] {
-        answer_is_honest(&operator.delete(path).await.json);
+        sentences_are_honest(&operator.delete(path).await.json);
     }
     let resource = json!({"name": FORGED, "uri": FORGED, "contents": FORGED, FORGED: 1});
-    answer_is_honest(&operator.post("/add-resource", resource).await.json);
+    sentences_are_honest(&operator.post("/add-resource", resource).await.json);
     let prompt = json!({"name": FORGED, "messages": [{"role": FORGED, "text": FORGED}]});
-    answer_is_honest(&operator.post("/add-predefined-prompt", prompt).await.json);
+    sentences_are_honest(&operator.post("/add-predefined-prompt", prompt).await.json);
     let client = server.client(MODERN);
     for (method, params) in [
         ("tools/call", json!({"name": FORGED, "arguments": {}})),
@@ -134,7 +142,7 @@ async fn provoke(server: &Server) {
     let request = operator
         .request(Method::GET, "/plugins")
         .header("if-match", "\u{2028}FORGED".as_bytes());
-    answer_is_honest(&answer_of(request).await);
+    sentences_are_honest(&answer_of(request).await);
     answer_is_honest(&client.get("/readyz").await.json);
 }
 

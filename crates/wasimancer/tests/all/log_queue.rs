@@ -125,7 +125,7 @@ async fn a_refused_change_is_told_in_one_line_however_long() {
     let server = Launch::of(Home::guest()).start();
     let operator = Operator::of(&server);
     let name = "n".repeat(40_000);
-    let request = operator.request(Method::DELETE, &format!("/remove-plugin/{name}"));
+    let request = operator.request(Method::DELETE, &format!("/remove-resource/{name}"));
     crate::support::answer(request)
         .await
         .declined(404, "not_found");
