@@ -1,6 +1,6 @@
 //! The real binary: as a server that ends with its test, and as a command that is waited for.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,14 @@ fn cache_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
+/// The binary that is tested: the one of this build, or the one that `TESTED_BINARY` names.
+fn binary() -> OsString {
+    std::env::var_os("TESTED_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_wasimancer").into())
+}
+
 /// The binary, in an environment without variables that it reads.
 pub(crate) fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wasimancer"));
+    let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if OWN_VARIABLES.contains(&&*text)
@@ -146,7 +151,7 @@ impl Launch {
     }
 
     /// Starts the server in a shell that has done this before.
-    fn after(mut self, preparation: &str) -> Self {
+    pub(crate) fn after(mut self, preparation: &str) -> Self {
         let serve = self.command;
         let mut command = Command::new("bash");
         let script = format!("{preparation}; exec \"$@\"");
