@@ -94,7 +94,8 @@ fn a_server_ends_with_its_terminal() {
     let pid_file = home.path().join("pid");
     let serve = command(["serve"]);
     let script = format!(
-        "trap - HUP; echo $$ > {}; exec {} serve --home {} --http-port 0",
+        // Whoever runs the tests may ignore it, which a shell cannot undo.
+        "echo $$ > {}; exec env --default-signal=HUP {} serve --home {} --http-port 0",
         pid_file.display(),
         serve.get_program().display(),
         home.path().display()
