@@ -44,6 +44,9 @@ const INSTANCE_MAX_BYTES: usize = 4 * 1024 * 1024;
 const MEMORIES_PER_MODULE: u32 = 2;
 const TABLES_PER_MODULE: u32 = 8;
 
+/// Most of the engine's words that are repeated, in bytes.
+const WORDS_MAX_BYTES: usize = 2000;
+
 /// The first bytes of a component: magic number, version 13, layer 1.
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
@@ -269,8 +272,10 @@ fn invalid(error: &wasmtime::Error) -> Error {
     }
 }
 
-/// The engine's words on one line: some of them show values as tables.
+/// The beginning of the engine's words, on one line: some of them show values as tables, or repeat names
+/// of the module.
 pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     let words = format!("{error:#}");
+    let words = &words[..words.floor_char_boundary(WORDS_MAX_BYTES)];
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

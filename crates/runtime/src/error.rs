@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::escape::Escaped;
 use crate::preinit::Hindrance;
 
+/// Most names of a module that a message lists, and most bytes of each: a module may have thousands.
+const NAMES_SHOWN_MAX: usize = 20;
+const NAME_SHOWN_MAX_BYTES: usize = 200;
+
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -30,7 +34,7 @@ pub enum Error {
     /// The module imports what no plugin is offered.
     #[error(
         "the module imports {}, which this server does not offer; it offers the host functions of Extism (extism:host/env) and its own (wasimancer:host/env), and WASI preview 1",
-        Escaped(.imports.join(", "))
+        Escaped(list(.imports))
     )]
     UnknownImport {
         /// `module::name` of every such import.
@@ -60,7 +64,7 @@ pub enum Error {
     /// The module does not export the function.
     #[error(
         "the module does not export a function `{}`; it exports {}",
-        Escaped(.export),
+        Escaped(cut(.export)),
         Escaped(list(.available))
     )]
     UnknownExport {
@@ -72,8 +76,9 @@ pub enum Error {
 
     /// The export is no plugin function: those take nothing and return an `i32` or nothing.
     #[error(
-        "the export `{}` has the type {found}; a plugin function takes no parameter and returns an i32 or nothing",
-        Escaped(.export)
+        "the export `{}` has the type {}; a plugin function takes no parameter and returns an i32 or nothing",
+        Escaped(cut(.export)),
+        cut(.found)
     )]
     ExportType {
         /// The export that was asked for.
@@ -192,10 +197,20 @@ pub enum Error {
     },
 }
 
+/// The first names of a module's, which may be many and long.
 fn list(names: &[String]) -> String {
     if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+        return "none".to_owned();
     }
+    let shown = names.iter().take(NAMES_SHOWN_MAX).map(|name| cut(name));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The beginning of a name, or of a type.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(NAME_SHOWN_MAX_BYTES)]
 }

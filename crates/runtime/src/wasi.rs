@@ -2,6 +2,7 @@
 //! arguments, no network. Clocks and random numbers work; what the guest writes to its standard
 //! output and error becomes log lines of the plugin.
 
+mod denied;
 mod guest;
 mod poll;
 mod streams;
@@ -10,7 +11,7 @@ use wasmtime::{Caller, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use self::guest::{ERRNO_NOTSOCK, SUCCESS};
+use self::guest::SUCCESS;
 pub(crate) use self::streams::Streams;
 use crate::error::Error;
 use crate::host::Host;
@@ -71,21 +72,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             Box::new(random_get(caller, pointer as usize, length as usize))
         },
     )?;
-    // The library's own write a warning of the server's for each call. There are no sockets.
-    linker.func_wrap(MODULE, "sock_accept", |_: i32, _: i32, _: i32| {
-        ERRNO_NOTSOCK
-    })?;
-    linker.func_wrap(
-        MODULE,
-        "sock_recv",
-        |_: i32, _: i32, _: i32, _: i32, _: i32, _: i32| ERRNO_NOTSOCK,
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "sock_send",
-        |_: i32, _: i32, _: i32, _: i32, _: i32| ERRNO_NOTSOCK,
-    )?;
-    linker.func_wrap(MODULE, "sock_shutdown", |_: i32, _: i32| ERRNO_NOTSOCK)?;
+    denied::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }
