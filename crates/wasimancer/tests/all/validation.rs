@@ -97,8 +97,9 @@ async fn large_bodies_do_not_hold_up_small_ones() {
     let probe = std::thread::spawn({
         let (server, ended) = (server.clone(), ended.clone());
         move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
-            runtime.build().unwrap().block_on(longest(&server, &ended))
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            runtime.block_on(longest(&server, &ended))
         }
     });
     let begin = Instant::now();
