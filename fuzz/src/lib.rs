@@ -4,6 +4,7 @@
 
 pub mod cursors;
 pub mod headers;
+pub mod host_calls;
 pub mod legacy;
 pub mod modern;
 pub mod server;

@@ -3,13 +3,20 @@
 use std::fs;
 use std::path::Path;
 
-use wasimancer_fuzz::{cursors, headers, legacy, modern, uri_templates, validation};
+use wasimancer_fuzz::{cursors, headers, host_calls, legacy, modern, uri_templates, validation};
 
 /// Mutations of each input of a corpus.
 const MUTATIONS: u64 = 200;
+/// The same where each is compiled, and may run until its time limit.
+const COMPILED_MUTATIONS: u64 = 15;
 
 /// Runs a target over every file of its corpus as it is, and changed a little, always in the same way.
 fn over_corpus(name: &str, run: fn(&[u8])) {
+    over_corpus_changed(name, MUTATIONS, run);
+}
+
+/// The same with as many changes of each file.
+fn over_corpus_changed(name: &str, mutations: u64, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
         .join(name);
@@ -17,7 +24,7 @@ fn over_corpus(name: &str, run: fn(&[u8])) {
     for file in fs::read_dir(folder).expect("there is a corpus") {
         let input = fs::read(file.expect("a file").path()).expect("a readable file");
         run(&input);
-        for seed in 1..=MUTATIONS {
+        for seed in 1..=mutations {
             run(&mutated(&input, seed));
         }
         count += 1;
@@ -73,6 +80,11 @@ fn the_uri_templates() {
 #[test]
 fn the_cursors() {
     over_corpus("cursors", cursors::run);
+}
+
+#[test]
+fn slow_the_host_calls() {
+    over_corpus_changed("host_calls", COMPILED_MUTATIONS, host_calls::run);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema, openapi};
-use wasimancer_catalog::{Difference, Digest, Publication, Snapshot, Version};
+use wasimancer_catalog::{Difference, Digest, Escaped, Publication, Snapshot, Version};
 
 use crate::error::Code;
 use crate::revision::etag;
@@ -90,7 +90,9 @@ impl Made {
     pub(crate) fn effect(&self) -> Effect {
         let changes = self.publication.changes.clone();
         Effect {
-            warnings: self.publication.warnings.clone(),
+            warnings: (self.publication.warnings.iter())
+                .map(|warning| Escaped(warning).to_string())
+                .collect(),
             unchanged: self.publication.unchanged,
             dry_run: self.dry_run,
             changes: self.dry_run.then(|| ChangesAnswer {

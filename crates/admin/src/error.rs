@@ -8,7 +8,7 @@ use axum::http::header::CONNECTION;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wasimancer_catalog::{Cause, Error as CatalogError, Problem};
+use wasimancer_catalog::{Cause, Error as CatalogError, Escaped, Problem};
 
 use crate::answer::ErrorAnswer;
 use crate::revision::etag;
@@ -218,7 +218,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
         let answer = Json(ErrorAnswer {
-            error: self.to_string(),
+            error: Escaped(&self).to_string(),
             code,
         });
         match self {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use wasimancer_runtime::Digest;
+use wasimancer_runtime::{Digest, Escaped};
 
 use crate::store::yaml_edit::EditError;
 
@@ -220,15 +220,15 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.file)?;
+        write!(out, "{}", Escaped(&self.file))?;
         if let Some(line) = self.line {
             write!(out, ":{line}")?;
         }
         for part in [&self.entry, &self.field] {
             if !part.is_empty() {
-                write!(out, ": {part}")?;
+                write!(out, ": {}", Escaped(part))?;
             }
         }
-        write!(out, ": {}", self.message)
+        write!(out, ": {}", Escaped(&self.message))
     }
 }

@@ -73,5 +73,5 @@ pub use source::{Source, UnresolvedSource};
 pub use store::{Incoming, Version};
 pub use task_policy::TaskPolicy;
 pub use tool::{OutputError, Tool};
-pub use wasimancer_runtime::{Digest, Profile};
+pub use wasimancer_runtime::{Digest, Escaped, Profile};
 pub use watch::Watch;

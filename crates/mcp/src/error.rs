@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use wasimancer_runtime::Escaped;
 
 use crate::revision::{Era, SUPPORTED_VERSIONS};
 
@@ -94,6 +95,15 @@ const MISSING_CAPABILITY: i32 = -32021;
 const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 
 impl Error {
+    /// The `message` of the error object. What it repeats of the request is escaped; a plugin's own
+    /// words for its caller are not.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Plugin { message, .. } => message.clone(),
+            error => Escaped(error).to_string(),
+        }
+    }
+
     /// The JSON-RPC code in an era.
     pub(crate) fn code(&self, era: Era) -> i32 {
         match self {

@@ -387,7 +387,7 @@ pub(crate) fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) 
     if matches!(error, Error::Cancelled) {
         return Reply::Cancelled;
     }
-    let (code, message) = (error.code(era), error.to_string());
+    let (code, message) = (error.code(era), error.message());
     let body = jsonrpc::write_error(id, code, &message, error.data().as_ref());
     reply(error.status(era), body)
 }

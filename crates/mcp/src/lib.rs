@@ -49,4 +49,4 @@ pub use endpoint::Options;
 pub use guard::{Admission, Gate, guard};
 pub use origin::{AllowedNames, AllowedNamesError};
 pub use revision::SUPPORTED_VERSIONS;
-pub use stdio::serve_stdio;
+pub use stdio::{STDIO_END_GRACE, serve_stdio};

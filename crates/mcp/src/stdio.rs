@@ -27,8 +27,8 @@ const LINES_MAX: usize = 256;
 /// Most requests that are served at once; further lines are read when one of them has ended.
 const UNDER_WAY_MAX: usize = 256;
 
-/// How long requests may go on after the end of the input.
-const END_GRACE: Duration = Duration::from_secs(5);
+/// How long requests on standard input may go on after its end.
+pub const STDIO_END_GRACE: Duration = Duration::from_secs(5);
 
 /// The client of standard input and output.
 #[derive(Default)]
@@ -75,7 +75,7 @@ pub async fn serve_stdio(
     // Streams of notifications would never end by themselves.
     end.send_replace(true);
     let ended = async { while under_way.join_next().await.is_some() {} };
-    if timeout(END_GRACE, ended).await.is_err() {
+    if timeout(STDIO_END_GRACE, ended).await.is_err() {
         tracing::warn!(
             requests = under_way.len(),
             "the client has gone: its requests are ended"

@@ -362,12 +362,12 @@ impl Task {
 fn failed(error: &Error) -> (Status, Option<String>) {
     let mut json = Map::new();
     json.insert("code".to_owned(), Value::from(error.code(Era::Modern)));
-    json.insert("message".to_owned(), Value::from(error.to_string()));
+    json.insert("message".to_owned(), Value::from(error.message()));
     if let Some(data) = error.data() {
         json.insert("data".to_owned(), data);
     }
     let json = Value::Object(json).to_string();
-    (Status::Failed(json), Some(error.to_string()))
+    (Status::Failed(json), Some(error.message()))
 }
 
 #[cfg(test)]

@@ -157,12 +157,11 @@ impl Function {
             });
         }
         let reason = trap_reason(error);
-        tracing::warn!(
-            plugin = %host.context.name,
-            export = %self.name,
-            backtrace = %backtrace(error),
-            "the plugin trapped: {reason}"
-        );
+        let (plugin, backtrace) = (&host.context.name, backtrace(error));
+        let bytes = reason.len() + backtrace.len();
+        host.context.log.take(plugin, bytes, || {
+            tracing::warn!(plugin, export = %self.name, %backtrace, "the plugin trapped: {reason}");
+        });
         // A guest that panics often leaves its own words before it traps; they say more.
         match host.error_message() {
             Some(message) => Err(Error::Trap {
@@ -241,9 +240,9 @@ fn backtrace(error: &wasmtime::Error) -> String {
         let offset = frame.module_offset().unwrap_or_default();
         let name = frame.func_name().unwrap_or("unnamed");
         let name = &name[..name.floor_char_boundary(NAME_MAX_BYTES)];
-        format!("\n{offset:#8x} {name}")
+        format!(" {offset:#x} {name}")
     });
-    format!("wasm backtrace:{}", lines.collect::<String>())
+    format!("wasm backtrace:{}", lines.collect::<Vec<_>>().join(";"))
 }
 
 /// Waiting for places among those that a plugin, or the server, has for its calls.

@@ -1,21 +1,13 @@
 //! What every call of one plugin shares.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-
-use tracing::Level;
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::outbound_http::Outbound;
 use crate::permissions::Permissions;
-
-/// Longest message of a plugin that reaches the log, in bytes; the rest is cut.
-pub(crate) const LOG_MESSAGE_MAX_BYTES: usize = 4096;
-/// Most bytes that one call can send to the log by each way: its log functions, its standard output
-/// and its standard error.
-pub(crate) const LOG_CALL_MAX_BYTES: usize = 64 * 1024;
+use crate::plugin_log::PluginLog;
 
 /// What every call of one plugin shares.
 pub(crate) struct Context {
@@ -25,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) permissions: Permissions,
     /// What `config_get` answers.
     pub(crate) config: BTreeMap<String, String>,
+    /// Its lines in the log.
+    pub(crate) log: PluginLog,
     /// Made at the first request, so that a plugin that never asks costs nothing.
     outbound: OnceLock<Result<Outbound, String>>,
 }
@@ -41,6 +35,7 @@ impl Context {
             limits,
             permissions,
             config,
+            log: PluginLog::new(),
             outbound: OnceLock::new(),
         }
     }
@@ -65,57 +60,5 @@ impl Context {
             .map_err(|reason| Error::Http {
                 reason: reason.clone(),
             })
-    }
-
-    /// Says in the log that a call has written all that it may.
-    pub(crate) fn log_is_full(&self) {
-        self.log(
-            Level::WARN,
-            "wrote more than the log takes from one call; the rest is left out",
-        );
-    }
-
-    /// Writes a message of the plugin to the log, cut at [`LOG_MESSAGE_MAX_BYTES`].
-    pub(crate) fn log(&self, level: Level, message: &str) {
-        let end = message.floor_char_boundary(LOG_MESSAGE_MAX_BYTES);
-        let plugin = self.name.as_str();
-        let message = one_line(&message[..end]);
-        match level {
-            Level::ERROR => tracing::error!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::WARN => tracing::warn!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::INFO => tracing::info!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::DEBUG => tracing::debug!(target: "wasimancer::plugin", plugin, "{message}"),
-            Level::TRACE => tracing::trace!(target: "wasimancer::plugin", plugin, "{message}"),
-        }
-    }
-}
-
-/// The message with its control characters escaped, so that it cannot pass for lines of others.
-fn one_line(message: &str) -> Cow<'_, str> {
-    let forges = |c: char| c.is_control() && c != '\t';
-    if !message.contains(forges) {
-        return Cow::Borrowed(message);
-    }
-    let escape = |c: char| {
-        if forges(c) {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    Cow::Owned(message.chars().map(escape).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::one_line;
-
-    #[test]
-    fn a_message_is_one_line() {
-        assert_eq!(one_line("plain żółw\t!"), "plain żółw\t!");
-        assert_eq!(
-            one_line("hi\n2026 WARN forged\r\0"),
-            "hi\\n2026 WARN forged\\r\\u{0}"
-        );
     }
 }

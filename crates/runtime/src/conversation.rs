@@ -10,15 +10,17 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 use wasmtime::{Caller, Linker};
 
-use crate::context::LOG_MESSAGE_MAX_BYTES;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::plugin_log::LOG_MESSAGE_MAX_BYTES;
 use crate::requester::{Event, Severity};
 
 /// The module name of these host functions.
 pub(crate) const MODULE: &str = "wasimancer:host/env";
 /// Largest parameter, in bytes. It is read at once, and what is passed on of it is much shorter.
 const PARAMETER_MAX_BYTES: usize = 1024 * 1024;
+/// Most that is said of what is wrong with a parameter, in bytes: it repeats texts of the guest's.
+const WORDS_MAX_BYTES: usize = 240;
 /// Longest message of a report of progress that is passed on, in bytes; the rest is cut.
 const PROGRESS_MESSAGE_MAX_BYTES: usize = 1024;
 /// Longest name of a logger that is passed on, in bytes; the rest is cut.
@@ -107,9 +109,12 @@ impl Host {
             logger,
             data,
         } = parsed("log", self.memory.block(handle)?)?;
-        let severity: Severity = level.parse().map_err(|error| Error::Trap {
-            reason: format!("log: `level` {error}"),
-        })?;
+        let severity: Severity =
+            cut(&level, WORDS_MAX_BYTES)
+                .parse()
+                .map_err(|error| Error::Trap {
+                    reason: format!("log: `level` {error}"),
+                })?;
         let logger = logger.map(|logger| cut(&logger, LOGGER_MAX_BYTES).to_owned());
         let json = data.get();
         let data = if json.len() <= LOG_MESSAGE_MAX_BYTES {
@@ -145,8 +150,14 @@ impl Host {
 
 /// The JSON in a block.
 fn parsed<'j, T: Deserialize<'j>>(function: &str, json: &'j [u8]) -> Result<T> {
-    serde_json::from_slice(json).map_err(|error| Error::Trap {
-        reason: format!("{function}: its parameter is not the JSON that it takes: {error}"),
+    serde_json::from_slice(json).map_err(|error| {
+        let words = error.to_string();
+        Error::Trap {
+            reason: format!(
+                "{function}: its parameter is not the JSON that it takes: {}",
+                cut(&words, WORDS_MAX_BYTES)
+            ),
+        }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::escape::Escaped;
 use crate::preinit::Hindrance;
 
 /// The result of this crate's operations.
@@ -20,7 +21,7 @@ pub enum Error {
     },
 
     /// The bytes are no WebAssembly module that this engine accepts.
-    #[error("not a valid WebAssembly module: {reason}")]
+    #[error("not a valid WebAssembly module: {}", Escaped(.reason))]
     InvalidModule {
         /// What the validator said.
         reason: String,
@@ -29,7 +30,7 @@ pub enum Error {
     /// The module imports what no plugin is offered.
     #[error(
         "the module imports {}, which this server does not offer; it offers the host functions of Extism (extism:host/env) and its own (wasimancer:host/env), and WASI preview 1",
-        .imports.join(", ")
+        Escaped(.imports.join(", "))
     )]
     UnknownImport {
         /// `module::name` of every such import.
@@ -57,7 +58,11 @@ pub enum Error {
     },
 
     /// The module does not export the function.
-    #[error("the module does not export a function `{export}`; it exports {}", list(.available))]
+    #[error(
+        "the module does not export a function `{}`; it exports {}",
+        Escaped(.export),
+        Escaped(list(.available))
+    )]
     UnknownExport {
         /// The export that was asked for.
         export: String,
@@ -67,7 +72,8 @@ pub enum Error {
 
     /// The export is no plugin function: those take nothing and return an `i32` or nothing.
     #[error(
-        "the export `{export}` has the type {found}; a plugin function takes no parameter and returns an i32 or nothing"
+        "the export `{}` has the type {found}; a plugin function takes no parameter and returns an i32 or nothing",
+        Escaped(.export)
     )]
     ExportType {
         /// The export that was asked for.
@@ -137,7 +143,7 @@ pub enum Error {
     },
 
     /// The guest asked for a host that it has no permission for.
-    #[error("the plugin may not reach {host}: {reason}")]
+    #[error("the plugin may not reach {}: {reason}", Escaped(.host))]
     DeniedHost {
         /// The host, or the address that it resolved to.
         host: String,
@@ -146,7 +152,7 @@ pub enum Error {
     },
 
     /// An HTTP request of the guest failed.
-    #[error("the plugin's HTTP request failed: {reason}")]
+    #[error("the plugin's HTTP request failed: {}", Escaped(.reason))]
     Http {
         /// What failed, without secrets of the request.
         reason: String,
@@ -173,7 +179,11 @@ pub enum Error {
     },
 
     /// The folder of compiled modules cannot be used.
-    #[error("the folder of compiled modules {folder} cannot be used: {reason}")]
+    #[error(
+        "the folder of compiled modules {} cannot be used: {}",
+        Escaped(.folder),
+        Escaped(.reason)
+    )]
     Cache {
         /// The folder's path.
         folder: String,

@@ -11,21 +11,20 @@ use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use crate::context::{Context, LOG_CALL_MAX_BYTES, LOG_MESSAGE_MAX_BYTES};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::extism::memory::Memory;
 use crate::outbound_http::{Request, Response, ResponseHead};
+use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 use crate::requester::{Event, Nobody, Requester, Severity};
 use crate::slice::{kept_thread, pause};
-use crate::wasi;
+use crate::wasi::{self, Streams};
 
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
 pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 /// What a variable costs beyond the bytes of its name and value: its place in the map and the two
 /// allocations, rounded up.
 const VARIABLE_BYTES: usize = 128;
-/// What a line of the log costs beyond its message, in bytes: time, level and plugin, rounded up.
-const LOG_LINE_BYTES: usize = 64;
 /// Bytes that host functions move for a guest before its thread serves others.
 const BYTES_PER_SLICE: usize = 64 * 1024;
 /// How long a guest that calls host functions keeps its thread from others.
@@ -81,8 +80,10 @@ pub(crate) struct Host {
     small_calls: u8,
     /// HTTP requests so far.
     http_requests: u32,
-    /// Bytes that the log functions may still write; none once they wanted more.
-    log_budget: Option<usize>,
+    /// What the call may still write to the log. Made at its first line.
+    log: Option<CallLog>,
+    /// What the guest writes to its standard streams. Made at its first bytes.
+    streams: Option<Streams>,
     /// Made at the guest's first WASI call.
     wasi: Option<WasiP1Ctx>,
     /// Where the guest's monotonic clock begins. None: it has not looked at it yet.
@@ -120,7 +121,8 @@ impl Host {
             unpaused_bytes: 0,
             small_calls: 0,
             http_requests: 0,
-            log_budget: Some(LOG_CALL_MAX_BYTES),
+            log: None,
+            streams: None,
             wasi: None,
             began: None,
         };
@@ -150,7 +152,8 @@ impl Host {
         self.response = None;
         self.held_bytes = 0;
         self.http_requests = 0;
-        self.log_budget = Some(LOG_CALL_MAX_BYTES);
+        self.streams = None;
+        self.log = None;
         self.wasi = None;
     }
 
@@ -167,8 +170,16 @@ impl Host {
     }
 
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
-        let context = &self.context;
-        self.wasi.get_or_insert_with(|| wasi::context(context))
+        self.wasi.get_or_insert_with(wasi::context)
+    }
+
+    /// What the guest writes to its standard streams.
+    pub(crate) fn streams(&mut self) -> &mut Streams {
+        let (context, log) = (&self.context, &mut self.log);
+        self.streams.get_or_insert_with(|| {
+            let log = log.get_or_insert_with(|| CallLog::new(context));
+            Streams::new(log.clone())
+        })
     }
 
     /// Writes the text of a block to the log.
@@ -201,18 +212,16 @@ impl Host {
         if !is_logged && !is_heard {
             return;
         }
-        let cost = LOG_LINE_BYTES + text.len().min(LOG_MESSAGE_MAX_BYTES);
-        let Some(budget) = self.log_budget else {
-            return;
-        };
-        if cost > budget {
-            self.context.log_is_full();
-            self.log_budget = None;
+        let log = self.log.get_or_insert_with(|| CallLog::new(&self.context));
+        if log.is_full() {
             return;
         }
-        self.log_budget = Some(budget - cost);
+        let line = plugin_log::line(text);
+        if !log.charge(&line) {
+            return;
+        }
         if is_logged {
-            self.context.log(level, text);
+            log.write(level, &line);
         }
         if is_heard {
             self.requester.tell(Event::Log {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::permissions::Permissions;
+use crate::resolver::Resolver;
 
 /// Most redirects that one request follows.
 const REDIRECTS_MAX: usize = 5;
@@ -141,7 +142,10 @@ impl Outbound {
             } else {
                 IDLE_MAX
             })
-            .dns_resolver(Arc::new(CheckedResolver(permissions.clone())))
+            .dns_resolver(Arc::new(CheckedResolver {
+                permissions: permissions.clone(),
+                resolver: Arc::new(Resolver::new()),
+            }))
             .redirect(redirect::Policy::custom(move |attempt| {
                 if attempt.previous().len() > REDIRECTS_MAX {
                     return attempt.error(format!("more than {REDIRECTS_MAX} redirects"));
@@ -214,14 +218,17 @@ fn check_url(permissions: &Permissions, url: &Url) -> Result<()> {
 }
 
 /// Resolves a name and keeps the addresses that the plugin may reach.
-struct CheckedResolver(Arc<Permissions>);
+struct CheckedResolver {
+    permissions: Arc<Permissions>,
+    resolver: Arc<Resolver>,
+}
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let permissions = self.0.clone();
+        let (permissions, resolver) = (self.permissions.clone(), self.resolver.clone());
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let all: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let all = resolver.look_up(host.clone()).await?;
             let found = all.first().map(SocketAddr::ip);
             let allowed: Vec<SocketAddr> = all
                 .into_iter()

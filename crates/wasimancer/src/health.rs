@@ -7,6 +7,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use wasimancer_catalog::Catalog;
+use wasimancer_runtime::escape;
+
+use crate::telemetry;
 
 /// The two routes.
 pub(crate) fn router(catalog: Arc<Catalog>) -> Router {
@@ -23,7 +26,7 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
     let quarantined: Vec<Value> = snapshot
         .quarantined()
         .iter()
-        .map(|entry| json!({ "kind": entry.kind, "name": entry.name, "problems": entry.reasons() }))
+        .map(|entry| json!({ "kind": entry.kind, "name": escape(&entry.name), "problems": entry.reasons() }))
         .collect();
     // An edit that is wrong: what was served before it is served still.
     let edit = catalog.edit_problem();
@@ -38,6 +41,8 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
             "prompts": counts.prompts,
         },
         "quarantined": quarantined,
-        "notLoaded": edit.as_deref(),
+        "notLoaded": edit.as_deref().map(|problem| escape(problem)),
+        // A log that nobody reads loses lines, and nothing else.
+        "logLinesDropped": telemetry::dropped_lines(),
     }))
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,7 +16,7 @@ use hyper_util::service::TowerToHyperService;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_io_timeout::TimeoutWriter;
 
 /// Most bytes of the head of a request, and of what is read ahead of a body: connections are many.
@@ -99,6 +99,43 @@ pub(crate) async fn serve(
             "calls were still under way at the end of the grace period and are ended"
         );
     }
+}
+
+/// The same on a thread with a scheduler of its own, so that nothing which keeps the others busy keeps
+/// these connections waiting. Completes once they are drained.
+pub(crate) fn serve_apart(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    timeouts: Timeouts,
+    connections: usize,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let scheduler = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the scheduler of the administration could not start")?;
+    let listener = listener
+        .into_std()
+        .and_then(|listener| {
+            let _inside = scheduler.enter();
+            TcpListener::from_std(listener)
+        })
+        .context("the listener of the administration could not be moved to its thread")?;
+    let (drained, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("administration".to_owned())
+        .spawn(move || {
+            scheduler.block_on(serve(listener, router, shutdown, timeouts, connections));
+            // What still holds a thread is left, as where clients are served.
+            scheduler.shutdown_background();
+            // Nobody waits where clients could not be served.
+            let _ = drained.send(());
+        })
+        .context("the thread of the administration could not start")?;
+    Ok(async move {
+        // The thread ends in no other way than by its last line, or by a panic, which is logged.
+        let _ = ended.await;
+    })
 }
 
 /// Connections that are yet to be accepted. Those for which there is no place wait in the listener.

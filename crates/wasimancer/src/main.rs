@@ -6,12 +6,16 @@ mod config;
 mod descriptors;
 mod health;
 mod listeners;
+mod log_queue;
 mod signals;
 mod telemetry;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use config::resolve::ConfigErrors;
+use wasimancer_runtime::escape;
 
 /// Gives back what a burst of connections took, which the allocators of most systems keep.
 #[cfg(unix)]
@@ -39,8 +43,24 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let ended = match cli.command {
+    let _told = ToldAtTheEnd;
+    match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => explain(&error),
+    }
+}
+
+/// Lets what was logged reach its reader, also where the process ends by a panic.
+struct ToldAtTheEnd;
+
+impl Drop for ToldAtTheEnd {
+    fn drop(&mut self) {
+        telemetry::flush();
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    let ended = match command {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Call(args) => commands::call::run(args),
         Command::Inspect(args) => commands::inspect::run(&args),
@@ -51,10 +71,32 @@ fn main() -> ExitCode {
         // Whoever reads the output has seen enough of it.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Each line of this one is escaped by itself.
+            let told = match error.downcast_ref::<ConfigErrors>() {
+                Some(errors) => errors.to_string(),
+                None => escape(&format!("{error:#}")).into_owned(),
+            };
+            telemetry::say(&format!("error: {told}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the command line, or what can be written there.
+fn explain(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let text = error.render();
+        let text = if std::io::stderr().is_terminal() {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        telemetry::say(text.trim_end());
+    } else {
+        // Whoever reads the output has seen enough of it.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

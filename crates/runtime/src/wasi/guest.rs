@@ -35,16 +35,6 @@ pub(super) fn bytes(
     memory.data(store).get(address..end).ok_or(ERRNO_FAULT)
 }
 
-/// Reads `N` bytes.
-pub(super) fn load<const N: usize>(
-    memory: Memory,
-    store: &impl AsContext,
-    address: usize,
-) -> Errno<[u8; N]> {
-    let bytes = bytes(memory, store, address, N)?;
-    Ok(bytes.try_into().expect("the slice has N bytes"))
-}
-
 /// Writes bytes.
 pub(super) fn store(
     memory: Memory,

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use wasimancer_runtime::{Hindrance, Import, Inspection, parse_duration, parse_size};
+use wasimancer_runtime::{
+    Escaped, Hindrance, Import, Inspection, escape, parse_duration, parse_size,
+};
 
 use super::engine;
 
@@ -80,19 +82,25 @@ fn print(
     writeln!(out, "abi        {abi}")?;
     writeln!(out, "wasi       {wasi}")?;
     writeln!(out, "set up by  {}", listed(&inspection.initializers))?;
-    writeln!(out, "preinit    {}", outlook(inspection, hindrance))?;
+    writeln!(
+        out,
+        "preinit    {}",
+        Escaped(outlook(inspection, hindrance))
+    )?;
     if let Some(profile) = profile {
-        writeln!(out, "profile    {profile}")?;
+        writeln!(out, "profile    {}", Escaped(profile))?;
     }
     writeln!(out, "functions  {}", listed(&inspection.functions))?;
     for Import { module, name, .. } in &inspection.imports {
-        writeln!(out, "import     {module}::{name}")?;
+        writeln!(out, "import     {}::{}", Escaped(module), Escaped(name))?;
     }
     let mut taken = true;
     for Import { module, name, .. } in inspection.imports.iter().filter(|import| !import.offered) {
         writeln!(
             out,
-            "refused    the import {module}::{name}, which this server does not offer"
+            "refused    the import {}::{}, which this server does not offer",
+            Escaped(module),
+            Escaped(name)
         )?;
         taken = false;
     }
@@ -123,7 +131,7 @@ fn outlook(inspection: &Inspection, hindrance: Option<&Hindrance>) -> String {
 }
 
 fn listed<T: AsRef<str>>(names: &[T]) -> String {
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let names: Vec<_> = names.iter().map(|name| escape(name.as_ref())).collect();
     if names.is_empty() {
         "none".to_owned()
     } else {

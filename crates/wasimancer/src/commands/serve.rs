@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,12 +16,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot, Watch};
 use wasimancer_mcp::{Admission, Gate};
-use wasimancer_runtime::{EngineOptions, Runtime};
+use wasimancer_runtime::{EngineOptions, Escaped, Runtime};
 
 use crate::auth::{Token, require_admin_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
+use crate::signals::{Asked, HangUp};
 use crate::{descriptors, health, listeners, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
@@ -39,86 +41,102 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start(&config.log, config.log_format)?;
+    let asked = if args.stdio {
+        signals::listen(wasimancer_mcp::STDIO_END_GRACE, HangUp::Stop)?
+    } else {
+        signals::listen(config.shutdown_grace, HangUp::Reload)?
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the asynchronous runtime could not start")?;
     let served = runtime.block_on(async {
         if args.stdio {
-            stdio::serve(config).await
+            stdio::serve(config, asked).await
         } else {
-            serve(config).await
+            serve(config, asked).await
         }
     });
-    // The grace is over: what still holds a thread, such as a name that does not resolve, is left.
+    // The grace is over: what still holds a thread is left.
     runtime.shutdown_background();
     served?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let connections = connections(&config);
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
-    let (config, catalog) = load(config).await?;
+    let Some((config, catalog)) = load(config, &asked).await? else {
+        return Ok(());
+    };
     let tokens = Tokens::resolve(&config)?;
-    let (shutdown, is_shutting_down) = watch::channel(false);
-    let routes = Routes::new(
-        &config,
-        &tokens,
-        &catalog,
-        addresses.clients,
-        &is_shutting_down,
-    );
+    let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked.stop);
     let _watch = start_watch(&catalog, config.publishing.settle_time);
-    let stop = signals::listen()?;
-    // A server whose output nobody reads serves all the same.
-    let told = show_generated(&tokens, &mut io::stderr())
-        .and_then(|()| announce(&config, &catalog.snapshot(), &addresses, &mut io::stdout()));
-    if let Err(error) = told {
-        tracing::warn!(%error, "what is served could not be announced");
-    }
     let timeouts = Timeouts {
         read: config.read_timeout,
         write: config.write_timeout,
         shutdown_grace: config.shutdown_grace,
     };
-    let serve = |listener, router, connections| {
-        let stopped = stopped(is_shutting_down.clone());
-        listeners::serve(listener, router, stopped, timeouts, connections)
-    };
     let operators = listeners.operators.zip(routes.operators);
     let operators = operators.map(|(listener, router)| {
         let connections = OPERATOR_CONNECTIONS.min(connections);
-        serve(listener, router, connections)
+        let stopped = signals::stopped(asked.stop.clone());
+        listeners::serve_apart(listener, router, stopped, timeouts, connections)
     });
-    // Streams of notifications never end by themselves: they are told.
-    let stop = async {
-        stop.await;
-        shutdown.send_replace(true);
-    };
+    let operators = operators.transpose()?;
+    let stopped = signals::stopped(asked.stop);
+    reload_when_asked(asked.reload, &catalog)?;
+    announce_aside(&config, &tokens, &catalog.snapshot(), &addresses)?;
     tokio::join!(
-        stop,
-        serve(listeners.clients, routes.clients, connections),
+        listeners::serve(
+            listeners.clients,
+            routes.clients,
+            stopped,
+            timeouts,
+            connections
+        ),
         OptionFuture::from(operators)
     );
     Ok(())
 }
 
-/// Loads the home where blocking is allowed.
-async fn load(config: Config) -> anyhow::Result<(Config, Arc<Catalog>)> {
-    let (config, catalog) = tokio::task::spawn_blocking(move || {
+/// Loads the home where blocking is allowed. None where the server was told to stop meanwhile.
+async fn load(config: Config, asked: &Asked) -> anyhow::Result<Option<(Config, Arc<Catalog>)>> {
+    let loading = tokio::task::spawn_blocking(move || {
         let catalog = open_catalog(&config);
         if let Ok(catalog) = &catalog {
             catalog.sweep();
         }
         (config, catalog)
-    })
-    .await
-    .context("loading the home ended before its time")?;
+    });
+    let (config, catalog) = tokio::select! {
+        loaded = loading => loaded.context("loading the home ended before its time")?,
+        () = signals::stopped(asked.stop.clone()) => {
+            tracing::info!("told to stop before everything was loaded");
+            return Ok(None);
+        }
+    };
     let catalog = Arc::new(catalog?);
     log_quarantined(&catalog.snapshot());
-    Ok((config, catalog))
+    Ok(Some((config, catalog)))
+}
+
+/// Loads the files anew each time that this is asked for, on a thread of its own, since modules may
+/// have to be compiled for it.
+fn reload_when_asked(asked: Receiver<()>, catalog: &Arc<Catalog>) -> anyhow::Result<()> {
+    let catalog = catalog.clone();
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || {
+            for () in asked {
+                let is_new = catalog.reload();
+                let revision = catalog.snapshot().revision();
+                tracing::info!(is_new, %revision, "told to load the files anew");
+            }
+        })
+        .context("the thread that loads the files anew could not start")?;
+    Ok(())
 }
 
 /// What MCP clients are served with.
@@ -146,12 +164,6 @@ fn connections(config: &Config) -> usize {
         );
     }
     usize::try_from(connections).unwrap_or(usize::MAX)
-}
-
-/// Completes once the server is told to stop.
-async fn stopped(mut is_shutting_down: watch::Receiver<bool>) {
-    // An error means that nobody is left to tell.
-    let _ = is_shutting_down.wait_for(|stops| *stops).await;
 }
 
 /// Where clients are served, and operators where that is elsewhere.
@@ -274,17 +286,18 @@ impl Routes {
         config: &Config,
         tokens: &Tokens,
         catalog: &Arc<Catalog>,
-        address: SocketAddr,
-        is_shutting_down: &watch::Receiver<bool>,
+        addresses: &Addresses,
+        stop: &watch::Receiver<bool>,
     ) -> Self {
-        let names = config.public_hosts.clone().and_address(address.ip());
+        let address = addresses.clients.ip();
+        let names = config.public_hosts.clone().and_address(address);
         let options = mcp_options(config);
         let admission = tokens.client.clone();
         let gate = Gate {
             names: names.clone(),
             admission: admission.map(|token| Arc::new(token) as Arc<dyn Admission>),
         };
-        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, is_shutting_down.clone());
+        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, stop.clone());
         let options = wasimancer_admin::Options {
             upload_max_bytes: config.publishing.upload_max_bytes,
             body_max_bytes: config.body_max_bytes,
@@ -295,14 +308,17 @@ impl Routes {
         // Probes name the server by its address, which no rebound name can stand for.
         let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
         let health = wasimancer_mcp::guard(health::router(catalog.clone()), names);
-        let clients = health.merge(mcp);
-        match config.publishing.admin_address {
+        match addresses.operators {
             Some(_) => Self {
-                clients,
-                operators: Some(admin.fallback(async || wasimancer_admin::Error::NoRoute)),
+                clients: health.clone().merge(mcp),
+                operators: Some(
+                    admin
+                        .fallback(async || wasimancer_admin::Error::NoRoute)
+                        .merge(health),
+                ),
             },
             None => Self {
-                clients: clients.merge(admin),
+                clients: health.merge(mcp).merge(admin),
                 operators: None,
             },
         }
@@ -323,18 +339,38 @@ fn log_quarantined(snapshot: &Snapshot) {
     }
 }
 
-/// Says on standard output what is served and where.
-fn announce(
+/// Says what is served and where, and with which tokens, on a thread of its own: a server whose
+/// output nobody reads serves all the same.
+fn announce_aside(
     config: &Config,
+    tokens: &Tokens,
     snapshot: &Snapshot,
     addresses: &Addresses,
-    out: &mut impl Write,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
+    if let Some(generated) = generated(tokens) {
+        telemetry::say(&generated);
+    }
+    let announcement = announcement(config, snapshot, addresses);
+    std::thread::Builder::new()
+        .name("announcement".to_owned())
+        .spawn(move || {
+            let mut out = io::stdout();
+            let told = out.write_all(announcement.as_bytes());
+            if let Err(error) = told.and_then(|()| out.flush()) {
+                tracing::warn!(%error, "what is served could not be announced");
+            }
+        })
+        .context("the thread that announces what is served could not start")?;
+    Ok(())
+}
+
+/// What standard output says of what is served and where.
+fn announcement(config: &Config, snapshot: &Snapshot, addresses: &Addresses) -> String {
     let counts = snapshot.counts();
     let of = |kind: &Option<Kind>, what: String| match kind {
         Some(kind) => {
             let file = kind.folder.join(&kind.definition_file);
-            format!("{what}, from {}", file.display())
+            format!("{what}, from {}", Escaped(file.display()))
         }
         None => "off".to_owned(),
     };
@@ -342,44 +378,41 @@ fn announce(
     let (fixed, templates) = (counts.resources, counts.resource_templates);
     let resources = format!("{fixed} static, {templates} templates");
     let prompts = counts.prompts.to_string();
-    writeln!(out, "WASImancer {}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  tools      {}", of(&config.home.plugins, tools))?;
-    writeln!(
-        out,
-        "  resources  {}",
-        of(&config.home.resources, resources)
-    )?;
-    writeln!(out, "  prompts    {}", of(&config.home.prompts, prompts))?;
-    for Quarantined { kind, name, .. } in snapshot.quarantined() {
-        writeln!(
-            out,
-            "  quarantined: {kind} {name:?}; the log and /readyz say why"
-        )?;
-    }
+    let mut lines = vec![
+        format!("WASImancer {}", env!("CARGO_PKG_VERSION")),
+        format!("  tools      {}", of(&config.home.plugins, tools)),
+        format!("  resources  {}", of(&config.home.resources, resources)),
+        format!("  prompts    {}", of(&config.home.prompts, prompts)),
+    ];
+    lines.extend(snapshot.quarantined().iter().map(|entry| {
+        let (kind, name) = (entry.kind, &entry.name);
+        format!("  quarantined: {kind} {name:?}; the log and /readyz say why")
+    }));
     if let Some(address) = addresses.operators {
-        writeln!(out, "administration on http://{address}")?;
+        lines.push(format!("administration on http://{address}"));
     }
-    writeln!(out, "listening on http://{}/mcp", addresses.clients)?;
-    out.flush()
+    lines.push(format!("listening on http://{}/mcp\n", addresses.clients));
+    lines.join("\n")
 }
 
-/// Shows generated tokens, once, on standard error.
-fn show_generated(tokens: &Tokens, out: &mut impl Write) -> io::Result<()> {
+/// The tokens that were generated, which are shown once.
+fn generated(tokens: &Tokens) -> Option<String> {
     let since = |variable: &str| format!("since {variable} is not set");
+    let mut lines = Vec::new();
     match &tokens.client {
-        None => writeln!(
-            out,
+        None => lines.push(
             "clients need no token (WASIMANCER_AUTHENTICATION_TOKEN is NO_AUTHENTICATION)"
-        )?,
+                .to_owned(),
+        ),
         Some(token) if tokens.client_is_generated => {
             let since = since("WASIMANCER_AUTHENTICATION_TOKEN");
-            writeln!(out, "client token, {since}: {}", token.reveal())?;
+            lines.push(format!("client token, {since}: {}", token.reveal()));
         }
         Some(_) => {}
     }
     if tokens.admin_is_generated {
         let since = since("WASIMANCER_ADMIN_TOKEN");
-        writeln!(out, "admin token, {since}: {}", tokens.admin.reveal())?;
+        lines.push(format!("admin token, {since}: {}", tokens.admin.reveal()));
     }
-    Ok(())
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use wasimancer_catalog::{Home, Kind};
 use wasimancer_mcp::AllowedNames;
-use wasimancer_runtime::{HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size};
+use wasimancer_runtime::{
+    Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
+};
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
 use crate::auth::Token;
@@ -19,8 +21,9 @@ pub(crate) use publishing::Publishing;
 
 /// The port where none is given: that of the JavaScript server.
 const DEFAULT_PORT: u16 = 3001;
-/// How long calls may go on after the server was told to stop.
-const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How long calls may go on after the server was told to stop: `docker stop` kills after ten seconds,
+/// and the end itself may take one.
+const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How long a client may take to send what it has begun to send.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.
@@ -101,10 +104,11 @@ pub(crate) struct ConfigErrors(Vec<String>);
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [one] => write!(out, "the configuration is wrong: {one}"),
+            [one] => write!(out, "the configuration is wrong: {}", Escaped(one)),
             all => {
                 write!(out, "the configuration is wrong in {} places:", all.len())?;
-                all.iter().try_for_each(|error| write!(out, "\n  {error}"))
+                all.iter()
+                    .try_for_each(|error| write!(out, "\n  {}", Escaped(error)))
             }
         }
     }

@@ -188,7 +188,7 @@ async fn every_error_is_told_at_once() {
         );
     }
     assert!(
-        ended.stderr.contains("wrong in 18 places"),
+        ended.stderr.contains("wrong in 21 places"),
         "{}",
         ended.stderr
     );

@@ -5,6 +5,7 @@
     reason = "a test ends at the first thing that is not as expected"
 )]
 
+mod admin_address;
 mod arguments;
 mod authentication;
 mod batches;
@@ -24,11 +25,13 @@ mod envelopes;
 mod eras;
 mod examples;
 mod faults;
+mod foreign_text;
 mod hand_edits;
 mod headers;
 mod initialize;
 mod kept_instances;
 mod limits;
+mod log_queue;
 mod made;
 mod many_connections;
 mod notifications;
@@ -51,6 +54,7 @@ mod secrets;
 mod session_streams;
 mod sessions;
 mod shutdown;
+mod signals;
 mod slow_clients;
 mod stdio;
 mod storage;

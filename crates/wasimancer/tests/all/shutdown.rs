@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::support::{Home, Launch, MODERN, PATIENCE, Server, TOKEN, Upstream, until};
+use crate::support::{ADMIN_TOKEN, Home, Launch, MODERN, PATIENCE, Server, TOKEN, Upstream, until};
 
 fn home(grace: &str) -> Home {
     let home = Home::with_plugins(
@@ -106,4 +106,37 @@ async fn a_second_signal_does_not_wait_for_calls() {
     let output = server.whole_output().await;
     assert!(output.contains("told to stop again"), "{output}");
     drop(stream);
+}
+
+/// A service manager repeats itself; the same request within a second is one.
+#[tokio::test]
+async fn a_later_request_to_terminate_does_not_wait_for_calls() {
+    let server = Launch::of(home("1h")).start();
+    let stream = begin_spinning(&server);
+    server.logs("running").await;
+    until("a later request is obeyed", || {
+        server.signal("TERM");
+        server.has_ended()
+    })
+    .await;
+    assert_eq!(server.ended().await.code(), Some(1));
+    drop(stream);
+}
+
+#[tokio::test]
+async fn the_grace_ends_the_administration_too() {
+    let home = home("300ms");
+    let server = Launch::of(home).env("ADMIN_ADDRESS", "127.0.0.1:0").start();
+    let stdout = server.stdout();
+    let mut lines = stdout.lines();
+    let address = lines.find_map(|line| line.strip_prefix("administration on http://"));
+    // A request that never ends.
+    let mut stream = TcpStream::connect(address.unwrap()).unwrap();
+    let request = format!(
+        "POST /add-resource HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    server.signal("TERM");
+    assert_eq!(server.ended().await.code(), Some(0));
 }

@@ -14,7 +14,9 @@ pub(crate) use client::{Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_K
 pub(crate) use events::Events;
 pub(crate) use home::{Home, assemble, examples_folder, fixtures_folder, guest_module};
 pub(crate) use operator::{Operator, Sample, answer, files, speaking};
-pub(crate) use server::{Ended, Launch, Server, command, examples, finish, fixtures, guest};
+pub(crate) use server::{
+    Captured, Ended, Launch, Server, command, examples, finish, fixtures, guest,
+};
 pub(crate) use upstream::Upstream;
 
 /// How long a test waits for what must come; far longer than any of it takes.

@@ -97,9 +97,10 @@ async fn large_bodies_do_not_hold_up_small_ones() {
     let probe = std::thread::spawn({
         let (server, ended) = (server.clone(), ended.clone());
         move || {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_all().build().unwrap();
-            runtime.block_on(longest(&server, &ended))
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(longest(&server, &ended))
         }
     });
     let begin = Instant::now();

@@ -1,6 +1,6 @@
 //! The real binary: as a server that ends with its test, and as a command that is waited for.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,14 @@ fn cache_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
+/// The binary that is tested: the one of this build, or the one that `TESTED_BINARY` names.
+fn binary() -> OsString {
+    std::env::var_os("TESTED_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_wasimancer").into())
+}
+
 /// The binary, in an environment without variables that it reads.
 pub(crate) fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wasimancer"));
+    let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if OWN_VARIABLES.contains(&&*text)
@@ -74,6 +79,7 @@ pub(crate) fn finish(command: &mut Command) -> Ended {
 pub(crate) struct Launch {
     command: Command,
     home: Option<Home>,
+    reads_log: bool,
 }
 
 impl Launch {
@@ -108,7 +114,14 @@ impl Launch {
         Self {
             command,
             home: None,
+            reads_log: true,
         }
+    }
+
+    /// Reads nothing of the log before [`Server::read_log`].
+    pub(crate) fn with_unread_log(mut self) -> Self {
+        self.reads_log = false;
+        self
     }
 
     pub(crate) fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
@@ -138,7 +151,7 @@ impl Launch {
     }
 
     /// Starts the server in a shell that has done this before.
-    fn after(mut self, preparation: &str) -> Self {
+    pub(crate) fn after(mut self, preparation: &str) -> Self {
         let serve = self.command;
         let mut command = Command::new("bash");
         let script = format!("{preparation}; exec \"$@\"");
@@ -165,7 +178,10 @@ impl Launch {
     pub(crate) fn start(mut self) -> Server {
         let mut child = self.command.spawn().expect("the binary starts");
         let stdout = Captured::of(child.stdout.take().expect("standard output is piped"));
-        let stderr = Captured::of(child.stderr.take().expect("standard error is piped"));
+        let stderr = Captured::later(child.stderr.take().expect("standard error is piped"));
+        if self.reads_log {
+            stderr.begin();
+        }
         let mut address = None;
         let mut ended = None;
         until_blocking("the server listens", || {
@@ -252,6 +268,11 @@ impl Server {
         self.stderr.text()
     }
 
+    /// Begins to read the log of a server that was launched with an unread one.
+    pub(crate) fn read_log(&self) {
+        self.stderr.begin();
+    }
+
     /// Waits for a text on standard error.
     pub(crate) async fn logs(&self, text: &str) {
         until(&format!("the log says {text:?}"), || {
@@ -272,6 +293,20 @@ impl Server {
             .status()
             .expect("a shell");
         assert!(sent.success(), "{kill}");
+    }
+
+    /// Sends several, a moment apart, since signals that wait are one.
+    pub(crate) fn signals(&self, signals: &[&str]) {
+        let pid = self.child().id();
+        let kills = signals.iter().map(|signal| format!("kill -{signal} {pid}"));
+        let kills = kills.collect::<Vec<_>>().join(" && sleep 0.1 && ");
+        let sent = Command::new("sh").args(["-c", &kills]).status();
+        assert!(sent.expect("a shell").success(), "{kills}");
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        let ended = self.child().try_wait();
+        ended.expect("the child can be asked").is_some()
     }
 
     /// Waits for its end.
@@ -302,15 +337,39 @@ impl Drop for Server {
 }
 
 /// What a child writes, read by a thread so that the child never waits.
-struct Captured {
+pub(crate) struct Captured {
     bytes: Arc<Mutex<Vec<u8>>>,
+    /// Until it is read.
+    pipe: Mutex<Option<Box<dyn Read + Send>>>,
     reader: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Captured {
-    fn of(mut pipe: impl Read + Send + 'static) -> Self {
-        let bytes = Arc::new(Mutex::new(Vec::new()));
-        let shared = bytes.clone();
+    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Self {
+        let captured = Self::later(pipe);
+        captured.begin();
+        captured
+    }
+
+    /// Nothing is read before [`Self::begin`].
+    fn later(pipe: impl Read + Send + 'static) -> Self {
+        Self {
+            bytes: Arc::default(),
+            pipe: Mutex::new(Some(Box::new(pipe))),
+            reader: Mutex::default(),
+        }
+    }
+
+    fn begin(&self) {
+        let pipe = self
+            .pipe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(mut pipe) = pipe else {
+            return;
+        };
+        let shared = self.bytes.clone();
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
@@ -320,13 +379,10 @@ impl Captured {
                     .extend_from_slice(&buffer[..length]);
             }
         });
-        Self {
-            bytes,
-            reader: Mutex::new(Some(reader)),
-        }
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
             .into_owned()
     }
