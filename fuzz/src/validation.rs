@@ -106,15 +106,15 @@ impl Bytes<'_> {
 
     fn named(&mut self, level: usize, names: &[&str]) -> Value {
         let count = self.next() % WIDTH_MAX;
-        let named: Map<String, Value> = (0..count)
+        let schemas: Map<String, Value> = (0..count)
             .map(|_| (self.pick(names).to_owned(), self.schema(level)))
             .collect();
-        named.into()
+        schemas.into()
     }
 
     fn schema(&mut self, level: usize) -> Value {
         if level > LEVELS_MAX || self.0.is_empty() {
-            return json!(self.next() % 3 != 0);
+            return json!(!self.next().is_multiple_of(3));
         }
         let mut fields = Map::new();
         for _ in 0..=self.next() % WIDTH_MAX {
@@ -187,7 +187,7 @@ impl Bytes<'_> {
         };
         match kind {
             0 => Value::Null,
-            1 => json!(self.next() % 2 == 0),
+            1 => json!(self.next().is_multiple_of(2)),
             2 => self.small(),
             3 => json!(f64::from(self.next() % 8) / 2.0),
             4 => json!(self.pick(&NAMES)),

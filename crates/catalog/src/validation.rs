@@ -77,15 +77,15 @@ impl CompiledSchema {
         let validator = options(patterns)
             .build(&bounded)
             .map_err(|error| invalid(problem::of_schema(&error)))?;
-        let mut named = Vec::new();
+        let mut matching = Vec::new();
         visit(&bounded, &mut |fields| {
             let patterns = fields.get("patternProperties").and_then(Value::as_object);
-            named.extend(patterns.into_iter().flat_map(|patterns| patterns.keys()));
+            matching.extend(patterns.into_iter().flat_map(|patterns| patterns.keys()));
         });
-        for text in &named {
+        for text in &matching {
             patterns.get(text).map_err(invalid)?;
         }
-        let names = patterns.name_cost(named.into_iter().map(String::as_str));
+        let names = patterns.name_cost(matching.into_iter().map(String::as_str));
         Ok(Self {
             validator,
             names,

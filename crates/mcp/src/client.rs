@@ -31,8 +31,9 @@ impl Caller {
 
     /// What tells callers apart where they take turns.
     pub(crate) fn key(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+        let mut key = [0; 8];
+        key.copy_from_slice(&self.0[..8]);
+        u64::from_ne_bytes(key)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -94,12 +94,14 @@ impl Exchange {
     /// Answers a body: one message, or a batch.
     pub(crate) async fn answer_body(self, body: &[u8]) -> Reply {
         let read = || match jsonrpc::parse_body(body)? {
-            Body::One(message) => Ok(Parsed::One(parse(message))),
+            Body::One(message) => Ok(Parsed::One(Box::new(parse(message)))),
             Body::Batch(messages) => Ok(Parsed::Batch(messages)),
         };
         match self.apart(body.len(), read).await {
-            Ok(Parsed::One(Ok(message))) => self.answer(message).await,
-            Ok(Parsed::One(Err((id, error)))) => reply_error(id, &error, Era::Modern),
+            Ok(Parsed::One(message)) => match *message {
+                Ok(message) => self.answer(message).await,
+                Err((id, error)) => reply_error(id, &error, Era::Modern),
+            },
             Ok(Parsed::Batch(messages)) => self.answer_batch(body.len(), &messages).await,
             Err(error) => reply_error(None, &error, Era::Modern),
         }
@@ -340,7 +342,7 @@ type ParsedMessage<'a> = Result<Message<'a>, (Option<jsonrpc::Id<'a>>, Error)>;
 
 /// A body that was read.
 enum Parsed<'a> {
-    One(ParsedMessage<'a>),
+    One(Box<ParsedMessage<'a>>),
     Batch(Vec<&'a RawValue>),
 }
 

@@ -15,7 +15,7 @@ const LIMITS: [usize; 2] = [256, 16 * 1024];
 /// Steps for going back once.
 const STEPS_PER_BACKTRACK: u64 = 4;
 /// Bytes squared that a step looks at: each look-ahead may read all that follows.
-const SQUARED_BYTES_PER_STEP: u64 = 512;
+const SQUARED_BYTES_PER_STEP: u64 = 128;
 /// The beginnings of what can only be matched by trying, all of them groups.
 const LOOK_AROUND: [&str; 4] = ["(?<=", "(?<!", "(?=", "(?!"];
 

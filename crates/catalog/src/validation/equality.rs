@@ -78,7 +78,9 @@ impl Hash for Hashed<'_> {
             }
             Value::Array(items) => {
                 items.len().hash(state);
-                items.iter().for_each(|item| Hashed(item).hash(state));
+                for item in items {
+                    Hashed(item).hash(state);
+                }
             }
             Value::Object(members) => {
                 let member = |(name, value): (&String, &Value)| {

@@ -48,10 +48,15 @@ impl At<'_> {
 }
 
 /// The pointer of what stands below another.
-pub(super) fn below(pointer: &str, segment: impl ToString) -> String {
+pub(super) fn below(pointer: &str, segment: &str) -> String {
     let mut below = pointer.to_owned();
-    push_segment(&mut below, &segment.to_string());
+    push_segment(&mut below, segment);
     below
+}
+
+/// The pointer of an element of a list.
+fn element(pointer: &str, index: usize) -> String {
+    format!("{pointer}/{index}")
 }
 
 impl Explanation<'_> {
@@ -162,7 +167,7 @@ impl Explanation<'_> {
             };
             let keyword_at = at.under(keyword);
             let pointers: Vec<_> = (0..branches.len())
-                .map(|index| below(&keyword_at, index))
+                .map(|index| element(&keyword_at, index))
                 .collect();
             if keyword == "allOf" {
                 for pointer in pointers {
@@ -292,9 +297,9 @@ impl Explanation<'_> {
             .find_map(|keyword| Some((keyword, at.fields.get(keyword)?.as_array()?.len())));
         if let Some((keyword, count)) = prefix {
             let pointer = at.under(keyword);
-            for (index, element) in elements.iter().enumerate().take(count) {
+            for (index, value) in elements.iter().enumerate().take(count) {
                 let place = Place::Element(&at.place, index);
-                self.go(&below(&pointer, index), element, place);
+                self.go(&element(&pointer, index), value, place);
             }
         }
         let (begin, rest) = match prefix {
@@ -404,7 +409,7 @@ fn speaking_parts<'s>(
     for keyword in ["allOf", "anyOf", "oneOf"] {
         let branches = fields.get(keyword).and_then(Value::as_array);
         let count = branches.map_or(0, Vec::len);
-        inner.extend((0..count).map(|index| below(&below(pointer, keyword), index)));
+        inner.extend((0..count).map(|index| element(&below(pointer, keyword), index)));
     }
     for keyword in ["if", "then", "else"] {
         if fields.contains_key(keyword) {

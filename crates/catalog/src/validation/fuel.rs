@@ -46,7 +46,7 @@ impl NameCost {
     fn of(self, name: &str) -> u64 {
         let bytes = name.len() as u64;
         let matched = bytes * self.per_64_bytes / 64;
-        let backtracked = self.backtracking * (BACKTRACKING_NAME + bytes * bytes / 512);
+        let backtracked = self.backtracking * (BACKTRACKING_NAME + bytes * bytes / 128);
         reading(name) + matched + backtracked
     }
 }

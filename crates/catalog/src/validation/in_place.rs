@@ -16,8 +16,10 @@ const UNFOLDED_MAX: u64 = 100_000;
 /// Most of them inside one another, since each takes stack: inheritance rarely has ten.
 const HEIGHT_MAX: usize = 128;
 /// Up to so many schemas for one value are visited without being counted.
-const UNCOUNTED_MAX: u64 = 64;
-/// The keyword by which visits are counted, with the number of schemas that one leads to.
+const UNCOUNTED_MAX: u64 = 16;
+/// Steps for each schema that a visit leads to, beside what it looks at itself.
+const STEPS_PER_SCHEMA: u64 = 2;
+/// The keyword by which visits are counted, with the steps for the schemas that one leads to.
 pub(super) const VISITS: &str = "wasimancer:visits";
 
 /// What holds for the same value as a schema.
@@ -54,7 +56,7 @@ pub(super) fn bound(root: &Value, targets: &Targets) -> Result<Value, String> {
     });
     bounded?;
     Ok(map(root, &mut |fields| {
-        let own = direct(fields).count() as u64;
+        let own = STEPS_PER_SCHEMA * direct(fields).count() as u64;
         let known = unfolding.known.get(&std::ptr::from_ref(fields));
         if own > 0 && known.is_some_and(|known| known.schemas > UNCOUNTED_MAX) {
             Some((VISITS, Value::from(own)))

@@ -187,14 +187,14 @@ impl Parts {
         &self,
         pointer: &str,
         kind: impl Fn(&mut Compiled) -> &mut HashMap<String, Option<Arc<Validator<Counting>>>>,
-        make: impl FnOnce(&Self) -> (Option<Validator<Counting>>, u64),
+        compile: impl FnOnce(&Self) -> (Option<Validator<Counting>>, u64),
     ) -> Option<Arc<Validator<Counting>>> {
         spend(1);
         let known = kind(&mut self.lock()).get(pointer).cloned();
         if let Some(known) = known {
             return known;
         }
-        let (made, schemas) = make(self);
+        let (made, schemas) = compile(self);
         let made = made.map(Arc::new);
         let mut compiled = self.lock();
         compiled.schemas += schemas;

@@ -35,7 +35,7 @@ pub(super) struct Pattern {
 }
 
 enum Engine {
-    Linear(Linear),
+    Linear(Box<Linear>),
     /// Each with whether a text must match it.
     LookAhead(Vec<(Linear, bool)>),
     Backtracking(Backtracking),
@@ -98,7 +98,7 @@ impl Pattern {
     fn compile(text: &str) -> Result<Self, String> {
         let invalid = || format!("{:?} is not a \"regex\"", excerpt(text));
         let engine = if let Some(linear) = Linear::compile(text)? {
-            Engine::Linear(linear)
+            Engine::Linear(Box::new(linear))
         } else if let Some(conditions) = look_ahead(text)? {
             Engine::LookAhead(conditions)
         } else {

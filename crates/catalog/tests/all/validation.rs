@@ -405,8 +405,8 @@ struct Usual {
     wrong: String,
 }
 
-/// Patterns as zod (MIT licence, Copyright (c) 2025 Colin McDonnell) and pydantic write them into
-/// schemas.
+// Patterns as zod (MIT licence, Copyright (c) 2025 Colin McDonnell) and pydantic write them into
+// schemas.
 #[test]
 fn the_patterns_that_libraries_write_match() {
     for line in include_str!("../patterns.jsonl").lines() {
