@@ -273,11 +273,11 @@ fn module(start: u8, steps: &[u8]) -> String {
     }
     text.push_str("(memory (export \"memory\") 16) (table $table 1000 funcref)\n");
     for (at, text_of) in TEXTS.iter().enumerate() {
-        let bytes: String = text_of
-            .bytes()
-            .map(|byte| format!("\\{byte:02x}"))
-            .collect();
-        let _ = writeln!(text, "(data (i32.const {}) \"{bytes}\")", place(at));
+        let _ = write!(text, "(data (i32.const {}) \"", place(at));
+        for byte in text_of.bytes() {
+            let _ = write!(text, "\\{byte:02x}");
+        }
+        text.push_str("\")\n");
     }
     text.push_str(HELPERS);
     let body = body(steps);

@@ -32,13 +32,13 @@ async fn post(stage: &Stage, body: String) -> Vec<Ended> {
 }
 
 /// A case of as many clients, each with this message.
-fn clients(title: &'static str, count: usize, body: String) {
+fn clients(title: &'static str, count: usize, body: &str) {
     case(title)
         .plugin(echo())
         .ends([Wanted::Result, Wanted::Error(-32603, "busy")])
         .within(LARGE)
         .attack(async |stage| {
-            let all = join_all((0..count).map(|_| post(stage, body.clone())));
+            let all = join_all((0..count).map(|_| post(stage, body.to_owned())));
             all.await.into_iter().flatten().collect()
         });
 }
@@ -49,7 +49,7 @@ fn large_lists() {
     clients(
         "64 bodies of 4 MiB at once: a list of numbers",
         scaled(64, 8),
-        call(&format!(r#"{{"x":[{list}0]}}"#)),
+        &call(&format!(r#"{{"x":[{list}0]}}"#)),
     );
 }
 
@@ -59,7 +59,7 @@ fn large_lists_of_objects() {
     clients(
         "64 bodies of 4 MiB at once: a list of objects",
         scaled(64, 8),
-        call(&format!(r#"{{"x":[{list}0]}}"#)),
+        &call(&format!(r#"{{"x":[{list}0]}}"#)),
     );
 }
 
@@ -71,7 +71,7 @@ fn large_objects() {
     clients(
         "64 bodies of 4 MiB at once: an object of many keys",
         scaled(64, 8),
-        call(&format!("{{{}}}", fields.join(","))),
+        &call(&format!("{{{}}}", fields.join(","))),
     );
 }
 
@@ -81,7 +81,7 @@ fn large_texts() {
     clients(
         "64 bodies of 4 MiB at once: a text of escapes",
         scaled(64, 8),
-        call(&format!(r#"{{"x":"{text}"}}"#)),
+        &call(&format!(r#"{{"x":"{text}"}}"#)),
     );
 }
 

@@ -1,5 +1,6 @@
 //! Requests of plugins, and those who answer them.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -54,6 +55,15 @@ fn answer(headers: &str, body: &str) -> String {
     )
 }
 
+/// Headers of 60 KB.
+fn many_headers() -> String {
+    let mut headers = String::new();
+    for at in 0..60 {
+        let _ = write!(headers, "x-{at}: {}\r\n", "h".repeat(1000));
+    }
+    headers
+}
+
 #[test]
 fn many_requests() {
     let address = answering(answer("", "here"));
@@ -87,10 +97,7 @@ fn forbidden_hosts() {
 
 #[test]
 fn headers() {
-    let headers: String = (0..60)
-        .map(|at| format!("x-{at}: {}\r\n", "h".repeat(1000)))
-        .collect();
-    let address = answering(answer(&headers, ""));
+    let address = answering(answer(&many_headers(), ""));
     let headers = "(call $free (call $http_headers))";
     case("`http_headers` of 60 KB, 300,000 times")
         .plugin(asking(address, ASK, headers, scaled(300_000, 30_000)))
@@ -100,10 +107,7 @@ fn headers() {
 
 #[test]
 fn headers_that_are_never_freed() {
-    let headers: String = (0..60)
-        .map(|at| format!("x-{at}: {}\r\n", "h".repeat(1000)))
-        .collect();
-    let address = answering(answer(&headers, ""));
+    let address = answering(answer(&many_headers(), ""));
     let headers = "(drop (call $http_headers))";
     case("`http_headers` of 60 KB, 20,000 times, and never freed")
         .plugin(asking(address, ASK, headers, 20_000))

@@ -1,5 +1,7 @@
 //! Modules that compute, recurse, grow or trap.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::guests::{SPIN, extism, module};
@@ -59,12 +61,17 @@ fn recursion() {
 #[test]
 fn recursion_with_large_frames() {
     let locals = "(local i64)".repeat(1000);
-    let uses: String = (1..1000)
-        .map(|at| format!("(local.set {at} (i64.add (local.get 0) (i64.const {at})))"))
-        .collect();
-    let sums: String = (1..1000)
-        .map(|at| format!("(local.set 0 (i64.xor (local.get 0) (local.get {at})))"))
-        .collect();
+    let (mut uses, mut sums) = (String::new(), String::new());
+    for at in 1..1000 {
+        let _ = write!(
+            uses,
+            "(local.set {at} (i64.add (local.get 0) (i64.const {at})))"
+        );
+        let _ = write!(
+            sums,
+            "(local.set 0 (i64.xor (local.get 0) (local.get {at})))"
+        );
+    }
     let fields = format!(
         r#"(func $deeper (param i64) (result i64) {locals} {uses}
           (local.set 0 (call $deeper (local.get 0))) {sums} (local.get 0))

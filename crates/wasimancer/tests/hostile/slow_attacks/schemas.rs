@@ -23,7 +23,7 @@ fn checked(title: &'static str) -> Case {
 }
 
 /// Publishes what may be refused, and calls it with these arguments where it is not.
-fn published_and_called(title: &'static str, plugin: Sample, arguments: &Value) {
+fn published_and_called(title: &'static str, plugin: &Sample, arguments: &Value) {
     let arguments = arguments.to_string();
     checked(title)
         .ends([
@@ -33,7 +33,7 @@ fn published_and_called(title: &'static str, plugin: Sample, arguments: &Value) 
             Wanted::Declined(400, "invalid_definition"),
         ])
         .attack(async |stage| {
-            let published = stage.publish(&plugin).await;
+            let published = stage.publish(plugin).await;
             let is_served = Wanted::Published.matches(&published.ending);
             let mut ended = vec![published];
             if is_served {
@@ -128,7 +128,7 @@ fn doubled_references() {
     }
     published_and_called(
         "`allOf` of one `$ref` twice, 60 levels",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": 1}),
     );
 }
@@ -146,7 +146,7 @@ fn doubled_any_of() {
     }
     published_and_called(
         "`anyOf` of one `$ref` twice, 40 levels, wrong",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": "no"}),
     );
 }
@@ -162,7 +162,7 @@ fn equal_branches() {
     });
     published_and_called(
         "two equal recursive branches, 60 deep, wrong",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": nested(60, None, json!(1))}),
     );
 }
@@ -177,7 +177,7 @@ fn unevaluated_properties() {
     });
     published_and_called(
         "`unevaluatedProperties` beside equal branches, 60 deep, wrong",
-        with_schema(&schema),
+        &with_schema(&schema),
         &nested(60, Some("x"), json!(1)),
     );
 }
@@ -192,7 +192,7 @@ fn unevaluated_items() {
     });
     published_and_called(
         "`unevaluatedItems` beside equal branches, 60 deep, wrong",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": nested(60, None, json!(1))}),
     );
 }
@@ -210,7 +210,7 @@ fn negations() {
     });
     published_and_called(
         "`not` around equal recursive branches, 60 deep",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": nested(60, None, json!(1))}),
     );
 }
@@ -231,7 +231,7 @@ fn conditions() {
     });
     published_and_called(
         "`if`, `then` and `else` of one recursive `$ref`, 60 deep, wrong",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": nested(60, None, json!("no"))}),
     );
 }
@@ -245,7 +245,7 @@ fn contained_items() {
     let texts = vec!["a".repeat(scaled(5000, 2000)); scaled(500, 100)];
     published_and_called(
         "`contains` with a pattern that no item matches",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": texts}),
     );
 }
@@ -259,7 +259,7 @@ fn dynamic_references() {
     });
     published_and_called(
         "`$dynamicRef` to itself",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": 1}),
     );
 }
@@ -274,7 +274,7 @@ fn consuming_dynamic_references() {
     });
     published_and_called(
         "`$dynamicRef` in equal branches, 60 deep, wrong",
-        with_schema(&schema),
+        &with_schema(&schema),
         &nested(60, Some("x"), json!({"y": 1})),
     );
 }
@@ -288,7 +288,7 @@ fn references_in_a_circle() {
     });
     published_and_called(
         "`$ref`s in a circle",
-        with_schema(&schema),
+        &with_schema(&schema),
         &json!({"x": 1}),
     );
 }

@@ -31,7 +31,7 @@ async fn published_each_way(stage: &Stage, plugin: &Sample) -> Vec<crate::harnes
     ended
 }
 
-fn attack(title: &'static str, plugin: Sample) {
+fn attack(title: &'static str, plugin: &Sample) {
     case(title)
         .ends([
             TIME_LIMIT,
@@ -40,7 +40,7 @@ fn attack(title: &'static str, plugin: Sample) {
             Wanted::Declined(500, "invalid_module"),
         ])
         .within(call_limit() + COMPILING)
-        .attack(async |stage| published_each_way(stage, &plugin).await);
+        .attack(async |stage| published_each_way(stage, plugin).await);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_start_without_an_end() {
     let fields = r#"(func $start (loop $again (br $again))) (start $start) (func (export "run"))"#;
     attack(
         "a start without an end, with each `preinit`",
-        module(fields),
+        &module(fields),
     );
 }
 
@@ -57,7 +57,7 @@ fn an_initializer_without_an_end() {
     let fields = r#"(func (export "_initialize") (loop $again (br $again))) (func (export "run"))"#;
     attack(
         "an `_initialize` without an end, with each `preinit`",
-        module(fields),
+        &module(fields),
     );
 }
 
@@ -75,7 +75,7 @@ fn a_straight_start() {
     );
     attack(
         "a start of 4,000 × `memory.fill` of 200 MiB, with each `preinit`",
-        module(&fields),
+        &module(&fields),
     );
 }
 
@@ -91,7 +91,7 @@ fn a_start_that_calls_the_host() {
     );
     attack(
         "a start of 10,000 × `log` of 60 KB of JSON, with each `preinit`",
-        conversation(&fields),
+        &conversation(&fields),
     );
 }
 

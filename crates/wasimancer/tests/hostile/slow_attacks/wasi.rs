@@ -80,9 +80,9 @@ fn large_randoms() {
 
 #[test]
 fn long_paths() {
-    // Standard output in place of a folder, and a path that is not there.
-    let bytes = scaled(200_000_000, 60_000_000);
-    let grow = "(drop (memory.grow (i32.const 2100)))";
+    // Standard output in place of a folder, and a folder that is not there.
+    let bytes = scaled(120_000_000, 60_000_000);
+    let grow = "(drop (memory.grow (i32.const 1000)))";
     let open = |folder: u32| {
         format!(
             "(drop (call $path_open (i32.const {folder}) (i32.const 0) (i32.const 0) \
@@ -90,7 +90,7 @@ fn long_paths() {
         )
     };
     let opens = format!("{} {}", open(1), open(3));
-    case("`path_open` of a path of 200 MB, 200 times")
+    case("`path_open` of a path of 120 MB, 200 times")
         .plugin(wasi(&in_a_row(grow, &opens, scaled(100, 40))))
         .ends(ENDS)
         .calls(cores(), "{}");
@@ -120,14 +120,13 @@ fn small_questions() {
 
 #[test]
 fn other_paths() {
-    let bytes = scaled(200_000_000, 60_000_000);
-    let grow = "(drop (memory.grow (i32.const 2100)))";
+    let bytes = 60_000_000;
     let link = format!(
         "(drop (call $path_rename (i32.const 3) (i32.const 0) (i32.const {bytes}) \
          (i32.const 3) (i32.const 0) (i32.const {bytes})))"
     );
-    case("`path_rename` of a path of 200 MB, 200 times")
-        .plugin(wasi(&in_a_row(grow, &link, scaled(200, 60))))
+    case("`path_rename` of two paths of 60 MB, 200 times")
+        .plugin(wasi(&in_a_row("", &link, scaled(200, 60))))
         .ends(ENDS)
         .calls(cores(), "{}");
 }
