@@ -76,8 +76,8 @@ impl Function {
         let pool = &plugin.runtime.0;
         let queue = Queue::new(pool.options.queue_timeout);
         let instances = pool.options.instances_max;
-        let _own = queue.place(&plugin.permits, "the plugin", limits.concurrency);
-        let _own = _own.await?;
+        let own = queue.place(&plugin.permits, "the plugin", limits.concurrency);
+        let _own = own.await?;
         let _pooled = queue.place(&pool.permits, "the server", instances).await?;
         let deadline = deadline(limits);
         let order = Order {

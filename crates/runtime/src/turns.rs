@@ -168,8 +168,7 @@ mod tests {
         for wait in waits {
             wait.await.unwrap();
         }
-        let served = served.lock().unwrap().clone();
-        served
+        std::mem::take(&mut *served.lock().unwrap())
     }
 
     #[tokio::test]
