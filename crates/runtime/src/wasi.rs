@@ -15,6 +15,7 @@ use self::guest::SUCCESS;
 pub(crate) use self::streams::Streams;
 use crate::error::Error;
 use crate::host::Host;
+use crate::slice::pause;
 
 /// The module name of preview 1.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
@@ -32,11 +33,20 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "clock_res_get",
         |caller: Caller<'_, Host>, clock: u32, result: u32| poll::resolution(caller, clock, result),
     )?;
-    linker.func_wrap(
+    linker.func_wrap_async(
         MODULE,
         "clock_time_get",
-        |caller: Caller<'_, Host>, clock: u32, _precision: u64, result: u32| {
-            poll::time(caller, clock, result)
+        |caller: Caller<'_, Host>, parameters| Box::new(poll::time(caller, parameters)),
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "sched_yield",
+        |mut caller: Caller<'_, Host>, (): ()| {
+            Box::new(async move {
+                caller.data_mut().pay(0).await?;
+                pause().await;
+                Ok::<i32, wasmtime::Error>(SUCCESS)
+            })
         },
     )?;
     linker.func_wrap_async(

@@ -49,8 +49,11 @@ pub(super) fn resolution(
 }
 
 /// `clock_time_get`.
-pub(super) fn time(mut caller: Caller<'_, Host>, clock: u32, result: u32) -> wasmtime::Result<i32> {
-    caller.data_mut().count()?;
+pub(super) async fn time(
+    mut caller: Caller<'_, Host>,
+    (clock, _precision, result): (u32, u64, u32),
+) -> wasmtime::Result<i32> {
+    caller.data_mut().pay(size_of::<u64>()).await?;
     let memory = guest::memory(&mut caller)?;
     let began = caller.data_mut().began();
     let Ok(now) = now(began, clock) else {

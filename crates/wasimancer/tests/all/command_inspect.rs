@@ -118,7 +118,7 @@ fn what_would_run_in_advance_is_told() {
 }
 
 #[test]
-fn the_example_in_go_says_why_its_start_runs_at_each_call() {
+fn slow_the_example_in_go_says_why_its_start_runs_at_each_call() {
     let ended = inspect(&examples_folder().join("plugins/roll-dice/roll-dice.wasm"));
     let wanted = "\npreinit    auto does not apply: its start calls the host function wasi_snapshot_preview1::";
     assert!(ended.stdout.contains(wanted), "{}", ended.stdout);

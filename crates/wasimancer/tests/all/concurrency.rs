@@ -58,7 +58,7 @@ async fn equal_ids_do_not_mix_answers_up() {
 
 /// The JavaScript server's plugins died at 16,384 calls.
 #[tokio::test]
-async fn a_plugin_lives_longer_than_16384_calls() {
+async fn slow_a_plugin_lives_longer_than_16384_calls() {
     let server = guest();
     let mut connections = JoinSet::new();
     for connection in 0..8 {

@@ -231,7 +231,7 @@ async fn check_files(operator: &Operator, folder: &Path, offer: &Offer, history:
 }
 
 #[tokio::test]
-async fn after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_after() {
+async fn slow_after_every_kill_the_catalogue_is_as_before_the_change_in_flight_or_after() {
     let home = Home::new();
     let folder = home.path();
     let mut numbers = Numbers(20_260_728);

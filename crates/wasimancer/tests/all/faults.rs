@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::support::{Home, Launch, MODERN, Operator, Sample, assemble, files};
 
 #[tokio::test]
-async fn a_plugin_does_not_die_after_16_384_calls() {
+async fn slow_a_plugin_does_not_die_after_16_384_calls() {
     let server = Launch::of(Home::new()).start();
     let operator = Operator::of(&server);
     operator

@@ -23,7 +23,7 @@ async fn fill(server: &Server) {
 }
 
 #[tokio::test]
-async fn what_nobody_reads_is_dropped_and_told_once_somebody_reads() {
+async fn slow_what_nobody_reads_is_dropped_and_told_once_somebody_reads() {
     for format in ["human", "json"] {
         let server = Launch::of(Home::guest())
             .args(["--log-format", format])

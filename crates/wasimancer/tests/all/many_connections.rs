@@ -123,7 +123,7 @@ fn beginnings() -> [Vec<u8>; 6] {
 }
 
 #[tokio::test]
-async fn ten_thousand_connections_leave_memory_where_it_was() {
+async fn slow_ten_thousand_connections_leave_memory_where_it_was() {
     let server = start("read_timeout = \"10m\"\n");
     for _ in 0..100 {
         answers(&server).await;

@@ -104,7 +104,7 @@ async fn a_call_under_way_finishes_on_the_version_on_which_it_began() {
 }
 
 #[tokio::test]
-async fn a_thousand_plugins_that_come_and_go_leave_memory_and_threads_where_they_were() {
+async fn slow_a_thousand_plugins_that_come_and_go_leave_memory_and_threads_where_they_were() {
     const CYCLES: usize = 1000;
     let home = Home::new();
     let folder = home.path().to_owned();
