@@ -12,6 +12,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::compile::{Export, Inner, Plugin, Shape};
 use crate::error::{Error, Result};
+use crate::escape::cut;
 use crate::extism::memory::OutOfRange;
 use crate::host::Host;
 use crate::kept::Live;
@@ -239,7 +240,7 @@ fn backtrace(error: &wasmtime::Error) -> String {
     let lines = frames.take(FRAMES_MAX).map(|frame| {
         let offset = frame.module_offset().unwrap_or_default();
         let name = frame.func_name().unwrap_or("unnamed");
-        let name = &name[..name.floor_char_boundary(NAME_MAX_BYTES)];
+        let name = cut(name, NAME_MAX_BYTES);
         format!(" {offset:#x} {name}")
     });
     format!("wasm backtrace:{}", lines.collect::<Vec<_>>().join(";"))

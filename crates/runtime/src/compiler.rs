@@ -16,6 +16,7 @@ use crate::conversation;
 use crate::digest::Digest;
 use crate::engine::{EngineOptions, Profile};
 use crate::error::{Error, Result};
+use crate::escape::cut;
 use crate::extism;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::kept::KEPT_INSTANCES_MAX;
@@ -276,6 +277,6 @@ fn invalid(error: &wasmtime::Error) -> Error {
 /// of the module.
 pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     let words = format!("{error:#}");
-    let words = &words[..words.floor_char_boundary(WORDS_MAX_BYTES)];
+    let words = cut(&words, WORDS_MAX_BYTES);
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

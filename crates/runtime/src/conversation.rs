@@ -11,6 +11,7 @@ use serde_json::{Number, Value};
 use wasmtime::{Caller, Linker};
 
 use crate::error::{Error, Result};
+use crate::escape::cut;
 use crate::host::Host;
 use crate::plugin_log::LOG_MESSAGE_MAX_BYTES;
 use crate::requester::{Event, Severity};
@@ -159,9 +160,4 @@ fn parsed<'j, T: Deserialize<'j>>(function: &str, json: &'j [u8]) -> Result<T> {
             ),
         }
     })
-}
-
-/// The beginning of a text.
-fn cut(text: &str, max_bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(max_bytes)]
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::escape::Escaped;
+use crate::escape::{Escaped, cut};
 use crate::preinit::Hindrance;
 
 /// Most names of a module that a message lists, and most bytes of each: a module may have thousands.
@@ -64,7 +64,7 @@ pub enum Error {
     /// The module does not export the function.
     #[error(
         "the module does not export a function `{}`; it exports {}",
-        Escaped(cut(.export)),
+        Escaped(cut(.export, NAME_SHOWN_MAX_BYTES)),
         Escaped(list(.available))
     )]
     UnknownExport {
@@ -77,8 +77,8 @@ pub enum Error {
     /// The export is no plugin function: those take nothing and return an `i32` or nothing.
     #[error(
         "the export `{}` has the type {}; a plugin function takes no parameter and returns an i32 or nothing",
-        Escaped(cut(.export)),
-        cut(.found)
+        Escaped(cut(.export, NAME_SHOWN_MAX_BYTES)),
+        cut(.found, NAME_SHOWN_MAX_BYTES)
     )]
     ExportType {
         /// The export that was asked for.
@@ -202,15 +202,13 @@ fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    let shown = names.iter().take(NAMES_SHOWN_MAX).map(|name| cut(name));
+    let shown = names
+        .iter()
+        .take(NAMES_SHOWN_MAX)
+        .map(|name| cut(name, NAME_SHOWN_MAX_BYTES));
     let shown = shown.collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMES_SHOWN_MAX) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
-}
-
-/// The beginning of a name, or of a type.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(NAME_SHOWN_MAX_BYTES)]
 }

@@ -23,9 +23,14 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     escape_within(text, usize::MAX)
 }
 
-/// The same, cut where it would be longer than this.
+/// The beginning of a text.
+pub(crate) fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
+/// The same as [`escape`], cut where it would be longer than this.
 pub(crate) fn escape_within(text: &str, max_bytes: usize) -> Cow<'_, str> {
-    let text = &text[..text.floor_char_boundary(max_bytes)];
+    let text = cut(text, max_bytes);
     if !text.contains(is_misleading) {
         return Cow::Borrowed(text);
     }

@@ -13,6 +13,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::escape::cut;
 use crate::extism::memory::Memory;
 use crate::outbound_http::{Request, Response, ResponseHead};
 use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
@@ -67,8 +68,7 @@ pub(crate) struct Host {
     variable_bytes: usize,
     /// Bytes of all linear memories and tables.
     instance_bytes: usize,
-    /// Bytes that the host holds for the guest beside all these: bodies and headers of its HTTP, lines
-    /// of its log.
+    /// Bytes that the host holds for the guest beside all these: bodies and headers of its HTTP.
     held_bytes: usize,
     /// When the call ends. Guest code is stopped by its epoch; host functions look here, since code
     /// without loops could call them one after another for ever.
@@ -193,7 +193,7 @@ impl Host {
         // A character that is cut in two reads as U+FFFD and lies beyond the end.
         let message = &message[..message.len().min(LOG_MESSAGE_MAX_BYTES + 4)];
         let text = String::from_utf8_lossy(message);
-        let text = text[..text.floor_char_boundary(LOG_MESSAGE_MAX_BYTES)].to_owned();
+        let text = cut(&text, LOG_MESSAGE_MAX_BYTES).to_owned();
         self.write_log(level, severity, &text, None, Value::from(text.as_str()));
         Ok(())
     }
