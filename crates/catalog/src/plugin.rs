@@ -33,6 +33,8 @@ pub struct ServedPlugin {
     pub(crate) in_place: bool,
     pub(crate) size_bytes: u64,
     pub(crate) tools: Vec<ServedTool>,
+    /// What is not wrong with it, and could be better.
+    pub(crate) advice: Vec<String>,
 }
 
 /// A tool of a plugin, and how it is listed.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::{
     Engine, Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace,
 };
-use wasmtime_wasi::I32Exit;
 
 use crate::compile::{Export, Inner, Plugin, Shape};
 use crate::error::{Error, Result};
@@ -16,17 +14,18 @@ use crate::escape::cut;
 use crate::extism::memory::OutOfRange;
 use crate::host::Host;
 use crate::kept::Live;
-use crate::limits::Limits;
+use crate::limits::{DURATION_MAX, Limits};
+use crate::queue::{Places, Queue};
 use crate::requester::{Nobody, Requester};
-use crate::slice::{self, Order, pause};
+use crate::slice::{self, pause};
+use crate::turns::Order;
+use crate::wasi::Exit;
 
 /// Ticks of the epoch that a guest runs before it yields.
 const EPOCH_YIELD_TICKS: u64 = 1;
 /// Most frames of a backtrace, and most bytes of each name in it, that are logged.
 const FRAMES_MAX: usize = 20;
 const NAME_MAX_BYTES: usize = 100;
-/// Stands for longer durations, which the clock could not add up.
-pub(crate) const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
 #[derive(Clone)]
@@ -76,16 +75,20 @@ impl Function {
         let plugin = &self.plugin.0;
         let pool = &plugin.runtime.0;
         let queue = Queue::new(pool.options.queue_timeout);
-        let instances = pool.options.instances_max;
-        let own = queue.place(&plugin.permits, "the plugin", limits.concurrency);
-        let _own = own.await?;
-        let _pooled = queue.place(&pool.permits, "the server", instances).await?;
-        let deadline = deadline(limits);
+        let key = requester.key();
+        let own = Places {
+            turns: &plugin.places,
+            whose: "the plugin",
+            limit: limits.concurrency,
+        };
+        let _own = queue.place(own, Order { group: key, key: 0 }).await?;
         let order = Order {
             // Where it lies in memory tells a plugin from all others that are served.
             group: std::ptr::from_ref(&**plugin) as usize as u64,
-            key: requester.key(),
+            key,
         };
+        let _pooled = queue.place(Places::of(pool), order).await?;
+        let deadline = deadline(limits);
         // Boxed, since it would otherwise be part of the futures of all who wait for it.
         let guest = Box::pin(self.run(requester, input, deadline));
         let mut busy = Duration::ZERO;
@@ -141,7 +144,7 @@ impl Function {
 
     /// What an error of the engine or of a host function means.
     fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<Vec<u8>> {
-        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
             return finished(*code, host);
         }
         if let Some(known) = error.downcast_ref::<Error>()
@@ -244,45 +247,6 @@ fn backtrace(error: &wasmtime::Error) -> String {
         format!(" {offset:#x} {name}")
     });
     format!("wasm backtrace:{}", lines.collect::<Vec<_>>().join(";"))
-}
-
-/// Waiting for places among those that a plugin, or the server, has for its calls.
-pub(crate) struct Queue {
-    until: Instant,
-    timeout: Duration,
-}
-
-impl Queue {
-    /// Waits so long for all places together.
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self {
-            until: Instant::now() + timeout.min(DURATION_MAX),
-            timeout,
-        }
-    }
-
-    /// Waits for a place.
-    pub(crate) async fn place<'s>(
-        &self,
-        places: &'s Semaphore,
-        whose: &'static str,
-        limit: u32,
-    ) -> Result<SemaphorePermit<'s>> {
-        // Most of the time there is one, and no timer is needed.
-        if let Ok(place) = places.try_acquire() {
-            return Ok(place);
-        }
-        match timeout_at(self.until, places.acquire()).await {
-            // A place that comes too late is passed on. Otherwise each of many calls that waited in
-            // vain would still run until its first yield, one after another.
-            Ok(Ok(place)) if Instant::now() < self.until => Ok(place),
-            _ => Err(Error::Busy {
-                whose,
-                limit,
-                waited: self.timeout,
-            }),
-        }
-    }
 }
 
 /// What a guest that ran to its end has left. As in Extism, a message is an error even where the

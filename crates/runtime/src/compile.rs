@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::call::Function;
@@ -18,6 +17,7 @@ use crate::kept::{Instances, Kept};
 use crate::limits::Limits;
 use crate::permissions::Permissions;
 use crate::preinit::{Preinit, Published, has_start_section};
+use crate::turns::Turns;
 use crate::usage::Usage;
 use crate::wasi;
 
@@ -77,8 +77,8 @@ pub(crate) struct Inner {
     /// What sets an instance up; nothing where that was done in advance.
     pub(crate) initializers: Vec<Export>,
     pub(crate) context: Arc<Context>,
-    /// One permit for each call that may run at once.
-    pub(crate) permits: Semaphore,
+    /// One for each call that may run at once. Callers take turns at them.
+    pub(crate) places: Turns,
     /// The instances that are kept between calls; none where each call gets one of its own.
     pub(crate) kept: Option<Arc<Kept>>,
     pub(crate) usage: Usage,
@@ -154,7 +154,7 @@ impl Runtime {
             instance,
             initializers,
             context: Arc::new(context),
-            permits: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
+            places: Turns::new(concurrency),
             kept: kept.map(Arc::new),
             usage: Usage::default(),
             runtime: self.clone(),

@@ -70,8 +70,8 @@ pub struct Runtime(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) options: EngineOptions,
-    /// One permit for each call that may run at once.
-    pub(crate) permits: Semaphore,
+    /// One for each call that may run at once. Plugins leave each other some.
+    pub(crate) places: Turns,
     /// What guests are polled in, so that other tasks never wait for more of them than there are cores.
     pub(crate) turns: Turns,
     /// One permit for each instance that may be kept between calls.
@@ -91,7 +91,7 @@ impl Runtime {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let short = Compiler::new(&options, Profile::Short)?;
         Ok(Self(Arc::new(Inner {
-            permits: Semaphore::new(options.instances_max as usize),
+            places: Turns::shared(options.instances_max as usize),
             turns: Turns::new(available_parallelism().map_or(1, NonZero::get)),
             kept_places: Arc::new(Semaphore::new(KEPT_INSTANCES_MAX as usize)),
             options,

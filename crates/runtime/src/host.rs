@@ -3,37 +3,28 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
-use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::escape::cut;
 use crate::extism::memory::Memory;
 use crate::outbound_http::{Request, Response, ResponseHead};
+use crate::pace::Pace;
 use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 use crate::requester::{Event, Nobody, Requester, Severity};
-use crate::slice::{kept_thread, pause};
-use crate::wasi::{self, Streams};
+use crate::wasi::Streams;
 
 /// Most elements that the tables of one instance may hold: the pool's slots have this size.
 pub(crate) const TABLE_MAX_ELEMENTS: usize = 100_000;
 /// What a variable costs beyond the bytes of its name and value: its place in the map and the two
 /// allocations, rounded up.
 const VARIABLE_BYTES: usize = 128;
-/// Bytes that host functions move for a guest before its thread serves others.
-const BYTES_PER_SLICE: usize = 64 * 1024;
-/// How long a guest that calls host functions keeps its thread from others.
-const TIME_PER_SLICE: Duration = Duration::from_micros(200);
-/// What a call of a host function costs beyond the bytes that it moves, in bytes that take as long.
-const CALL_BYTES: usize = 256;
-/// After as many bytes the clock is looked at: in less time than it takes to move them, nothing is due.
-const BYTES_PER_LOOK: usize = 16 * 1024;
 /// Longest name of a variable or of a value of the configuration, in bytes: they are texts for people.
 const KEY_MAX_BYTES: usize = 64 * 1024;
 /// Bytes of a new block that are made at once.
@@ -70,22 +61,14 @@ pub(crate) struct Host {
     instance_bytes: usize,
     /// Bytes that the host holds for the guest beside all these: bodies and headers of its HTTP.
     held_bytes: usize,
-    /// When the call ends. Guest code is stopped by its epoch; host functions look here, since code
-    /// without loops could call them one after another for ever.
-    deadline: Instant,
-    /// Bytes that host functions have moved since the clock was looked at, and since the last pause.
-    unlooked_bytes: usize,
-    unpaused_bytes: usize,
-    /// Calls of host functions that move eight bytes or fewer, modulo 256.
-    small_calls: u8,
+    /// What host functions have done, held against the time that the call has.
+    pace: Pace,
     /// HTTP requests so far.
     http_requests: u32,
     /// What the call may still write to the log. Made at its first line.
     log: Option<CallLog>,
     /// What the guest writes to its standard streams. Made at its first bytes.
     streams: Option<Streams>,
-    /// Made at the guest's first WASI call.
-    wasi: Option<WasiP1Ctx>,
     /// Where the guest's monotonic clock begins. None: it has not looked at it yet.
     began: Option<Instant>,
 }
@@ -103,6 +86,7 @@ impl Host {
         input: &[u8],
         deadline: Instant,
     ) -> Self {
+        let pace = Pace::new(deadline, context.limits.timeout);
         let mut host = Self {
             context,
             requester,
@@ -116,14 +100,10 @@ impl Host {
             variable_bytes: 0,
             instance_bytes: 0,
             held_bytes: 0,
-            deadline,
-            unlooked_bytes: 0,
-            unpaused_bytes: 0,
-            small_calls: 0,
+            pace,
             http_requests: 0,
             log: None,
             streams: None,
-            wasi: None,
             began: None,
         };
         host.take_input(input);
@@ -138,7 +118,7 @@ impl Host {
         deadline: Instant,
     ) {
         self.requester = requester;
-        self.deadline = deadline;
+        self.pace = Pace::new(deadline, self.context.limits.timeout);
         self.memory = memory_for(input);
         self.take_input(input);
     }
@@ -154,7 +134,6 @@ impl Host {
         self.http_requests = 0;
         self.streams = None;
         self.log = None;
-        self.wasi = None;
     }
 
     fn take_input(&mut self, input: &[u8]) {
@@ -167,10 +146,6 @@ impl Host {
     /// Where the guest's monotonic clock begins.
     pub(crate) fn began(&mut self) -> Instant {
         *self.began.get_or_insert_with(Instant::now)
-    }
-
-    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
-        self.wasi.get_or_insert_with(wasi::context)
     }
 
     /// What the guest writes to its standard streams.
@@ -381,14 +356,12 @@ impl Host {
         self.error = 0;
     }
 
-    /// Notes a call that moves eight bytes or fewer. Many of them in a row take little, so the clock
-    /// is looked at once in 256.
+    /// Notes a call that moves eight bytes or fewer.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`].
     pub(crate) fn count(&mut self) -> Result<()> {
-        self.small_calls = self.small_calls.wrapping_add(1);
-        if self.small_calls == 0 {
-            self.check_deadline(Instant::now())?;
-        }
-        Ok(())
+        self.pace.count()
     }
 
     /// Pays for what a host function moves: past the deadline the call ends, and the thread serves
@@ -397,21 +370,7 @@ impl Host {
     /// # Errors
     /// [`Error::TimeLimit`].
     pub(crate) async fn pay(&mut self, bytes: usize) -> Result<()> {
-        let cost = bytes.saturating_add(CALL_BYTES);
-        self.unlooked_bytes = self.unlooked_bytes.saturating_add(cost);
-        if self.unlooked_bytes < BYTES_PER_LOOK {
-            return Ok(());
-        }
-        self.unpaused_bytes = self.unpaused_bytes.saturating_add(self.unlooked_bytes);
-        self.unlooked_bytes = 0;
-        let now = Instant::now();
-        self.check_deadline(now)?;
-        if self.unpaused_bytes >= BYTES_PER_SLICE || kept_thread(now) >= TIME_PER_SLICE {
-            pause().await;
-            self.unpaused_bytes = 0;
-            self.check_deadline(Instant::now())?;
-        }
-        Ok(())
+        self.pace.pay(bytes).await
     }
 
     /// Sends an HTTP request, described by a block, with the body in another; a new block with the
@@ -470,17 +429,14 @@ impl Host {
         Ok(())
     }
 
-    fn check_deadline(&self, now: Instant) -> Result<()> {
-        if now >= self.deadline {
-            let limit = self.context.limits.timeout;
-            return Err(Error::TimeLimit { limit });
-        }
-        Ok(())
-    }
-
     fn check_memory(&self, more: usize) -> Result<()> {
         let limit = self.context.limits.memory;
-        let used = self.instance_bytes + self.memory.size() + self.variable_bytes + self.held_bytes;
+        let logged = self.log.as_ref().map_or(0, CallLog::bytes);
+        let used = self.instance_bytes
+            + self.memory.size()
+            + self.variable_bytes
+            + self.held_bytes
+            + logged;
         if used.saturating_add(more) as u64 > limit {
             return Err(Error::MemoryLimit { limit });
         }

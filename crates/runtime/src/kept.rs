@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime::{Instance, Store};
 
-use crate::call::DURATION_MAX;
 use crate::host::Host;
+use crate::limits::DURATION_MAX;
 
 /// Most instances that all plugins together keep while nobody calls them: each has a slot of its
 /// own in the pool, beside those of the calls.

@@ -2,6 +2,7 @@
 //! second. Everything is counted as it stands there, after its escape.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -44,32 +45,29 @@ pub(crate) enum Taken {
     LeftOut,
 }
 
-/// What one call may still write to the log, shared by all of its ways to write.
+/// What one call has written to the log, shared by all of its ways to write.
 #[derive(Clone)]
 pub(crate) struct CallLog {
     context: Arc<Context>,
-    /// In bytes; none once the call wanted more.
-    left: Arc<Mutex<Option<usize>>>,
+    /// More than [`CALL_MAX_BYTES`] once the call wanted more.
+    bytes: Arc<AtomicUsize>,
 }
 
 impl CallLog {
     pub(crate) fn new(context: &Arc<Context>) -> Self {
         Self {
             context: context.clone(),
-            left: Arc::new(Mutex::new(Some(CALL_MAX_BYTES))),
+            bytes: Arc::default(),
         }
     }
 
     /// Charges a message as it stands in the log, and answers whether the call may still write it.
     pub(crate) fn charge(&self, line: &str) -> bool {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bytes) = *left else {
-            return false;
-        };
-        *left = bytes.checked_sub(LINE_BYTES + line.len());
-        let is_within = left.is_some();
-        drop(left);
-        if !is_within {
+        let before = self
+            .bytes
+            .fetch_add(LINE_BYTES + line.len(), Ordering::Relaxed);
+        let is_within = !self.is_full();
+        if !is_within && before <= CALL_MAX_BYTES {
             self.write(
                 Level::WARN,
                 "wrote more than the log takes from one call; the rest is left out",
@@ -85,8 +83,12 @@ impl CallLog {
 
     /// Whether the call may write nothing any more.
     pub(crate) fn is_full(&self) -> bool {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.is_none()
+        self.bytes.load(Ordering::Relaxed) > CALL_MAX_BYTES
+    }
+
+    /// What the log holds of the call, or has held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed).min(CALL_MAX_BYTES)
     }
 }
 

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::turns::Turns;
+use crate::turns::{Order, Turns};
 
 /// How long a guest may run in one turn, over several polls. It is found out when the guest yields,
 /// which guest code does at every tick of the epoch.
@@ -22,13 +22,6 @@ thread_local! {
     static RESUMED: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Whether the guest of this thread yields only for others' sake.
     static PAUSES: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whose turn a guest takes: those of a group wait behind one another, and within it those of a key.
-#[derive(Clone, Copy)]
-pub(crate) struct Order {
-    pub(crate) group: u64,
-    pub(crate) key: u64,
 }
 
 /// How long the guest of this thread has kept it from others.

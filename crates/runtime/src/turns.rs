@@ -1,12 +1,23 @@
 //! Turns at what there is little of, such as cores: who waits is served group by group, and key by
 //! key within a group, so that nobody's many requests stand before another's one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
+
+/// How many times as many turns as are free one group may hold, where groups leave each other some.
+/// One alone then holds two thirds of all, and 16 that want all of 1,000 leave 31.
+const HELD_PER_FREE: usize = 2;
+
+/// Whose turn it is: those of a group wait behind one another, and within it those of a key.
+#[derive(Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) group: u64,
+    pub(crate) key: u64,
+}
 
 /// A fair semaphore. Clones are the same one.
 #[derive(Clone)]
@@ -14,6 +25,8 @@ pub struct Turns(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
+    /// How many each group holds; none where that bounds nothing.
+    held: Option<HashMap<u64, usize>>,
     /// Each with at least one key that waits.
     groups: VecDeque<Group>,
 }
@@ -31,17 +44,34 @@ struct Key {
 
 /// A turn; dropping it passes it on.
 #[must_use = "a turn ends when it is dropped"]
-pub struct Turn(Option<Turns>);
+pub struct Turn(Option<Held>);
+
+struct Held {
+    turns: Turns,
+    group: u64,
+}
 
 /// A place in the queue for a turn; dropping it gives the place up.
 pub struct Waiting(oneshot::Receiver<Turn>);
 
 impl Turns {
-    /// As many turns at once.
+    /// As many turns at once, whoever takes them.
     #[must_use]
     pub fn new(turns: usize) -> Self {
+        Self::with(turns, None)
+    }
+
+    /// As many turns at once, of which groups leave each other some: the more of them one holds, the
+    /// more have to be free before it gets another. So who holds none finds one, although those who
+    /// hold many keep them for long. (Dynamic thresholds, as switches share their buffers.)
+    pub(crate) fn shared(turns: usize) -> Self {
+        Self::with(turns, Some(HashMap::new()))
+    }
+
+    fn with(turns: usize, held: Option<HashMap<u64, usize>>) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: turns.max(1),
+            held,
             groups: VecDeque::new(),
         })))
     }
@@ -52,9 +82,9 @@ impl Turns {
     /// The place in the queue.
     pub fn try_take(&self, group: u64, key: u64) -> Result<Turn, Waiting> {
         let mut state = self.state();
-        if state.free > 0 {
-            state.free -= 1;
-            return Ok(Turn(Some(self.clone())));
+        if state.may_take(group) {
+            state.take(group);
+            return Ok(self.turn(group));
         }
         let (sender, receiver) = oneshot::channel();
         state.push(group, key, sender);
@@ -69,18 +99,35 @@ impl Turns {
         }
     }
 
+    fn turn(&self, group: u64) -> Turn {
+        Turn(Some(Held {
+            turns: self.clone(),
+            group,
+        }))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who is next; the turn is free where nobody waits.
-    fn next(&self) -> Option<oneshot::Sender<Turn>> {
-        let mut state = self.state();
-        let next = state.pop();
-        if next.is_none() {
-            state.free += 1;
+    /// Gives a turn back, and whatever is free to those who wait for it.
+    fn give_back(&self, group: u64) {
+        self.state().give_back(group);
+        while let Some((group, next)) = self.grant() {
+            // Given up in this moment: given back here, not by a drop inside this one.
+            if let Err(mut refused) = next.send(self.turn(group)) {
+                refused.0 = None;
+                self.state().give_back(group);
+            }
         }
-        next
+    }
+
+    /// Takes a turn for the next one that may have it.
+    fn grant(&self) -> Option<(u64, oneshot::Sender<Turn>)> {
+        let mut state = self.state();
+        let (group, next) = state.next()?;
+        state.take(group);
+        Some((group, next))
     }
 }
 
@@ -96,20 +143,38 @@ impl Future for Waiting {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(turns) = self.0.take() else {
-            return;
-        };
-        // Those who gave up their place are passed over here, not by a drop inside this one.
-        while let Some(next) = turns.next() {
-            match next.send(Turn(Some(turns.clone()))) {
-                Ok(()) => return,
-                Err(mut refused) => refused.0 = None,
-            }
+        if let Some(Held { turns, group }) = self.0.take() {
+            turns.give_back(group);
         }
     }
 }
 
 impl State {
+    fn may_take(&self, group: u64) -> bool {
+        let held = |held: &HashMap<u64, usize>| held.get(&group).copied().unwrap_or_default();
+        let held = self.held.as_ref().map_or(0, held);
+        held < self.free.saturating_mul(HELD_PER_FREE)
+    }
+
+    fn take(&mut self, group: u64) {
+        self.free -= 1;
+        if let Some(held) = &mut self.held {
+            *held.entry(group).or_default() += 1;
+        }
+    }
+
+    fn give_back(&mut self, group: u64) {
+        self.free += 1;
+        if let Some(held) = &mut self.held
+            && let Some(count) = held.get_mut(&group)
+        {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&group);
+            }
+        }
+    }
+
     fn push(&mut self, group: u64, key: u64, sender: oneshot::Sender<Turn>) {
         let group = match self.groups.iter().position(|known| known.id == group) {
             Some(index) => &mut self.groups[index],
@@ -120,26 +185,53 @@ impl State {
             }
         };
         match group.keys.iter_mut().find(|known| known.id == key) {
-            Some(known) => known.waiting.push_back(sender),
+            Some(known) => {
+                make_room(&mut known.waiting, waits);
+                known.waiting.push_back(sender);
+            }
             None => {
+                make_room(&mut group.keys, |key| key.waiting.iter().any(waits));
                 let waiting = VecDeque::from([sender]);
                 group.keys.push_back(Key { id: key, waiting });
             }
         }
     }
 
-    /// The next one; its key then stands last in its group, and its group last of all.
-    fn pop(&mut self) -> Option<oneshot::Sender<Turn>> {
-        let mut group = self.groups.pop_front()?;
-        let mut key = group.keys.pop_front()?;
-        let next = key.waiting.pop_front();
-        if !key.waiting.is_empty() {
-            group.keys.push_back(key);
+    /// The next one that may take a turn, with its group; its key then stands last in its group, and
+    /// its group last of all. Those who gave up are passed over.
+    fn next(&mut self) -> Option<(u64, oneshot::Sender<Turn>)> {
+        loop {
+            let may_take = |group: &Group| self.may_take(group.id);
+            let index = self.groups.iter().position(may_take)?;
+            let mut group = self.groups.remove(index)?;
+            let id = group.id;
+            let mut next = None;
+            if let Some(mut key) = group.keys.pop_front() {
+                next = key.waiting.pop_front();
+                if !key.waiting.is_empty() {
+                    group.keys.push_back(key);
+                }
+            }
+            if !group.keys.is_empty() {
+                self.groups.push_back(group);
+            }
+            if let Some(next) = next.filter(waits) {
+                return Some((id, next));
+            }
         }
-        if !group.keys.is_empty() {
-            self.groups.push_back(group);
-        }
-        next
+    }
+}
+
+/// Whether somebody still waits for it.
+fn waits(sender: &oneshot::Sender<Turn>) -> bool {
+    !sender.is_closed()
+}
+
+/// Drops what is of no use before a queue would grow, so that it grows with those who wait, not with
+/// those who gave up.
+fn make_room<T>(queue: &mut VecDeque<T>, is_of_use: impl FnMut(&T) -> bool) {
+    if queue.len() == queue.capacity() {
+        queue.retain(is_of_use);
     }
 }
 
@@ -198,6 +290,59 @@ mod tests {
         assert!(turns.try_take(0, 0).is_ok());
         assert_eq!(turns.state().free, 1);
         assert!(turns.state().groups.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_gave_up_takes_no_room() {
+        let turns = Turns::new(1);
+        let _turn = turns.take(0, 0).await;
+        for key in 0..10_000 {
+            // Each under a key of its own, and all under one.
+            drop(turns.try_take(0, key));
+            drop(turns.try_take(1, 0));
+        }
+        let state = turns.state();
+        let keys = state.groups.iter().map(|group| group.keys.len());
+        let waiting = state.groups.iter().flat_map(|group| &group.keys);
+        let longest = waiting.map(|key| key.waiting.len()).max();
+        assert!(keys.max() < Some(100) && longest < Some(100));
+    }
+
+    #[tokio::test]
+    async fn groups_that_hold_many_leave_some() {
+        let turns = Turns::shared(1000);
+        let mut held = Vec::new();
+        let mut waiting = Vec::new();
+        for call in 0..16 * 70 {
+            match turns.try_take(call % 16, 0) {
+                Ok(turn) => held.push(turn),
+                Err(place) => waiting.push(place),
+            }
+        }
+        let spare = 1000 - held.len();
+        assert!(spare > 16, "{spare}");
+        let other = turns.try_take(16, 0);
+        assert!(other.is_ok(), "who holds none finds one");
+        // What one gives back another one gets, and the spare ones stay.
+        drop(other);
+        drop(held.pop());
+        assert_eq!(turns.state().free, spare);
+        // Whoever waits gets it in the end.
+        drop(held);
+        for waiting in waiting {
+            drop(waiting.await);
+        }
+        assert_eq!(turns.state().free, 1000);
+        assert!(turns.state().held.as_ref().is_some_and(HashMap::is_empty));
+    }
+
+    #[tokio::test]
+    async fn one_group_alone_holds_two_thirds() {
+        for (all, most) in [(1, 1), (2, 2), (3, 2), (6, 4), (1000, 667)] {
+            let turns = Turns::shared(all);
+            let held: Vec<_> = (0..all).map_while(|_| turns.try_take(0, 0).ok()).collect();
+            assert_eq!(held.len(), most, "{all}");
+        }
     }
 
     #[tokio::test]

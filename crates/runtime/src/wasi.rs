@@ -1,15 +1,16 @@
 //! WASI preview 1 for every plugin, with nothing granted: no files, no environment, no
 //! arguments, no network. Clocks and random numbers work; what the guest writes to its standard
 //! output and error becomes log lines of the plugin.
+//!
+//! The functions are our own: the engine's library does what a call asks for in one stretch, for as
+//! long as it takes, where a guest has to pay, to yield and to end in between.
 
-mod denied;
+mod descriptors;
 mod guest;
 mod poll;
 mod streams;
 
 use wasmtime::{Caller, Linker};
-use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::p1::WasiP1Ctx;
 
 use self::guest::SUCCESS;
 pub(crate) use self::streams::Streams;
@@ -23,11 +24,28 @@ pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 const RANDOM_BYTES_AT_ONCE: usize = 4096;
 const RANDOM_COST: usize = 10;
 
+/// Codes of an exit lie below; others mean signals and shells to those who hear of them.
+const EXIT_END: i32 = 126;
+
+/// A guest that ended itself, with its code.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin exits with {0}")]
+pub(crate) struct Exit(pub(crate) i32);
+
 /// Defines the functions of preview 1 on a linker.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p1::add_to_linker_async(linker, Host::wasi)?;
-    linker.allow_shadowing(true);
-    // What takes as long as the guest wishes is not the library's: it pays, and yields.
+    for name in ["args", "environ"] {
+        let (sizes, all) = (format!("{name}_sizes_get"), format!("{name}_get"));
+        linker.func_wrap(MODULE, &sizes, no_texts)?;
+        linker.func_wrap(
+            MODULE,
+            &all,
+            |mut caller: Caller<'_, Host>, _: u32, _: u32| {
+                caller.data_mut().count()?;
+                Ok(SUCCESS)
+            },
+        )?;
+    }
     linker.func_wrap(
         MODULE,
         "clock_res_get",
@@ -61,15 +79,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             streams::read(caller, descriptor, result)
         },
     )?;
-    for name in ["fd_pread", "fd_pwrite"] {
-        linker.func_wrap(
-            MODULE,
-            name,
-            |caller: Caller<'_, Host>, descriptor: u32, _: u32, _: u32, _: u64, _: u32| {
-                streams::at_place(caller, descriptor)
-            },
-        )?;
-    }
     linker.func_wrap_async(
         MODULE,
         "poll_oneoff",
@@ -82,9 +91,29 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             Box::new(random_get(caller, pointer as usize, length as usize))
         },
     )?;
-    denied::add_to_linker(linker)?;
-    linker.allow_shadowing(false);
-    Ok(())
+    linker.func_wrap(MODULE, "proc_exit", exit)?;
+    descriptors::add_to_linker(linker)
+}
+
+/// `args_sizes_get` and `environ_sizes_get`: there are none, which take no bytes.
+fn no_texts(mut caller: Caller<'_, Host>, count: u32, size: u32) -> wasmtime::Result<i32> {
+    caller.data_mut().count()?;
+    let memory = guest::memory(&mut caller)?;
+    let nothing = 0_u32.to_le_bytes();
+    let stored = guest::store(memory, &mut caller, count as usize, &nothing)
+        .and_then(|()| guest::store(memory, &mut caller, size as usize, &nothing));
+    Ok(guest::told(stored))
+}
+
+/// `proc_exit`.
+fn exit(_: Caller<'_, Host>, code: i32) -> wasmtime::Result<()> {
+    Err(match code {
+        0..EXIT_END => Exit(code).into(),
+        _ => Error::Trap {
+            reason: format!("it exits with {code}, where codes are below {EXIT_END}"),
+        }
+        .into(),
+    })
 }
 
 async fn random_get(
@@ -108,9 +137,4 @@ async fn random_get(
         done += next;
     }
     Ok(SUCCESS)
-}
-
-/// The WASI context of one call, without anything to read or write.
-pub(crate) fn context() -> WasiP1Ctx {
-    WasiCtxBuilder::new().build_p1()
 }

@@ -195,6 +195,10 @@ impl<'a> Draft<'a> {
         let compiled = self.compiled.take();
         let plugin = compiled.as_ref().map(|compiled| &compiled.plugin);
         let tools = make_tools(&definition, plugin, others, &mut self.entry);
+        let advice = advice(&definition);
+        for advice in &advice {
+            tracing::warn!(plugin = definition.name, "{advice}");
+        }
         let compiled = compiled.filter(|_| self.entry.is_right())?;
         let node = self.entry.node();
         Some(ServedPlugin {
@@ -206,6 +210,7 @@ impl<'a> Draft<'a> {
             identity: compiled.identity,
             in_place: compiled.in_place,
             tools,
+            advice,
         })
     }
 }
@@ -230,8 +235,6 @@ fn make_tools(
         };
         if let Some(owner) = owner {
             name_is_taken(name, owner, function.node, &mut reader);
-        } else if let Some(advice) = unusual_name(name) {
-            tracing::warn!(tool = name, plugin = definition.name, "{advice}");
         }
         let export = plugin.map(|plugin| plugin.function(&function.export));
         if let Some(Err(error)) = &export {
@@ -242,14 +245,20 @@ fn make_tools(
             tools.push(served_tool(function, &definition.name, export, contract));
         }
     }
-    for pattern in definition.patterns.backtracking() {
-        tracing::warn!(
-            plugin = definition.name,
-            pattern,
-            "a pattern has look-around or a back-reference, so that long texts may be refused: begin it with `^`, or say the same without them"
-        );
-    }
     tools
+}
+
+/// What is not wrong with a plugin whose schemas have been compiled, and could be better.
+fn advice(definition: &PluginDefinition<'_>) -> Vec<String> {
+    let names = definition.functions.iter();
+    let names = names.filter_map(|function| unusual_name(&function.tool));
+    let patterns = definition.patterns.backtracking().into_iter();
+    let patterns = patterns.map(|pattern| {
+        format!(
+            "the pattern {pattern:?} has look-around or a back-reference, so that long texts may be refused: begin it with `^`, or say the same without them"
+        )
+    });
+    names.chain(patterns).collect()
 }
 
 fn served_tool(
@@ -286,16 +295,21 @@ fn name_is_taken(name: &str, owner: &str, function: &Node, reader: &mut Reader<'
     );
 }
 
+/// Most characters of a tool name that advice on it repeats.
+const NAME_SHOWN_CHARACTERS: usize = 128;
+
 /// Advice on a tool name that some clients refuse (MCP 2026-07-28, server/tools, "Tool Names").
-fn unusual_name(name: &str) -> Option<&'static str> {
+fn unusual_name(name: &str) -> Option<String> {
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if name.len() > 128 {
-        Some("the tool name has more than 128 characters, which some clients refuse")
+    let fault = if name.len() > 128 {
+        "has more than 128 characters"
     } else if !name.bytes().all(usual) {
-        Some(
-            "the tool name holds other characters than letters, digits, `_`, `-` and `.`, which some clients refuse",
-        )
+        "holds other characters than letters, digits, `_`, `-` and `.`"
     } else {
-        None
-    }
+        return None;
+    };
+    let shown: String = name.chars().take(NAME_SHOWN_CHARACTERS).collect();
+    Some(format!(
+        "the tool name {shown:?} {fault}, which some clients refuse"
+    ))
 }

@@ -119,6 +119,8 @@ impl Catalog {
             {
                 plan.publication.warnings.push(warning);
             }
+            let advice = plugin.after.iter().flat_map(|after| &after.advice);
+            plan.publication.warnings.extend(advice.cloned());
         }
         Ok(plan)
     }

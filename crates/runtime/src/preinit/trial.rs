@@ -7,14 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 use wasmtime::{Caller, ExternType, Instance, Linker, Module, Store, Val};
-use wasmtime_wasi::I32Exit;
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{Hindrance, fitting};
-use crate::call::{Queue, armed, deadline, set_up, trap_reason};
+use crate::call::{armed, deadline, set_up, trap_reason};
 use crate::compile::initializers;
 use crate::compiler::{Compiler, one_line};
 use crate::context::Context;
@@ -22,10 +20,12 @@ use crate::digest::Digest;
 use crate::engine::Runtime;
 use crate::error::Error;
 use crate::host::Host;
+use crate::queue::{Places, Queue};
 use crate::requester::Nobody;
 use crate::sections::{self, sections};
-use crate::slice::{self, Order};
-use crate::turns::Turns;
+use crate::slice;
+use crate::turns::{Order, Turn, Turns};
+use crate::wasi::Exit;
 
 /// Most bytes of linear memory, zeros included, that a snapshot is made of. While one is made there
 /// are up to six copies of it (the instance, its segments, the module, the compiled module), which
@@ -50,11 +50,11 @@ pub(super) struct Trial<'r> {
 }
 
 /// An instance whose start has run.
-struct Started<'r> {
+struct Started {
     store: Store<Host>,
     instance: Instance,
     /// Given back once the instance is gone.
-    _place: SemaphorePermit<'r>,
+    _place: Turn,
 }
 
 impl<'r> Trial<'r> {
@@ -103,11 +103,13 @@ impl<'r> Trial<'r> {
     }
 
     /// A new instance, set up within the limits of a call.
-    async fn start(&self, module: &Module) -> Result<Started<'r>, Hindrance> {
+    async fn start(&self, module: &Module) -> Result<Started, Hindrance> {
         let limits = &self.context.limits;
         let options = &self.runtime.0.options;
         let queue = Queue::new(options.queue_timeout);
-        let place = queue.place(&self.runtime.0.permits, "the server", options.instances_max);
+        // Trials are together like one plugin.
+        let order = Order { group: 0, key: 0 };
+        let place = queue.place(Places::of(&self.runtime.0), order);
         let place = place.await.map_err(|error| untried(&error))?;
         let deadline = deadline(limits);
         let context = self.context.clone();
@@ -120,7 +122,7 @@ impl<'r> Trial<'r> {
             Ok(instance)
         });
         // It has a thread of its own, so its turns are its own too.
-        let (turns, order, mut busy) = (Turns::new(1), Order { group: 0, key: 0 }, Duration::ZERO);
+        let (turns, mut busy) = (Turns::new(1), Duration::ZERO);
         let set_up = slice::run(set_up, &turns, order, limits.computing(), &mut busy);
         let instance = timeout_at(deadline, set_up).await;
         let instance = instance.map_err(|_| Hindrance::Time {
@@ -144,7 +146,7 @@ impl<'r> Trial<'r> {
     }
 }
 
-impl Started<'_> {
+impl Started {
     /// Holds the memories against what may be copied, before anything is.
     fn check_size(&mut self) -> Result<(), Hindrance> {
         let exports = self.instance.exports(&mut self.store);
@@ -166,7 +168,7 @@ impl Started<'_> {
     }
 }
 
-impl InstanceState for Started<'_> {
+impl InstanceState for Started {
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
         let global = self.instance.get_global(&mut self.store, name);
         let global = global.expect("the instrumented module exports its globals");
@@ -266,7 +268,7 @@ fn ending(error: &wasmtime::Error) -> Hindrance {
         }
         (Some(Error::Trap { .. }) | None, None) => trap_reason(error),
         (Some(known), _) => known.to_string(),
-        (None, Some(I32Exit(code))) => format!("it exits with code {code}"),
+        (None, Some(Exit(code))) => format!("it exits with code {code}"),
     };
     Hindrance::Fails { reason }
 }

@@ -10,11 +10,18 @@ pub(super) const SUCCESS: i32 = 0;
 pub(super) const ERRNO_BADF: i32 = 8;
 pub(super) const ERRNO_FAULT: i32 = 21;
 pub(super) const ERRNO_INVAL: i32 = 28;
+pub(super) const ERRNO_NOTDIR: i32 = 54;
 pub(super) const ERRNO_NOTSOCK: i32 = 57;
+pub(super) const ERRNO_NOTSUP: i32 = 58;
 pub(super) const ERRNO_SPIPE: i32 = 70;
 
 /// The number of an error in place of a value.
 pub(super) type Errno<T> = Result<T, i32>;
+
+/// What a guest is told of an ending.
+pub(super) fn told(ended: Errno<()>) -> i32 {
+    ended.err().unwrap_or(SUCCESS)
+}
 
 /// The memory that a module must export to use preview 1.
 pub(super) fn memory(caller: &mut Caller<'_, Host>) -> Result<Memory, Error> {

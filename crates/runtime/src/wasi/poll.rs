@@ -1,14 +1,12 @@
 //! Clocks of preview 1, and `poll_oneoff`, which mostly sleeps.
-//!
-//! The library's own handles any number of subscriptions in one stretch.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Memory};
 
-use super::guest::{self, ERRNO_BADF, ERRNO_INVAL, Errno, SUCCESS};
-use crate::call::DURATION_MAX;
+use super::guest::{self, ERRNO_BADF, ERRNO_INVAL, Errno};
 use crate::host::Host;
+use crate::limits::DURATION_MAX;
 
 /// Most subscriptions at once; run-time systems have two or three.
 const SUBSCRIPTIONS_MAX: usize = 1024;
@@ -39,13 +37,9 @@ pub(super) fn resolution(
         REALTIME | MONOTONIC => RESOLUTION_NANOSECONDS,
         _ => return Ok(ERRNO_BADF),
     };
-    let stored = guest::store(
-        memory,
-        &mut caller,
-        result as usize,
-        &resolution.to_le_bytes(),
-    );
-    Ok(stored.err().unwrap_or(SUCCESS))
+    let resolution = resolution.to_le_bytes();
+    let stored = guest::store(memory, &mut caller, result as usize, &resolution);
+    Ok(guest::told(stored))
 }
 
 /// `clock_time_get`.
@@ -61,7 +55,7 @@ pub(super) async fn time(
     };
     let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let stored = guest::store(memory, &mut caller, result as usize, &now.to_le_bytes());
-    Ok(stored.err().unwrap_or(SUCCESS))
+    Ok(guest::told(stored))
 }
 
 /// What a clock shows: since 1970, or since the guest's clock began.
@@ -107,7 +101,7 @@ pub(super) async fn poll(
     }
     let told = tell(memory, &mut caller, &subscriptions, events as usize)
         .and_then(|told| guest::store(memory, &mut caller, result as usize, &told.to_le_bytes()));
-    Ok(told.err().unwrap_or(SUCCESS))
+    Ok(guest::told(told))
 }
 
 /// When the first of them comes; none where one is there.

@@ -1,12 +1,10 @@
 //! Standard streams of preview 1: what the guest writes becomes lines of its log, and there is nothing
 //! to read.
-//!
-//! The library's own look through any number of buffers in one stretch.
 
 use tracing::Level;
 use wasmtime::{Caller, Memory};
 
-use super::guest::{self, ERRNO_BADF, ERRNO_INVAL, ERRNO_SPIPE, Errno, SUCCESS};
+use super::guest::{self, ERRNO_BADF, ERRNO_INVAL, Errno};
 use crate::host::Host;
 use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
 
@@ -109,7 +107,7 @@ pub(super) async fn write(
         written = written.saturating_add(length as u32);
     }
     let stored = guest::store(memory, &mut caller, result as usize, &written.to_le_bytes());
-    Ok(stored.err().unwrap_or(SUCCESS))
+    Ok(guest::told(stored))
 }
 
 /// `fd_read`: standard input has ended; the number of bytes is 0.
@@ -124,16 +122,7 @@ pub(super) fn read(
     }
     let memory = guest::memory(&mut caller)?;
     let stored = guest::store(memory, &mut caller, result as usize, &0_u32.to_le_bytes());
-    Ok(stored.err().unwrap_or(SUCCESS))
-}
-
-/// `fd_pread` and `fd_pwrite`: no stream has places to begin at.
-pub(super) fn at_place(mut caller: Caller<'_, Host>, descriptor: u32) -> wasmtime::Result<i32> {
-    caller.data_mut().count()?;
-    Ok(match descriptor {
-        STDIN | STDOUT | STDERR => ERRNO_SPIPE,
-        _ => ERRNO_BADF,
-    })
+    Ok(guest::told(stored))
 }
 
 /// Address and length of each buffer.

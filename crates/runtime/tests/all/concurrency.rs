@@ -1,9 +1,12 @@
 //! Calls side by side: how many at once, who waits, and what a call that is dropped leaves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use wasimancer_runtime::{EngineOptions, Error, Limits, Plugin, Result};
+use wasimancer_runtime::{
+    EngineOptions, Error, Event, Limits, Plugin, Requester, Result, Severity,
+};
 
 use crate::support::{
     abi, bombs, call, capture_log, limited, messages, options, plugin, runtime, runtime_with, until,
@@ -105,6 +108,68 @@ async fn a_call_that_gets_no_slot_in_time_is_told_so() {
     holding.abort();
     assert!(holding.await.unwrap_err().is_cancelled());
     assert_eq!(call(&waiter, "answer", "now").await.unwrap(), b"now");
+}
+
+/// Two plugins want all places for ever.
+#[tokio::test]
+async fn plugins_leave_each_other_places() {
+    capture_log();
+    let runtime = runtime_with(EngineOptions {
+        instances_max: 20,
+        ..options()
+    });
+    let takers = ["first_taker", "second_taker"];
+    let spinning: Vec<_> = takers
+        .iter()
+        .map(|name| plugin(&runtime, name, &bombs()))
+        .flat_map(|taker| (0..20).map(move |_| announce_and_spin(&taker, "")))
+        .collect();
+    for taker in takers {
+        until("its calls run", || !messages(taker).is_empty()).await;
+    }
+    let quiet = plugin(&runtime, "takes_none", &bombs());
+    for _ in 0..20 {
+        assert_eq!(call(&quiet, "answer", "here").await.unwrap(), b"here");
+    }
+    spinning.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// One caller wants all places of a plugin, for as long as its calls may take.
+#[tokio::test]
+async fn callers_take_turns_at_the_places_of_a_plugin() {
+    capture_log();
+    let limits = Limits {
+        timeout: Duration::from_millis(100),
+        ..one_at_once()
+    };
+    let plugin = limited(&runtime(), "one_caller", &bombs(), limits);
+    let spinning: Vec<_> = (0..100).map(|_| announce_and_spin(&plugin, "")).collect();
+    until("one runs", || !messages("one_caller").is_empty()).await;
+    let function = plugin.function("answer").unwrap();
+    let answered = function.call_for(Arc::new(Keyed(1)), b"here").await;
+    assert_eq!(answered.unwrap(), b"here");
+    let before = messages("one_caller").len();
+    assert!(before < 10, "{before} calls of the other went before");
+    spinning.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// A requester whose calls wait behind one another.
+struct Keyed(u64);
+
+impl Requester for Keyed {
+    fn key(&self) -> u64 {
+        self.0
+    }
+
+    fn describe(&self) -> String {
+        "{}".to_owned()
+    }
+
+    fn log(&self) -> Option<Severity> {
+        None
+    }
+
+    fn tell(&self, _: Event) {}
 }
 
 /// The first holds the only place for as long as the second may run.

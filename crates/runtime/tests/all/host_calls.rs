@@ -27,9 +27,10 @@ fn in_a_row(imports: &str, fields: &str, begin: &str, step: &str, times: usize) 
 fn import(name: &str, signature: &str) -> String {
     let module = match name {
         "log" | "progress" | "request" => "wasimancer:host/env",
-        "random_get" | "poll_oneoff" | "fd_write" | "fd_read" | "clock_time_get" => {
+        "random_get" | "poll_oneoff" | "clock_time_get" | "args_sizes_get" => {
             "wasi_snapshot_preview1"
         }
+        name if name.starts_with("fd_") => "wasi_snapshot_preview1",
         _ => "extism:host/env",
     };
     format!(r#"(import "{module}" "{name}" (func ${name} {signature}))"#)
@@ -111,6 +112,40 @@ async fn a_row_of_dear_calls_ends_at_its_time_limit() {
             "{name}: {ended:?}"
         );
         assert!(looked > 1, "{name}: others had {looked} turns");
+    }
+}
+
+/// Each takes next to nothing, and there are very many.
+#[tokio::test]
+async fn a_row_of_small_calls_ends_at_its_time_limit() {
+    for (name, parameters) in [
+        ("fd_fdstat_get", "(i32.const 1) (i32.const 64)"),
+        (
+            "fd_seek",
+            "(i32.const 1) (i64.const 0) (i32.const 0) (i32.const 64)",
+        ),
+        ("args_sizes_get", "(i32.const 64) (i32.const 68)"),
+    ] {
+        let kinds = parameters
+            .replace("(i32.const ", "i32 ")
+            .replace("(i64.const ", "i64 ");
+        let kinds = kinds.split(' ').filter(|word| word.starts_with('i'));
+        let signature = format!(
+            "(param {}) (result i32)",
+            kinds.collect::<Vec<_>>().join(" ")
+        );
+        let step = format!("(drop (call ${name} {parameters}))");
+        let wasm = in_a_row(&import(name, &signature), "", "", &step, 200_000);
+        let limits = Limits {
+            timeout: Duration::from_micros(500),
+            ..Limits::default()
+        };
+        let plugin = limited(&runtime(), name, &wasm, limits);
+        let ended = call(&plugin, "run", "").await;
+        assert!(
+            matches!(ended, Err(Error::TimeLimit { .. })),
+            "{name}: {ended:?}"
+        );
     }
 }
 

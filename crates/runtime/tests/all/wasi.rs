@@ -34,6 +34,98 @@ async fn no_file_can_be_reached() {
     }
 }
 
+/// What the engine's library answers where nothing is granted, which run-time systems expect.
+#[tokio::test]
+async fn descriptors_are_the_standard_streams_alone() {
+    const TOLD: &str = "(i32.const 64)";
+    let unknown = BAD_DESCRIPTOR;
+    // A function, what follows the descriptor, and the error numbers for a standard stream and others.
+    let cases = [
+        ("fd_fdstat_get", TOLD, 0, unknown),
+        ("fd_filestat_get", TOLD, 0, unknown),
+        ("fd_close", "", 0, unknown),
+        (
+            "fd_seek",
+            "(i64.const 0) (i32.const 1) (i32.const 64)",
+            70,
+            unknown,
+        ),
+        ("fd_tell", TOLD, 70, unknown),
+        (
+            "fd_readdir",
+            "(i32.const 64) (i32.const 8) (i64.const 0) (i32.const 80)",
+            54,
+            unknown,
+        ),
+        ("fd_prestat_get", TOLD, unknown, unknown),
+        (
+            "fd_prestat_dir_name",
+            "(i32.const 64) (i32.const 8)",
+            54,
+            unknown,
+        ),
+        ("fd_fdstat_set_flags", "(i32.const 1)", unknown, unknown),
+        ("fd_sync", "", unknown, unknown),
+        ("fd_renumber", "(i32.const 1)", 58, unknown),
+    ];
+    for (name, parameters, of_stream, of_other) in cases {
+        let kind = |word: &str| {
+            word.split_once(".const")
+                .map(|(kind, _)| kind.trim_start_matches('(').to_owned())
+        };
+        let kinds = parameters
+            .split(' ')
+            .filter_map(kind)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let checks = [
+            (0, of_stream),
+            (1, of_stream),
+            (2, of_stream),
+            (3, of_other),
+            (-1, of_other),
+        ];
+        let checks = checks.map(|(descriptor, errno)| {
+            format!("(if (i32.ne (call $asked (i32.const {descriptor}) {parameters}) (i32.const {errno})) (then (unreachable)))")
+        });
+        let wasm = module(&format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "{name}"
+                  (func $asked (param i32 {kinds}) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "run") {}))"#,
+            checks.concat()
+        ));
+        let ended = call(&plugin(&runtime(), name, &wasm), "run", "").await;
+        assert!(ended.is_ok(), "{name}: {ended:?}");
+    }
+}
+
+/// What is told of a stream: its rights, and of its file nothing; never beyond the guest's memory.
+#[tokio::test]
+async fn a_stream_is_described() {
+    let wasm = module(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_fdstat_get"
+              (func $asked (param i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "reads")
+              (if (call $asked (i32.const 0) (i32.const 64)) (then (unreachable)))
+              (if (i64.ne (i64.load (i32.const 72)) (i64.const 2)) (then (unreachable))))
+            (func (export "writes")
+              (if (call $asked (i32.const 2) (i32.const 64)) (then (unreachable)))
+              (if (i64.ne (i64.load (i32.const 72)) (i64.const 64)) (then (unreachable))))
+            (func (export "outside")
+              (if (i32.ne (call $asked (i32.const 1) (i32.const 65530)) (i32.const 21))
+                (then (unreachable)))))"#,
+    );
+    let plugin = plugin(&runtime(), "described", &wasm);
+    for export in ["reads", "writes", "outside"] {
+        let ended = call(&plugin, export, "").await;
+        assert!(ended.is_ok(), "{export}: {ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_connection_can_be_accepted() {
     let plugin = wasi("sockets");
