@@ -442,6 +442,31 @@ async fn an_update_whose_version_did_not_rise_is_told_so() {
 }
 
 #[tokio::test]
+async fn what_clients_or_texts_may_have_trouble_with_is_told() {
+    let serving = Serving::start();
+    let functions = json!([{
+        "displayName": "odd name",
+        "function": "speak",
+        "arguments": [
+            {"name": "mail", "type": "string", "pattern": r"(?=.*@)\w+(?!x)"},
+            {"name": "plain", "type": "string", "pattern": r"^\w+$"},
+        ],
+    }]);
+    let sample = Sample::new("odd", "1.0.0", "0").with("/functions", functions);
+    let uploaded = serving.operator.upload("", &sample).await;
+    let warnings = uploaded.granted()["warnings"].as_array().unwrap();
+    let [name, pattern] = warnings.as_slice() else {
+        panic!("{warnings:?}");
+    };
+    assert!(name.as_str().unwrap().contains("odd name"), "{name}");
+    let pattern = pattern.as_str().unwrap();
+    assert!(
+        pattern.contains("look-around") && pattern.contains(".*@"),
+        "{pattern}"
+    );
+}
+
+#[tokio::test]
 async fn a_plugin_is_shown_with_all_that_is_known_of_it() {
     let serving = Serving::start();
     let sample = Sample::new("shown", "1.2.3", "x").with("/config", json!({"key": "hidden-value"}));
