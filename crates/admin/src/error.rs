@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::CONNECTION;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wasimancer_catalog::{Cause, Error as CatalogError, Escaped, Problem};
+use wasimancer_catalog::{Cause, Error as CatalogError, Escaped, Full, Problem};
 
 use crate::answer::ErrorAnswer;
 use crate::revision::etag;
@@ -36,6 +36,7 @@ pub(crate) enum Code {
     UnknownVersion,
     RevisionChanged,
     AnotherServer,
+    ServerMemory,
     DefinitionFileChanged,
     DefinitionFileInvalid,
     DefinitionFileNotEditable,
@@ -137,6 +138,10 @@ pub enum Error {
     #[error("😡 {0}")]
     Catalog(#[from] CatalogError),
 
+    /// The budget of the server's memory has no room for the body.
+    #[error("😡 {0}")]
+    ServerMemory(#[from] Full),
+
     /// The change ended without an answer.
     #[error("😡 the server failed: its log says why")]
     Failed,
@@ -167,6 +172,7 @@ impl Error {
             Self::NoRoute => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::PluginNotFound { .. } => (StatusCode::INTERNAL_SERVER_ERROR, Code::NotFound),
             Self::Catalog(error) => of_catalog(error),
+            Self::ServerMemory(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::ServerMemory),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
         }
     }
@@ -226,6 +232,7 @@ impl IntoResponse for Error {
                 (status, [etag(&revision)], answer).into_response()
             }
             Self::TooSlow { .. } => (status, [(CONNECTION, "close")], answer).into_response(),
+            Self::ServerMemory(_) => (status, [(RETRY_AFTER, "10")], answer).into_response(),
             _ => (status, answer).into_response(),
         }
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::IntoParams;
-use wasimancer_catalog::{Catalog, Change, Request as CatalogRequest, apart};
+use wasimancer_catalog::{Catalog, Change, Charge, Request as CatalogRequest, apart};
 
 use crate::answer::Made;
 use crate::error::Error;
@@ -87,9 +87,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 impl Admin {
     /// A JSON body.
     pub(crate) async fn json(&self, request: Request) -> Result<Value, Error> {
-        let read = read(request.into_body(), self.body_max_bytes);
+        let charge = self.catalog.budget().empty();
+        let read = read(request.into_body(), self.body_max_bytes, charge);
         let bytes = timeout(self.read_timeout, read).await;
-        let bytes = bytes.map_err(|_| Error::TooSlow {
+        let (bytes, _charge) = bytes.map_err(|_| Error::TooSlow {
             what: "the body",
             limit: self.read_timeout,
         })??;
@@ -102,24 +103,42 @@ impl Admin {
     }
 }
 
-async fn read(mut body: Body, limit: u64) -> Result<axum::body::Bytes, Error> {
+/// Reads a body, charged as it comes.
+async fn read(mut body: Body, limit: u64, mut charge: Charge) -> Result<(Vec<u8>, Charge), Error> {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
-    match Limited::new(&mut body, limit_bytes).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            // A client that sends all of it before it looks for the answer would else find its
-            // connection reset, and no answer.
-            let mut rest = Limited::new(body, limit_bytes.saturating_mul(4));
-            while let Some(Ok(_)) = rest.frame().await {}
-            Err(Error::TooLarge {
-                what: "the body",
-                limit,
-            })
+    let mut read = Vec::new();
+    let mut pieces = Limited::new(&mut body, limit_bytes);
+    let refused = loop {
+        match pieces.frame().await {
+            None => return Ok((read, charge)),
+            Some(Ok(frame)) => {
+                let Ok(piece) = frame.into_data() else {
+                    continue;
+                };
+                if let Err(full) = charge.grow(piece.len()) {
+                    break full.into();
+                }
+                read.extend_from_slice(&piece);
+            }
+            Some(Err(error)) if error.is::<LengthLimitError>() => {
+                break Error::TooLarge {
+                    what: "the body",
+                    limit,
+                };
+            }
+            Some(Err(error)) => {
+                return Err(Error::BrokenOff {
+                    reason: error.to_string(),
+                });
+            }
         }
-        Err(error) => Err(Error::BrokenOff {
-            reason: error.to_string(),
-        }),
-    }
+    };
+    drop((read, charge));
+    // A client that sends all of it before it looks for the answer would else find its connection
+    // reset, and no answer.
+    let mut rest = Limited::new(body, limit_bytes.saturating_mul(4));
+    while let Some(Ok(_)) = rest.frame().await {}
+    Err(refused)
 }
 
 impl Admin {

@@ -24,6 +24,9 @@ const DATA_MAX_BYTES: u64 = 1024 * 1024;
 /// Bytes that are gathered before they are written: each write goes to a thread that may block.
 const WRITE_BYTES: usize = 256 * 1024;
 
+/// What an upload holds while it comes, in bytes: its definition, and twice what is gathered.
+const HELD_BYTES: usize = DATA_MAX_BYTES as usize + 2 * WRITE_BYTES;
+
 /// The parts of an upload.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes a body that is read part by part")]
@@ -85,6 +88,7 @@ impl Admin {
         request: Request,
         folder: Option<String>,
     ) -> Result<Upload, Error> {
+        let _charge = self.catalog.budget().charge_patiently(HELD_BYTES).await?;
         let paced = Paced {
             read_timeout: self.read_timeout,
             was_too_slow: Arc::default(),

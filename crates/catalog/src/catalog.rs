@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
-use wasimancer_runtime::Runtime;
+use wasimancer_runtime::{Budget, Runtime};
 
 use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Result};
@@ -54,6 +54,12 @@ impl Catalog {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// What everything that clients and plugins can make large is charged to.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        self.loader.runtime.budget()
     }
 
     /// Wakes when another snapshot has taken the place of the one before. Whoever is slow to look

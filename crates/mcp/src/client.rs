@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wasimancer_runtime::{Event, Requester, Severity};
 
 use crate::capabilities::Capabilities;
-use crate::outbox::{Outbox, Sent};
+use crate::outbox::Outbox;
 use crate::revision::Revision;
 use crate::subscriptions::notification;
 use crate::tasks::Task;
@@ -59,7 +59,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// The notification of what a plugin tells; none where the client does not want it.
-    fn message(&self, event: Event) -> Option<Sent> {
+    fn message(&self, event: Event) -> Option<String> {
         match event {
             Event::Progress {
                 progress,
@@ -76,7 +76,7 @@ impl Client {
                     let _ = write!(params, ",\"message\":{}", Value::from(message));
                 }
                 let method = "notifications/progress";
-                Some(Sent::Message(notification(method, &params)))
+                Some(notification(method, &params))
             }
             Event::Log {
                 severity,
@@ -89,10 +89,15 @@ impl Client {
                 }
                 let _ = write!(params, ",\"data\":{data}");
                 let method = "notifications/message";
-                Some(Sent::Message(notification(method, &params)))
+                Some(notification(method, &params))
             }
-            // The stateless revision has nothing to come back to.
-            Event::Release => (self.revision != Revision::Modern).then_some(Sent::Release),
+            Event::Release => {
+                // The stateless revision has nothing to come back to.
+                if self.revision != Revision::Modern {
+                    self.outbox.release();
+                }
+                None
+            }
         }
     }
 
@@ -110,8 +115,8 @@ impl Client {
     pub(crate) fn tell(&self, event: Event) {
         if let Some(task) = self.task.get() {
             task.report(event);
-        } else if let Some(sent) = self.message(event) {
-            self.outbox.send(sent);
+        } else if let Some(message) = self.message(event) {
+            self.outbox.send(message);
         }
     }
 
@@ -167,13 +172,14 @@ impl Requester for Listening {
 #[cfg(test)]
 mod tests {
     use serde_json::Number;
+    use wasimancer_runtime::Budget;
 
     use super::*;
-    use crate::outbox::channel;
+    use crate::outbox::{Sent, channel};
 
     #[test]
     fn progress_grows_over_all_rounds() {
-        let (outbox, mut inbox) = channel();
+        let (outbox, mut inbox) = channel(&Budget::default());
         let client = Client {
             revision: Revision::Legacy("2025-11-25"),
             caller: Caller::default(),
@@ -193,7 +199,7 @@ mod tests {
         }
         let mut told = Vec::new();
         while let Ok(Sent::Message(message)) = inbox.try_recv() {
-            let message: Value = serde_json::from_str(&message).unwrap();
+            let message: Value = serde_json::from_str(message.as_str()).unwrap();
             told.push(message["params"]["progress"].as_u64().unwrap());
         }
         assert_eq!(told, [0, 1, 2]);

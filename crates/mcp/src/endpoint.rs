@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use wasimancer_catalog::Catalog;
+use wasimancer_runtime::Budget;
 
 use crate::bounds::Bounds;
 use crate::replay;
@@ -56,6 +57,8 @@ pub(crate) struct Endpoint {
     pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
     pub(crate) bounds: Bounds,
+    /// What everything that clients and plugins can make large is charged to.
+    pub(crate) budget: Budget,
     /// Places for streams that clients can come back to.
     pub(crate) replay_places: Arc<Semaphore>,
     /// Of states between the rounds of a request; none where this machine gives no random numbers.
@@ -76,6 +79,7 @@ impl Endpoint {
     ) -> Self {
         let server_info = json!({ "name": options.name, "version": options.version });
         Self {
+            budget: catalog.budget().clone(),
             catalog,
             shutdown,
             sessions: Sessions::new(),

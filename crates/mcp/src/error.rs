@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use wasimancer_runtime::Escaped;
+use wasimancer_runtime::{Escaped, Full};
 
 use crate::revision::{Era, SUPPORTED_VERSIONS};
 
@@ -73,6 +73,9 @@ pub(crate) enum Error {
     /// A bound over all clients is reached.
     #[error("{0}")]
     Busy(&'static str),
+    /// What would be sent is too large for one message.
+    #[error("the answer has {size} bytes, and at most {limit} are sent at once: ask for less")]
+    AnswerTooLarge { size: usize, limit: usize },
 }
 
 /// Parse error (JSON-RPC 2.0, section 5.1).
@@ -93,6 +96,12 @@ const HEADER_MISMATCH: i32 = -32020;
 const MISSING_CAPABILITY: i32 = -32021;
 /// `UnsupportedProtocolVersion` (2026-07-28, basic, "Error Codes").
 const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
+
+impl From<Full> for Error {
+    fn from(_: Full) -> Self {
+        Self::Busy("the server has no memory left for it (server_memory): try again later")
+    }
+}
 
 impl Error {
     /// The `message` of the error object. What it repeats of the request is escaped; a plugin's own
@@ -123,7 +132,11 @@ impl Error {
             | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
             | Self::ResourceNotFound { .. } => INVALID_PARAMS,
-            Self::Busy(_) | Self::NoInput(_) | Self::Failed(_) | Self::Cancelled => INTERNAL_ERROR,
+            Self::Busy(_)
+            | Self::AnswerTooLarge { .. }
+            | Self::NoInput(_)
+            | Self::Failed(_)
+            | Self::Cancelled => INTERNAL_ERROR,
             // The code is younger than the older revisions.
             Self::MissingCapability { .. } if era == Era::Legacy => INVALID_REQUEST,
             Self::MissingCapability { .. } => MISSING_CAPABILITY,
@@ -156,6 +169,7 @@ impl Error {
             | Self::MissingCapability { .. }
             | Self::NoInput(_)
             | Self::Plugin { .. }
+            | Self::AnswerTooLarge { .. }
             | Self::Failed(_)
             | Self::Cancelled
             | Self::UnknownTool(_)

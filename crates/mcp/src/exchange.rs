@@ -1,5 +1,6 @@
 //! From a message to its answer, whatever it came by.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::future::join_all;
@@ -15,6 +16,7 @@ use crate::era::{Declared, Meta, decide};
 use crate::error::Error;
 use crate::headers::single;
 use crate::jsonrpc::{self, Body, Call, Incoming, Kind};
+use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::outcome::Finished;
 use crate::params::Params;
@@ -28,6 +30,9 @@ use crate::wire_2026_07_28;
 pub(crate) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The header of the protocol version.
 pub(crate) static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Most bytes that are sent as one message: an output of the default size with every byte escaped,
+/// and a third more.
+const ANSWER_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Most messages of one batch.
 const BATCH_MAX: usize = 100;
 
@@ -74,7 +79,7 @@ pub(crate) enum Reply {
     /// A JSON-RPC response, or a batch of them.
     Json {
         status: StatusCode,
-        body: String,
+        body: Message,
         /// The session that the request began.
         session: Option<String>,
     },
@@ -112,7 +117,7 @@ impl Exchange {
         apart(self.caller.key(), bytes, work).await
     }
 
-    async fn answer(&self, (incoming, meta): Message<'_>) -> Reply {
+    async fn answer(&self, (incoming, meta): Read<'_>) -> Reply {
         let (method, params) = match incoming.kind {
             Kind::Call { method, params } => (method, params),
             Kind::Response(answered) => return self.take_response(incoming.id, answered),
@@ -152,15 +157,17 @@ impl Exchange {
         match decided.revision {
             Revision::Modern => {
                 let answer = wire_2026_07_28::handle(self, meta, call).await?;
-                Ok(match answer {
-                    wire_2026_07_28::Answer::Result(result) => reply_result(call.id, &result, None),
-                    wire_2026_07_28::Answer::Messages(messages) => Reply::Messages(messages),
-                })
+                match answer {
+                    wire_2026_07_28::Answer::Result(result) => {
+                        self.reply_result(call.id, &result, None)
+                    }
+                    wire_2026_07_28::Answer::Messages(messages) => Ok(Reply::Messages(messages)),
+                }
             }
             Revision::Legacy(version) => {
                 let session = decided.session.as_ref();
                 let answer = wire_2025_11_25::handle(self, version, session, meta, call).await?;
-                Ok(reply_result(call.id, &answer.result, answer.session))
+                self.reply_result(call.id, &answer.result, answer.session)
             }
         }
     }
@@ -262,27 +269,48 @@ impl Exchange {
             messages.map(|message| parse(message.get())).collect()
         };
         let messages = self.apart(bytes, read).await.into_iter();
-        let replies = messages.map(|message| self.answer_in_batch(message));
+        let left = AtomicUsize::new(ANSWER_MAX_BYTES);
+        let replies = messages.map(|message| self.answer_in_batch(message, &left));
         let mut answers = String::new();
         for reply in join_all(replies).await {
             // Revisions with streams of events have no batches.
             if let Reply::Json { body, .. } = reply {
                 answers.push(if answers.is_empty() { '[' } else { ',' });
-                answers.push_str(&body);
+                answers.push_str(body.as_str());
             }
         }
         if answers.is_empty() {
             return Reply::Accepted;
         }
         answers.push(']');
-        reply(StatusCode::OK, answers)
+        match Message::charged(answers, &self.endpoint.budget) {
+            Ok(body) => reply(StatusCode::OK, body),
+            Err(full) => reply_error(None, &full.into(), Era::Legacy),
+        }
     }
 
-    async fn answer_in_batch(&self, message: ParsedMessage<'_>) -> Reply {
+    /// Answers one of several messages, whose answers may have so many bytes together.
+    async fn answer_in_batch(&self, message: ParsedMessage<'_>, left: &AtomicUsize) -> Reply {
         let message = match message {
             Ok(message) => message,
             Err((id, error)) => return reply_error(id, &error, Era::Legacy),
         };
+        let id = message.0.id;
+        let reply = self.answer_alone_in_batch(message).await;
+        let Reply::Json { body, .. } = &reply else {
+            return reply;
+        };
+        let size = body.as_str().len();
+        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(size)
+        });
+        match taken {
+            Ok(_) => reply,
+            Err(limit) => reply_error(id, &Error::AnswerTooLarge { size, limit }, Era::Legacy),
+        }
+    }
+
+    async fn answer_alone_in_batch(&self, message: Read<'_>) -> Reply {
         match (&message.0.kind, message.0.id) {
             (Kind::Call { method, .. }, id @ Some(_)) if method == "initialize" => {
                 let error =
@@ -296,6 +324,24 @@ impl Exchange {
             }
             _ => self.answer(message).await,
         }
+    }
+
+    fn reply_result(
+        &self,
+        id: jsonrpc::Id<'_>,
+        result: &Finished,
+        session: Option<String>,
+    ) -> Result<Reply, Error> {
+        let body = jsonrpc::write_result(id, &result.pieces());
+        let (size, limit) = (body.len(), ANSWER_MAX_BYTES);
+        if size > limit {
+            return Err(Error::AnswerTooLarge { size, limit });
+        }
+        Ok(Reply::Json {
+            status: StatusCode::OK,
+            body: Message::charged(body, &self.endpoint.budget)?,
+            session,
+        })
     }
 
     /// What serves a request; if an older revision does, its session must not have ended.
@@ -336,9 +382,9 @@ impl Exchange {
 }
 
 /// A message and its metadata.
-type Message<'a> = (Incoming<'a>, Option<Meta<'a>>);
+type Read<'a> = (Incoming<'a>, Option<Meta<'a>>);
 /// The same, where it is one; else what is wrong, with the id where it could be read.
-type ParsedMessage<'a> = Result<Message<'a>, (Option<jsonrpc::Id<'a>>, Error)>;
+type ParsedMessage<'a> = Result<Read<'a>, (Option<jsonrpc::Id<'a>>, Error)>;
 
 /// A body that was read.
 enum Parsed<'a> {
@@ -367,19 +413,11 @@ fn is_cancellable(method: &str) -> bool {
     )
 }
 
-fn reply(status: StatusCode, body: String) -> Reply {
+fn reply(status: StatusCode, body: Message) -> Reply {
     Reply::Json {
         status,
         body,
         session: None,
-    }
-}
-
-fn reply_result(id: jsonrpc::Id<'_>, result: &Finished, session: Option<String>) -> Reply {
-    Reply::Json {
-        status: StatusCode::OK,
-        body: jsonrpc::write_result(id, &result.pieces()),
-        session,
     }
 }
 
@@ -389,5 +427,5 @@ pub(crate) fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) 
     }
     let (code, message) = (error.code(era), error.message());
     let body = jsonrpc::write_error(id, code, &message, error.data().as_ref());
-    reply(error.status(era), body)
+    reply(error.status(era), Message::small(body))
 }

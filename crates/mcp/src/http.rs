@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
+use wasimancer_runtime::Charge;
 
 use crate::endpoint::{Endpoint, Options};
 use crate::era::{Declared, decide};
@@ -24,6 +25,7 @@ use crate::exchange::{Arrival, Exchange, PROTOCOL_VERSION, Reply, SESSION_ID, re
 use crate::guard::Gate;
 use crate::headers::single;
 use crate::media_types;
+use crate::message::Message;
 use crate::outbox::{self, Frame, Outbox, Sent, frames};
 use crate::revision::{Era, Revision};
 use crate::sessions::Session;
@@ -39,6 +41,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 /// Most bytes that are read and thrown away of a body that is too large: a client that sends all
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Bodies are charged in steps of as many bytes; most are smaller.
+const BODY_STEP_BYTES: usize = 16 * 1024;
 
 /// The endpoint at `/mcp`, behind its gate. Its open streams end when `shutdown` turns true, or when
 /// nobody can turn it any more.
@@ -121,17 +125,17 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
     let answered = match media_types::check(&parts.headers) {
         Ok(()) => {
             let limit = endpoint.read_timeout;
-            let read = timeout(limit, read(body, endpoint.body_max_bytes));
+            let read = timeout(limit, read(body, endpoint));
             read.await.unwrap_or(Err(Error::TooSlow { limit }))
         }
         Err(error) => Err(error),
     };
-    let bytes = match answered {
-        Ok(bytes) => bytes,
+    let (bytes, charge) = match answered {
+        Ok(read) => read,
         Err(error) => return refuse(&error, Era::Modern),
     };
     let session = session(endpoint, &parts.headers);
-    let (outbox, inbox) = outbox::channel();
+    let (outbox, inbox) = outbox::channel(&endpoint.budget);
     let takes_events = media_types::check_accepts_events(&parts.headers).is_ok();
     let arrival = Arrival::Http(parts.headers);
     let exchange = Exchange {
@@ -145,7 +149,11 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
             Outbox::closed()
         },
     };
-    let task = tokio::spawn(async move { exchange.answer_body(&bytes).await });
+    let task = tokio::spawn(async move {
+        let reply = exchange.answer_body(&bytes).await;
+        drop(charge);
+        reply
+    });
     // The request of a session outlives its connection (2025-11-25, basic/transports), any other ends
     // with it (2026-07-28, transports, "Cancellation").
     let (era, ending) = match &session {
@@ -192,7 +200,7 @@ async fn answer(
     let frames = stream::iter([first]).chain(frames);
     let replay = session.as_ref().and_then(|session| {
         let replays = &session.going_on().replays;
-        replays.begin(&endpoint.replay_places)
+        replays.begin(&endpoint.replay_places, &endpoint.budget)
     });
     let (Some(session), Some(replay)) = (session, replay) else {
         let events = frames.filter_map(|frame| ready(event_of(frame)));
@@ -213,18 +221,35 @@ fn event_of(frame: Frame<Reply>) -> Option<Bytes> {
         Frame::Sent(Sent::Release) => None,
         Frame::Answer(reply) => reply.into_message(),
     };
-    message.map(|message| sse::event(&message))
+    message.map(sse::event)
 }
 
-async fn read(mut body: HttpBody, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(&mut body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            discard(body).await;
-            Err(Error::TooLarge { limit })
+/// Reads a body, charged as it comes. Only who has sent nothing yet waits for room.
+async fn read(mut body: HttpBody, endpoint: &Endpoint) -> Result<(Vec<u8>, Charge), Error> {
+    let limit = endpoint.body_max_bytes;
+    let mut charge = endpoint.budget.charge_patiently(BODY_STEP_BYTES).await?;
+    let mut read = Vec::new();
+    let mut pieces = Limited::new(&mut body, limit);
+    let refused = loop {
+        match pieces.frame().await {
+            None => return Ok((read, charge)),
+            Some(Ok(frame)) => {
+                let Ok(piece) = frame.into_data() else {
+                    continue;
+                };
+                let lacking = (read.len() + piece.len()).saturating_sub(charge.bytes());
+                if let Err(full) = charge.grow(lacking.next_multiple_of(BODY_STEP_BYTES)) {
+                    break full.into();
+                }
+                read.extend_from_slice(&piece);
+            }
+            Some(Err(error)) if error.is::<LengthLimitError>() => break Error::TooLarge { limit },
+            Some(Err(error)) => return Err(Error::Parse(format!("the body broke off: {error}"))),
         }
-        Err(error) => Err(Error::Parse(format!("the body broke off: {error}"))),
-    }
+    };
+    drop((read, charge));
+    discard(body).await;
+    Err(refused)
 }
 
 /// Reads what is left of a body, within a bound.
@@ -235,7 +260,7 @@ async fn discard(body: HttpBody) {
 
 impl Reply {
     /// The message of an answer that is one.
-    fn into_message(self) -> Option<String> {
+    fn into_message(self) -> Option<Message> {
         match self {
             Self::Json { body, .. } => Some(body),
             Self::Accepted | Self::Cancelled | Self::Messages(_) => None,
@@ -251,7 +276,7 @@ impl IntoResponse for Reply {
             Self::Cancelled => return sse::answer(stream::empty()),
             Self::Messages(messages) => {
                 let event = |message: Option<String>| match message {
-                    Some(message) => sse::event(&message),
+                    Some(message) => sse::event(Message::small(message)),
                     None => sse::COMMENT,
                 };
                 return sse::answer(messages.map(event));
@@ -263,7 +288,7 @@ impl IntoResponse for Reply {
             } => (status, body, session),
         };
         let content_type = [(header::CONTENT_TYPE, "application/json")];
-        let mut response = (status, content_type, body).into_response();
+        let mut response = (status, content_type, body.into_bytes()).into_response();
         let headers = response.headers_mut();
         if let Some(session) = session.and_then(|id| HeaderValue::try_from(id).ok()) {
             headers.insert(&SESSION_ID, session);

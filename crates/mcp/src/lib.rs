@@ -25,6 +25,7 @@ mod input_required;
 mod jsonrpc;
 mod listener;
 mod media_types;
+mod message;
 mod origin;
 mod outbox;
 mod outcome;

@@ -3,6 +3,9 @@
 
 use futures_util::{Stream, stream};
 use tokio::sync::mpsc;
+use wasimancer_runtime::Budget;
+
+use crate::message::Message;
 
 /// Most messages that wait for a client to read them; further ones are left out. A plugin's log is
 /// bounded below that for each call, so it is reports of progress that are left out.
@@ -10,23 +13,29 @@ const WAITING_MAX: usize = 1500;
 
 /// Something that is sent while a request is served.
 pub(crate) enum Sent {
-    /// A JSON-RPC message.
-    Message(String),
+    Message(Message),
     /// The connection may be closed, where the client can come back for the rest.
     Release,
 }
 
 /// Where a request puts what is sent. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct Outbox(Option<mpsc::Sender<Sent>>);
+pub(crate) struct Outbox(Option<Open>);
+
+#[derive(Clone)]
+struct Open {
+    sender: mpsc::Sender<Sent>,
+    budget: Budget,
+}
 
 /// Where it is taken out.
 pub(crate) type Inbox = mpsc::Receiver<Sent>;
 
-/// An outbox and where it leads.
-pub(crate) fn channel() -> (Outbox, Inbox) {
+/// An outbox and where it leads. What waits in it is charged.
+pub(crate) fn channel(budget: &Budget) -> (Outbox, Inbox) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    (Outbox(Some(sender)), receiver)
+    let budget = budget.clone();
+    (Outbox(Some(Open { sender, budget })), receiver)
 }
 
 impl Outbox {
@@ -39,10 +48,21 @@ impl Outbox {
         self.0.is_none()
     }
 
-    /// Sends, unless too much waits already; whether it did.
-    pub(crate) fn send(&self, sent: Sent) -> bool {
-        let sender = self.0.as_ref();
-        sender.is_some_and(|sender| sender.try_send(sent).is_ok())
+    /// Sends a message, unless too much waits already; whether it did.
+    pub(crate) fn send(&self, message: String) -> bool {
+        let Some(open) = &self.0 else {
+            return false;
+        };
+        let charged = Message::charged(message, &open.budget);
+        charged.is_ok_and(|message| open.sender.try_send(Sent::Message(message)).is_ok())
+    }
+
+    /// Lets the connection be closed.
+    pub(crate) fn release(&self) {
+        if let Some(open) = &self.0 {
+            // Where too much waits, it is kept open.
+            let _ = open.sender.try_send(Sent::Release);
+        }
     }
 }
 
@@ -91,15 +111,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_comes_before_the_answer() {
-        let (outbox, inbox) = channel();
+        let (outbox, inbox) = channel(&Budget::default());
         let answering = Box::pin(async move {
             for text in ["one", "two"] {
-                assert!(outbox.send(Sent::Message(text.to_owned())));
+                assert!(outbox.send(text.to_owned()));
             }
             "answer"
         });
         let told = frames(answering, inbox).map(|frame| match frame {
-            Frame::Sent(Sent::Message(text)) => text,
+            Frame::Sent(Sent::Message(message)) => message.as_str().to_owned(),
             Frame::Sent(Sent::Release) => "release".to_owned(),
             Frame::Answer(answer) => answer.to_owned(),
         });
@@ -109,11 +129,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_reads_nothing_costs_little() {
-        let (outbox, inbox) = channel();
-        let sent = (0..2 * WAITING_MAX).filter(|_| outbox.send(Sent::Release));
+        let budget = Budget::default();
+        let (outbox, inbox) = channel(&budget);
+        let push = |outbox: &Outbox| outbox.send("{}".to_owned());
+        let sent = (0..2 * WAITING_MAX).filter(|_| push(&outbox));
         assert_eq!(sent.count(), WAITING_MAX);
+        assert_eq!(budget.usage().used, 2 * WAITING_MAX);
         drop(inbox);
-        assert!(!outbox.send(Sent::Release));
-        assert!(!Outbox::closed().send(Sent::Release));
+        assert!(!push(&outbox));
+        assert!(!push(&Outbox::closed()));
+        drop(outbox);
+        assert_eq!(budget.usage().used, 0);
     }
 }

@@ -5,15 +5,17 @@
 //! was closed, reads on where it was.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use wasimancer_runtime::{Budget, GiveWay};
 
+use crate::message::Message;
 use crate::outbox::{Frame, Sent};
+use crate::sse;
 
 /// Most streams of one session that are kept.
 const STREAMS_MAX: usize = 16;
@@ -51,13 +53,15 @@ pub(crate) struct Replay {
 struct Kept {
     /// The number of the first event that is kept.
     first: u64,
+    /// All before this one have been read once.
+    read: u64,
     events: std::collections::VecDeque<Kind>,
     has_ended: bool,
 }
 
 #[derive(Clone)]
 enum Kind {
-    Message(Arc<str>),
+    Message(Bytes),
     /// Whoever reads it live is let go.
     Release,
 }
@@ -72,8 +76,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Replays {
-    /// Begins to keep a stream; none where there are too many.
-    pub(crate) fn begin(&self, places: &Arc<Semaphore>) -> Option<Arc<Replay>> {
+    /// Begins to keep a stream, whose messages are charged to the budget; none where there are too
+    /// many.
+    pub(crate) fn begin(&self, places: &Arc<Semaphore>, budget: &Budget) -> Option<Arc<Replay>> {
         let place = places.clone().try_acquire_owned().ok()?;
         let mut numbered = lock(&self.by_number);
         if numbered.streams.len() >= STREAMS_MAX {
@@ -91,6 +96,8 @@ impl Replays {
             _place: place,
         });
         numbered.streams.insert(replay.number, replay.clone());
+        drop(numbered);
+        budget.register(&replay);
         Some(replay)
     }
 
@@ -115,16 +122,19 @@ impl Replay {
     pub(crate) async fn keep<R>(
         &self,
         mut frames: impl Stream<Item = Frame<R>> + Unpin,
-        message: impl Fn(R) -> Option<String>,
+        message: impl Fn(R) -> Option<Message>,
     ) {
         while let Some(frame) = frames.next().await {
-            let kind = match frame {
-                Frame::Sent(Sent::Release) => Some(Kind::Release),
-                Frame::Sent(Sent::Message(message)) => Some(Kind::Message(message.into())),
-                Frame::Answer(answer) => message(answer).map(|text| Kind::Message(text.into())),
+            let message = match frame {
+                Frame::Sent(Sent::Release) => {
+                    self.push(Kind::Release);
+                    continue;
+                }
+                Frame::Sent(Sent::Message(message)) => Some(message),
+                Frame::Answer(answer) => message(answer),
             };
-            if let Some(kind) = kind {
-                self.push(kind);
+            if let Some(message) = message {
+                self.push(Kind::Message(message.into_bytes()));
             }
         }
         lock(&self.kept).has_ended = true;
@@ -170,22 +180,22 @@ impl Replay {
     /// The events from a number on. Whoever comes to a release that is `live` or later is let go.
     fn read_from(self: Arc<Self>, next: u64, live: u64) -> impl Stream<Item = Bytes> + Send {
         let more = self.more.subscribe();
-        stream::unfold(Some((self, more, next)), move |reader| async move {
+        let events = stream::unfold(Some((self, more, next)), move |reader| async move {
             let (replay, mut more, next) = reader?;
             loop {
                 more.mark_unchanged();
                 match replay.at(next) {
                     At::Event(number, Kind::Message(message)) => {
-                        let event = event(replay.number, number, &message);
+                        let event = event(replay.number, number, message);
                         return Some((event, Some((replay, more, number + 1))));
                     }
                     At::Event(number, Kind::Release) if number >= live => {
                         let retry = Bytes::from(format!("retry: {RETRY_MS}\n\n"));
-                        return Some((retry, None));
+                        return Some((vec![retry], None));
                     }
                     At::Event(number, Kind::Release) => {
                         let rest = Some((replay, more, number + 1));
-                        return Some((Bytes::from_static(b":\n\n"), rest));
+                        return Some((vec![sse::COMMENT], rest));
                     }
                     At::End => return None,
                     At::Later => {
@@ -194,11 +204,13 @@ impl Replay {
                     }
                 }
             }
-        })
+        });
+        events.flat_map(stream::iter)
     }
 
     fn at(&self, number: u64) -> At {
-        let kept = lock(&self.kept);
+        let mut kept = lock(&self.kept);
+        kept.read = kept.read.max(number);
         let number = number.max(kept.first);
         let index = usize::try_from(number - kept.first).unwrap_or(usize::MAX);
         match kept.events.get(index) {
@@ -209,6 +221,24 @@ impl Replay {
     }
 }
 
+impl GiveWay for Replay {
+    /// Drops what a client has, which it may have lost; and all of a stream that has ended where nobody
+    /// reads it.
+    fn give_way(&self) {
+        let mut kept = lock(&self.kept);
+        let is_left = kept.has_ended && self.more.receiver_count() == 0;
+        let mut dropped = Vec::new();
+        while is_left || kept.first < kept.read {
+            let Some(event) = kept.events.pop_front() else {
+                break;
+            };
+            dropped.push(event);
+            kept.first += 1;
+        }
+        drop(kept);
+    }
+}
+
 /// What a reader finds.
 enum At {
     Event(u64, Kind),
@@ -216,8 +246,8 @@ enum At {
     Later,
 }
 
-fn event(stream: u64, number: u64, message: &str) -> Bytes {
-    let mut event = String::with_capacity(message.len() + 32);
-    let _ = write!(event, "id: {stream}-{number}\ndata: {message}\n\n");
-    Bytes::from(event)
+/// An event in pieces, of which the message is the one that is kept.
+fn event(stream: u64, number: u64, message: Bytes) -> Vec<Bytes> {
+    let before = Bytes::from(format!("id: {stream}-{number}\ndata: "));
+    vec![before, message, Bytes::from_static(b"\n\n")]
 }

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use wasimancer_catalog::{List, Snapshot, Source, apart};
+use wasimancer_runtime::{Full, Output};
 
 use crate::capabilities::Capability;
 use crate::client::{Client, Listening};
@@ -84,7 +85,7 @@ async fn make(
     name: &str,
     source: &Source,
     input: Vec<u8>,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Output, Error> {
     check_required(asked.client, source.requires())?;
     let failed = |error: &dyn std::fmt::Display| {
         let (plugin, function) = (source.plugin(), source.function());
@@ -101,7 +102,10 @@ async fn make(
     let output = function
         .call_for(listening, &asked.round.input(input))
         .await;
-    output.map_err(|error| failed(&error))
+    output.map_err(|error| match error {
+        wasimancer_runtime::Error::ServerMemory { has_begun: false } => Full.into(),
+        error => failed(&error),
+    })
 }
 
 impl Asked<'_> {

@@ -10,6 +10,8 @@ use futures_util::{Stream, StreamExt, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio::time::timeout;
 
+use crate::message::Message;
+
 /// The media type of a stream of events.
 pub(crate) const MEDIA_TYPE: &str = "text/event-stream";
 
@@ -20,9 +22,9 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A comment, which clients ignore and which keeps the connection in use.
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
-/// An event with a message as its data. The message is JSON without line breaks.
-pub(crate) fn event(message: &str) -> Bytes {
-    Bytes::from(format!("data: {message}\n\n"))
+/// An event with a message as its data.
+pub(crate) fn event(message: Message) -> Bytes {
+    message.between("data: ", "\n\n").into_bytes()
 }
 
 /// The same events, with a comment wherever there was none for a while.

@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, Options};
 use crate::error::Error;
 use crate::exchange::{Arrival, Exchange, Reply, reply_error};
 use crate::listener::{Listener, Wake};
+use crate::message::Message;
 use crate::outbox::{self, Frame, Sent, frames};
 use crate::revision::Era;
 use crate::sessions::Session;
@@ -94,10 +95,10 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
 
 async fn write(
     mut output: impl AsyncWrite + Unpin,
-    mut lines: mpsc::Receiver<String>,
+    mut lines: mpsc::Receiver<Message>,
 ) -> std::io::Result<()> {
     while let Some(line) = lines.recv().await {
-        output.write_all(line.as_bytes()).await?;
+        output.write_all(line.as_ref()).await?;
         output.write_all(b"\n").await?;
         if lines.is_empty() {
             output.flush().await?;
@@ -110,7 +111,7 @@ async fn write(
 async fn read(
     endpoint: &Arc<Endpoint>,
     mut input: impl AsyncBufRead + Unpin,
-    lines: mpsc::Sender<String>,
+    lines: mpsc::Sender<Message>,
     under_way: &mut JoinSet<()>,
 ) -> std::io::Result<()> {
     let pipe = Arc::new(Pipe::default());
@@ -183,9 +184,13 @@ async fn serve(
     endpoint: Arc<Endpoint>,
     pipe: Arc<Pipe>,
     line: Vec<u8>,
-    lines: mpsc::Sender<String>,
+    lines: mpsc::Sender<Message>,
 ) {
-    let (outbox, inbox) = outbox::channel();
+    let charge = match endpoint.budget.charge_patiently(line.len()).await {
+        Ok(charge) => charge,
+        Err(full) => return tell(reply_error(None, &full.into(), Era::Modern), &lines).await,
+    };
+    let (outbox, inbox) = outbox::channel(&endpoint.budget);
     let exchange = Exchange {
         snapshot: endpoint.catalog.snapshot(),
         endpoint,
@@ -193,7 +198,11 @@ async fn serve(
         caller: Caller::default(),
         outbox,
     };
-    let answering = Box::pin(async move { exchange.answer_body(&line).await });
+    let answering = Box::pin(async move {
+        let reply = exchange.answer_body(&line).await;
+        drop(charge);
+        reply
+    });
     let mut frames = frames(answering, inbox);
     while let Some(frame) = frames.next().await {
         match frame {
@@ -205,13 +214,13 @@ async fn serve(
     }
 }
 
-async fn tell(reply: Reply, lines: &mpsc::Sender<String>) {
+async fn tell(reply: Reply, lines: &mpsc::Sender<Message>) {
     match reply {
         Reply::Json { body, .. } => send(body, lines).await,
         Reply::Messages(mut messages) => {
             while let Some(message) = messages.next().await {
                 if let Some(message) = message {
-                    send(message, lines).await;
+                    send(Message::small(message), lines).await;
                 }
             }
         }
@@ -219,19 +228,25 @@ async fn tell(reply: Reply, lines: &mpsc::Sender<String>) {
     }
 }
 
-async fn send(line: String, lines: &mpsc::Sender<String>) {
+async fn send(line: Message, lines: &mpsc::Sender<Message>) {
     // Fails when the output is closed, which ends the server elsewhere.
     let _ = lines.send(line).await;
 }
 
 /// Tells a client of the older revisions what it watches, as the stream of a session does.
-async fn tell_changes(endpoint: Arc<Endpoint>, session: Arc<Session>, lines: mpsc::Sender<String>) {
+async fn tell_changes(
+    endpoint: Arc<Endpoint>,
+    session: Arc<Session>,
+    lines: mpsc::Sender<Message>,
+) {
     let mut listener = Listener::new(&endpoint, Era::Legacy);
     let watchlist = &session.watchlist;
     watchlist.add_lists(&endpoint.catalog.snapshot(), Era::Legacy);
     loop {
         match listener.next(watchlist).await {
-            Wake::Changed(watched) => send(watched.notification(None), &lines).await,
+            Wake::Changed(watched) => {
+                send(Message::small(watched.notification(None)), &lines).await;
+            }
             Wake::Silence => {}
             Wake::Shutdown => return,
         }

@@ -20,6 +20,7 @@ use wasimancer_runtime::Event;
 use crate::client::Caller;
 use crate::error::Error;
 use crate::input_required::InputRequired;
+use crate::message::Message;
 use crate::revision::Era;
 
 pub(crate) use run::{Job, Started, start};
@@ -84,9 +85,9 @@ enum Status {
         answers: BTreeMap<String, Box<RawValue>>,
     },
     /// The fields of the result.
-    Completed(String),
+    Completed(Message),
     /// The JSON of the error, and its message.
-    Failed(String),
+    Failed(Message),
     Cancelled,
 }
 
@@ -168,7 +169,7 @@ impl Tasks {
     /// Ends a task, unless it has ended before.
     fn end(&self, task: &Task, status: Status, message: Option<String>) {
         let bytes = match &status {
-            Status::Completed(text) | Status::Failed(text) => text.len(),
+            Status::Completed(text) | Status::Failed(text) => text.as_str().len(),
             _ => 0,
         };
         self.kept().result_bytes += bytes;
@@ -186,7 +187,7 @@ impl Tasks {
         if kept.by_id.remove(&task.id).is_some()
             && let Status::Completed(text) | Status::Failed(text) = &task.state().status
         {
-            kept.result_bytes -= text.len();
+            kept.result_bytes -= text.as_str().len();
         }
         drop(kept);
         self.changes.send_replace(());
@@ -348,10 +349,10 @@ impl Task {
                 let _ = write!(fields, ",\"inputRequests\":{open}");
             }
             Status::Completed(result) => {
-                let _ = write!(fields, ",\"result\":{{{result}}}");
+                let _ = write!(fields, ",\"result\":{{{}}}", result.as_str());
             }
             Status::Failed(error) => {
-                let _ = write!(fields, ",\"error\":{error}");
+                let _ = write!(fields, ",\"error\":{}", error.as_str());
             }
         }
         fields
@@ -367,7 +368,7 @@ fn failed(error: &Error) -> (Status, Option<String>) {
         json.insert("data".to_owned(), data);
     }
     let json = Value::Object(json).to_string();
-    (Status::Failed(json), Some(error.message()))
+    (Status::Failed(Message::small(json)), Some(error.message()))
 }
 
 #[cfg(test)]
@@ -389,11 +390,11 @@ mod tests {
         assert!(tasks.find(all[0].id(), &Caller::default()).is_err());
         let task = create(&tasks).unwrap();
         tasks.forget(&all[1]);
-        let result = "x".repeat(RESULTS_MAX_BYTES);
-        tasks.end(&task, Status::Completed(result.clone()), None);
+        let result = || Status::Completed(Message::small("x".repeat(RESULTS_MAX_BYTES)));
+        tasks.end(&task, result(), None);
         assert!(matches!(create(&tasks), Err(Error::Busy(_))));
         // It has ended: nothing more is kept of it.
-        tasks.end(&task, Status::Completed(result), None);
+        tasks.end(&task, result(), None);
         tasks.forget(&task);
         assert_eq!(tasks.kept().result_bytes, 0);
         assert!(create(&tasks).is_ok());

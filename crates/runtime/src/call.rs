@@ -1,5 +1,6 @@
 //! One call: a fresh instance, limits armed, the export called, its ending classified.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use wasmtime::{
     Engine, Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace,
 };
 
+use crate::budget::{Budget, Charge};
 use crate::compile::{Export, Inner, Plugin, Shape};
 use crate::error::{Error, Result};
 use crate::escape::cut;
 use crate::extism::memory::OutOfRange;
-use crate::host::Host;
+use crate::host::{CALL_BYTES, Host};
 use crate::kept::Live;
 use crate::limits::{DURATION_MAX, Limits};
 use crate::queue::{Places, Queue};
@@ -26,6 +28,38 @@ const EPOCH_YIELD_TICKS: u64 = 1;
 /// Most frames of a backtrace, and most bytes of each name in it, that are logged.
 const FRAMES_MAX: usize = 20;
 const NAME_MAX_BYTES: usize = 100;
+
+/// What a call has answered. Its bytes stay charged to the budget until it is dropped.
+pub struct Output {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl Output {
+    fn new(bytes: &[u8], budget: &Budget) -> Result<Self> {
+        let charge = budget.charge(bytes.len());
+        let charge = charge.map_err(|_| Error::ServerMemory { has_begun: true })?;
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            _charge: charge,
+        })
+    }
+}
+
+impl From<Output> for Vec<u8> {
+    /// The bytes alone, which are charged no more.
+    fn from(output: Output) -> Self {
+        output.bytes
+    }
+}
+
+impl Deref for Output {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
 #[derive(Clone)]
@@ -55,7 +89,7 @@ impl Function {
     /// # Errors
     /// As [`Function::call_for`].
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>> {
-        self.call_for(Arc::new(Nobody), input).await
+        self.call_for(Arc::new(Nobody), input).await.map(Vec::from)
     }
 
     /// Calls the function on behalf of a requester, and answers its output. The instance is a fresh one
@@ -65,7 +99,7 @@ impl Function {
     ///
     /// # Errors
     /// Every ending other than success, told apart; see [`Error`].
-    pub async fn call_for(&self, requester: Arc<dyn Requester>, input: &[u8]) -> Result<Vec<u8>> {
+    pub async fn call_for(&self, requester: Arc<dyn Requester>, input: &[u8]) -> Result<Output> {
         let limits = self.plugin.limits();
         let size = input.len() as u64;
         let limit = limits.input.min(limits.memory);
@@ -88,9 +122,12 @@ impl Function {
             key,
         };
         let _pooled = queue.place(Places::of(pool), order).await?;
+        let budget = &pool.options.budget;
+        let charge = budget.charge_patiently(CALL_BYTES + 2 * input.len()).await;
+        let charge = charge.map_err(|_| Error::ServerMemory { has_begun: false })?;
         let deadline = deadline(limits);
         // Boxed, since it would otherwise be part of the futures of all who wait for it.
-        let guest = Box::pin(self.run(requester, input, deadline));
+        let guest = Box::pin(self.run(requester, input, deadline, charge));
         let mut busy = Duration::ZERO;
         let running = slice::run(guest, &pool.turns, order, limits.computing(), &mut busy);
         let ended = timeout_at(deadline, running).await;
@@ -105,9 +142,11 @@ impl Function {
         requester: Arc<dyn Requester>,
         input: &[u8],
         deadline: Instant,
-    ) -> Result<Vec<u8>> {
+        charge: Charge,
+    ) -> Result<Output> {
         let plugin = &self.plugin.0;
-        let mut live = plugin.live(requester, input, deadline);
+        let budget = plugin.runtime.budget();
+        let mut live = plugin.live(requester, input, deadline, charge);
         let ended = self.enter(&mut live).await;
         let host = live.store.data();
         match ended {
@@ -116,7 +155,7 @@ impl Function {
                 limit: host.context.limits.timeout,
             }),
             Ok(code) => {
-                let answer = finished(code, host);
+                let answer = finished(code, host, budget);
                 if let Some(kept) = &plugin.kept {
                     kept.keep(live);
                 }
@@ -143,9 +182,9 @@ impl Function {
     }
 
     /// What an error of the engine or of a host function means.
-    fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<Vec<u8>> {
+    fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<Output> {
         if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
-            return finished(*code, host);
+            return finished(*code, host, self.plugin.0.runtime.budget());
         }
         if let Some(known) = error.downcast_ref::<Error>()
             && !matches!(known, Error::Trap { .. })
@@ -178,15 +217,23 @@ impl Function {
 
 impl Inner {
     /// What a call runs in: an instance that is kept, or what one of its own is made in.
-    fn live(&self, requester: Arc<dyn Requester>, input: &[u8], deadline: Instant) -> Live {
+    fn live(
+        &self,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+        deadline: Instant,
+        charge: Charge,
+    ) -> Live {
         let deadline = deadline.into_std();
         if let Some(mut live) = self.kept.as_ref().and_then(|kept| kept.take()) {
-            live.store.data_mut().resume(requester, input, deadline);
+            live.store
+                .data_mut()
+                .resume(requester, input, deadline, charge);
             live.store.set_epoch_deadline(EPOCH_YIELD_TICKS);
             return live;
         }
         let engine = self.instance.module().engine();
-        let host = Host::new(self.context.clone(), requester, input, deadline);
+        let host = Host::new(self.context.clone(), requester, input, deadline, charge);
         Live::new(armed(engine, host))
     }
 }
@@ -251,10 +298,10 @@ fn backtrace(error: &wasmtime::Error) -> String {
 
 /// What a guest that ran to its end has left. As in Extism, a message is an error even where the
 /// code is 0: an export that returns nothing has no other way to fail.
-fn finished(code: i32, host: &Host) -> Result<Vec<u8>> {
+fn finished(code: i32, host: &Host, budget: &Budget) -> Result<Output> {
     match (code, host.error_message()) {
         (_, Some(message)) => Err(Error::Plugin { message }),
-        (0, None) => Ok(host.output().to_vec()),
+        (0, None) => Output::new(host.output(), budget),
         (code, None) => Err(Error::NonZero { code }),
     }
 }

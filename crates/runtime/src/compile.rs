@@ -148,14 +148,18 @@ impl Runtime {
         }
         let kept = match spec.instances {
             Instances::Fresh => None,
-            Instances::Reuse(bounds) => Some(Kept::new(bounds, self.0.kept_places.clone())),
+            Instances::Reuse(bounds) => {
+                let kept = Arc::new(Kept::new(bounds, self.0.kept_places.clone()));
+                self.budget().register(&kept);
+                Some(kept)
+            }
         };
         Ok(Plugin(Arc::new(Inner {
             instance,
             initializers,
             context: Arc::new(context),
             places: Turns::new(concurrency),
-            kept: kept.map(Arc::new),
+            kept,
             usage: Usage::default(),
             runtime: self.clone(),
             digest,

@@ -10,6 +10,7 @@ use wasmtime::{
     PoolingAllocationConfig, Store,
 };
 
+use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::context::Context;
 use crate::conversation;
@@ -20,7 +21,7 @@ use crate::escape::cut;
 use crate::extism;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::kept::KEPT_INSTANCES_MAX;
-use crate::limits::Limits;
+use crate::limits::{Limits, WASM_STACK_BYTES};
 use crate::requester::Nobody;
 use crate::wasi;
 
@@ -29,8 +30,6 @@ use crate::wasi;
 /// 12 ms where two threads run eight guests that never end, and up to twice that where one of them has
 /// more than its share.
 const EPOCH_TICK: Duration = Duration::from_millis(3);
-/// Stack of a guest, in bytes: as much as wasmtime's default.
-const WASM_STACK_BYTES: usize = 512 * 1024;
 /// Stack of a fiber, in bytes: the guest's and as much again for host functions.
 const FIBER_STACK_BYTES: usize = 1024 * 1024;
 /// Bytes of a slot's linear memory that stay mapped between calls, so that the next call does not
@@ -236,7 +235,8 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
 
 fn offered(engine: &Engine, linker: &Linker<Host>) -> HashSet<(String, String)> {
     let nobody = Context::of_nobody(Limits::default());
-    let nobody = Host::new(Arc::new(nobody), Arc::new(Nobody), b"", Instant::now());
+    let (requester, free) = (Arc::new(Nobody), Budget::default().empty());
+    let nobody = Host::new(Arc::new(nobody), requester, b"", Instant::now(), free);
     let mut store = Store::new(engine, nobody);
     linker
         .iter(&mut store)

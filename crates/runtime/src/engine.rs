@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::budget::Budget;
 use crate::compiler::{Allocation, Compiler};
 use crate::error::Result;
 use crate::kept::KEPT_INSTANCES_MAX;
@@ -27,6 +28,8 @@ pub struct EngineOptions {
     pub cache_folder: Option<PathBuf>,
     /// Hosts that every plugin may reach.
     pub allowed_hosts: Vec<HostRule>,
+    /// What the memory of all calls together is charged to.
+    pub budget: Budget,
 }
 
 impl Default for EngineOptions {
@@ -37,6 +40,7 @@ impl Default for EngineOptions {
             queue_timeout: Duration::from_secs(30),
             cache_folder: None,
             allowed_hosts: Vec::new(),
+            budget: Budget::default(),
         }
     }
 }
@@ -98,6 +102,12 @@ impl Runtime {
             short,
             compute: OnceLock::new(),
         })))
+    }
+
+    /// What the memory of all calls together is charged to.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.0.options.budget
     }
 
     /// How instances are provided on this machine.

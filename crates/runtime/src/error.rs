@@ -129,6 +129,16 @@ pub enum Error {
         limit: u64,
     },
 
+    /// The budget of the server's memory has no room for the call, or for what it asks for.
+    #[error("{}", match .has_begun {
+        true => "the call was stopped, since the server has no memory left (server_memory); try again later",
+        false => "the server has no memory left for the call (server_memory); try again later",
+    })]
+    ServerMemory {
+        /// Whether anything of the call has run.
+        has_begun: bool,
+    },
+
     /// The input is larger than the plugin takes.
     #[error("the input has {size} bytes and the limit is {limit}")]
     InputTooLarge {

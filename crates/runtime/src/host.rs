@@ -10,10 +10,12 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
 
+use crate::budget::Charge;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::escape::cut;
 use crate::extism::memory::Memory;
+use crate::limits::WASM_STACK_BYTES;
 use crate::outbound_http::{Request, Response, ResponseHead};
 use crate::pace::Pace;
 use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
@@ -31,6 +33,11 @@ const KEY_MAX_BYTES: usize = 64 * 1024;
 const ZEROS_AT_ONCE: usize = 256 * 1024;
 /// Longest message of `error_set` that is passed on, in bytes; the rest is cut.
 const ERROR_MESSAGE_MAX_BYTES: u64 = 64 * 1024;
+/// What a call costs before its guest has any memory, in bytes: its stack, which the guest may fill
+/// without asking, and what the engine and the host keep of it.
+pub(crate) const CALL_BYTES: usize = WASM_STACK_BYTES + 128 * 1024;
+/// The budget is charged in steps of as many bytes, since all calls share it.
+const CHARGE_STEP_BYTES: usize = 64 * 1024;
 /// Bytes beyond its input and output that a call's memory has room for before it grows.
 const SPARE_BYTES: usize = 1024;
 
@@ -61,6 +68,8 @@ pub(crate) struct Host {
     instance_bytes: usize,
     /// Bytes that the host holds for the guest beside all these: bodies and headers of its HTTP.
     held_bytes: usize,
+    /// All of these, in the budget of the server.
+    charge: Charge,
     /// What host functions have done, held against the time that the call has.
     pace: Pace,
     /// HTTP requests so far.
@@ -79,12 +88,14 @@ fn memory_for(input: &[u8]) -> Memory {
 }
 
 impl Host {
-    /// The state of a call with this input, which the caller has held against its limit.
+    /// The state of a call with this input, which the caller has held against its limit, and charged
+    /// with [`CALL_BYTES`].
     pub(crate) fn new(
         context: Arc<Context>,
         requester: Arc<dyn Requester>,
         input: &[u8],
         deadline: Instant,
+        charge: Charge,
     ) -> Self {
         let pace = Pace::new(deadline, context.limits.timeout);
         let mut host = Self {
@@ -100,6 +111,7 @@ impl Host {
             variable_bytes: 0,
             instance_bytes: 0,
             held_bytes: 0,
+            charge,
             pace,
             http_requests: 0,
             log: None,
@@ -116,8 +128,10 @@ impl Host {
         requester: Arc<dyn Requester>,
         input: &[u8],
         deadline: Instant,
+        charge: Charge,
     ) {
         self.requester = requester;
+        self.charge.absorb(charge);
         self.pace = Pace::new(deadline, self.context.limits.timeout);
         self.memory = memory_for(input);
         self.take_input(input);
@@ -134,6 +148,8 @@ impl Host {
         self.http_requests = 0;
         self.streams = None;
         self.log = None;
+        let used = self.used();
+        self.charge.shrink_to(used);
     }
 
     fn take_input(&mut self, input: &[u8]) {
@@ -293,10 +309,10 @@ impl Host {
             self.variable_bytes -= variable_bytes(&key, &old);
         }
         if value != 0 {
-            let value = self.memory.block(value)?;
-            let size = variable_bytes(&key, value);
+            let size = variable_bytes(&key, self.memory.block(value)?);
             self.check_memory(size)?;
-            self.variables.insert(key, value.to_vec());
+            let value = self.memory.block(value)?.to_vec();
+            self.variables.insert(key, value);
             self.variable_bytes += size;
         }
         Ok(())
@@ -429,18 +445,24 @@ impl Host {
         Ok(())
     }
 
-    fn check_memory(&self, more: usize) -> Result<()> {
-        let limit = self.context.limits.memory;
+    /// What counts against the memory limit, in bytes.
+    fn used(&self) -> usize {
         let logged = self.log.as_ref().map_or(0, CallLog::bytes);
-        let used = self.instance_bytes
-            + self.memory.size()
-            + self.variable_bytes
-            + self.held_bytes
-            + logged;
-        if used.saturating_add(more) as u64 > limit {
+        self.instance_bytes + self.memory.size() + self.variable_bytes + self.held_bytes + logged
+    }
+
+    /// Holds more bytes against the memory limit, and charges them to the budget.
+    fn check_memory(&mut self, more: usize) -> Result<()> {
+        let limit = self.context.limits.memory;
+        let wanted = self.used().saturating_add(more);
+        if wanted as u64 > limit {
             return Err(Error::MemoryLimit { limit });
         }
-        Ok(())
+        let lacking = (wanted + CALL_BYTES).saturating_sub(self.charge.bytes());
+        let charged = self
+            .charge
+            .grow(lacking.next_multiple_of(CHARGE_STEP_BYTES));
+        charged.map_err(|_| Error::ServerMemory { has_begun: true })
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime::{Instance, Store};
 
+use crate::budget::GiveWay;
 use crate::host::Host;
 use crate::limits::DURATION_MAX;
 
@@ -149,6 +150,14 @@ impl Kept {
     }
 }
 
+impl GiveWay for Kept {
+    /// Drops all idle instances.
+    fn give_way(&self) {
+        let idle = std::mem::take(&mut self.idle().instances);
+        drop(idle);
+    }
+}
+
 /// Drops idle instances as they become too old, until none is left.
 async fn watch(kept: Weak<Kept>, age: Duration) {
     let mut next = Instant::now() + age;
@@ -167,6 +176,7 @@ async fn watch(kept: Weak<Kept>, age: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
     use crate::call::armed;
     use crate::context::Context;
     use crate::engine::{EngineOptions, Profile, Runtime};
@@ -191,7 +201,8 @@ mod tests {
         for _ in 0..2 {
             let context = Arc::new(Context::of_nobody(Limits::default()));
             let now = std::time::Instant::now();
-            let host = Host::new(context, Arc::new(Nobody), b"", now);
+            let free = Budget::default().empty();
+            let host = Host::new(context, Arc::new(Nobody), b"", now, free);
             kept.keep(Live::new(armed(engine, host)));
             assert_eq!(places.available_permits(), 1, "one is kept");
             let free = async {

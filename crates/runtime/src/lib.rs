@@ -7,6 +7,7 @@
 //! denies everything that a plugin's definition does not grant, and knows nothing of MCP, HTTP
 //! servers or YAML.
 
+mod budget;
 mod cache;
 mod call;
 mod compile;
@@ -35,7 +36,8 @@ mod turns;
 mod usage;
 mod wasi;
 
-pub use call::Function;
+pub use budget::{Budget, BudgetUsage, Charge, Full, GiveWay};
+pub use call::{Function, Output};
 pub use compile::{Inspection, Plugin, PluginSpec};
 pub use compiler::{Allocation, Import};
 pub use digest::{Digest, DigestError};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Stands for longer durations, which the clock could not add up.
 pub(crate) const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
+/// Stack of a guest, in bytes: as much as wasmtime's default.
+pub(crate) const WASM_STACK_BYTES: usize = 512 * 1024;
 /// Bytes in a kibibyte.
 const KIB: u64 = 1024;
 /// Bytes in a mebibyte.

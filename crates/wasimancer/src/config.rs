@@ -91,6 +91,7 @@ pub(crate) struct ConfigFile {
     pub(crate) cache_ttl: Option<String>,
     pub(crate) instances: Option<u32>,
     pub(crate) queue_timeout: Option<String>,
+    pub(crate) memory_budget: Option<String>,
     pub(crate) plugins_path: Option<String>,
     pub(crate) plugins_definition_file: Option<String>,
     pub(crate) resources_path: Option<String>,

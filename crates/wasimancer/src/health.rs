@@ -30,6 +30,7 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
         .collect();
     // An edit that is wrong: what was served before it is served still.
     let edit = catalog.edit_problem();
+    let memory = catalog.budget().usage();
     let is_whole = quarantined.is_empty() && edit.is_none();
     Json(json!({
         "status": if is_whole { "ready" } else { "degraded" },
@@ -42,6 +43,13 @@ async fn ready(State(catalog): State<Arc<Catalog>>) -> Json<Value> {
         },
         "quarantined": quarantined,
         "notLoaded": edit.as_deref().map(|problem| escape(problem)),
+        // What plugins and clients hold together, and how often somebody found no room.
+        "memory": {
+            "budget": memory.limit,
+            "used": memory.used,
+            "mostUsed": memory.most_used,
+            "refused": memory.refused,
+        },
         // A log that nobody reads loses lines, and nothing else.
         "logLinesDropped": telemetry::dropped_lines(),
     }))

@@ -7,6 +7,7 @@ mod descriptors;
 mod health;
 mod listeners;
 mod log_queue;
+mod memory;
 mod signals;
 mod telemetry;
 

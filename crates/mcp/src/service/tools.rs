@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wasimancer_catalog::TaskPolicy;
+use wasimancer_runtime::Full;
 
 use super::{Asked, check_required};
 use crate::capabilities::{Capabilities, Capability};
@@ -63,6 +64,7 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
     });
     match tool.call_for(listening, &input).await {
         Ok(output) => content::of_output(tool, caller, &output, revision).await,
+        Err(wasimancer_runtime::Error::ServerMemory { has_begun: false }) => Err(Full.into()),
         Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
     }
 }

@@ -12,6 +12,7 @@ use super::{Status, Task, failed};
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::message::Message;
 use crate::outcome::Performed;
 use crate::params::Params;
 use crate::round::Round;
@@ -141,7 +142,11 @@ async fn rounds(
         let required = match performed {
             Ok(Performed::Complete(outcome)) => {
                 let result = wire_2026_07_28::complete(endpoint, outcome);
-                return (Status::Completed(result.pieces().concat()), None);
+                let result = Message::charged(result.pieces().concat(), &endpoint.budget);
+                return match result {
+                    Ok(result) => (Status::Completed(result), None),
+                    Err(full) => failed(&full.into()),
+                };
             }
             Ok(Performed::InputRequired(required)) => required,
             Err(error) => return failed(&error),

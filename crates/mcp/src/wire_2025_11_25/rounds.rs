@@ -18,7 +18,6 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::input_required::InputRequired;
 use crate::jsonrpc;
-use crate::outbox::Sent;
 use crate::outcome::{Outcome, Performed};
 use crate::params::Params;
 use crate::round::Round;
@@ -96,7 +95,7 @@ async fn ask(
         let message = jsonrpc::write_request(question.id, method, &params);
         let no_input =
             |why: &str| Error::NoInput(format!("the client gave no input: {method} {why}"));
-        if !client.outbox.send(Sent::Message(message)) {
+        if !client.outbox.send(message) {
             return Err(no_input("could not be sent"));
         }
         let answered = timeout(ANSWER_MAX, question.answer()).await;

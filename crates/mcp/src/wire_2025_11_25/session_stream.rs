@@ -11,6 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::listener::{Listener, Wake};
 use crate::media_types::check_accepts_events;
+use crate::message::Message;
 use crate::params::Params;
 use crate::revision::Era;
 use crate::sessions::Session;
@@ -48,7 +49,7 @@ pub(crate) fn open(
         // An open stream is use enough.
         session.touch();
         let event = match wake {
-            Wake::Changed(watched) => sse::event(&watched.notification(None)),
+            Wake::Changed(watched) => sse::event(Message::small(watched.notification(None))),
             Wake::Silence => sse::COMMENT,
             Wake::Shutdown => return None,
         };

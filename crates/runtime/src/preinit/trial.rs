@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::digest::Digest;
 use crate::engine::Runtime;
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{CALL_BYTES, Host};
 use crate::queue::{Places, Queue};
 use crate::requester::Nobody;
 use crate::sections::{self, sections};
@@ -113,7 +113,9 @@ impl<'r> Trial<'r> {
         let place = place.await.map_err(|error| untried(&error))?;
         let deadline = deadline(limits);
         let context = self.context.clone();
-        let host = Host::new(context, Arc::new(Nobody), b"", deadline.into_std());
+        let charge = self.runtime.budget().charge_patiently(CALL_BYTES).await;
+        let charge = charge.map_err(|_| untried(&Error::ServerMemory { has_begun: false }))?;
+        let host = Host::new(context, Arc::new(Nobody), b"", deadline.into_std(), charge);
         let mut store = armed(&self.compiler.engine, host);
         let initializers: Vec<_> = initializers(module).map(|(_, export)| export).collect();
         let set_up = Box::pin(async {

@@ -65,6 +65,7 @@ async fn call(
     });
     let function = plugin.function(export).unwrap();
     let output = function.call_for(listener.clone(), input.as_bytes()).await;
+    let output = output.map(Vec::from);
     let heard = std::mem::take(&mut *listener.heard.lock().unwrap());
     (output, heard)
 }

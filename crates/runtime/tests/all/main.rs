@@ -8,6 +8,7 @@
 
 mod abi;
 mod allocation;
+mod budget;
 mod cache;
 mod concurrency;
 mod conversation;

@@ -16,14 +16,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot, Watch};
 use wasimancer_mcp::{Admission, Gate};
-use wasimancer_runtime::{EngineOptions, Escaped, Runtime};
+use wasimancer_runtime::{Budget, EngineOptions, Escaped, Runtime};
 
 use crate::auth::{Token, require_admin_token};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
 use crate::signals::{Asked, HangUp};
-use crate::{descriptors, health, listeners, signals, telemetry};
+use crate::{descriptors, health, listeners, memory, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
 const OPERATOR_CONNECTIONS: usize = 256;
@@ -87,7 +87,13 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let operators = operators.transpose()?;
     let stopped = signals::stopped(asked.stop);
     reload_when_asked(asked.reload, &catalog)?;
-    announce_aside(&config, &tokens, &catalog.snapshot(), &addresses)?;
+    announce_aside(
+        &config,
+        &tokens,
+        &catalog.snapshot(),
+        &addresses,
+        catalog.budget(),
+    )?;
     tokio::join!(
         listeners::serve(
             listeners.clients,
@@ -216,23 +222,32 @@ fn start_watch(catalog: &Arc<Catalog>, settle_time: Duration) -> Option<Watch> {
 
 /// Starts the engine and loads the home. Blocks.
 pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
-    let runtime = start_runtime(config)?;
+    let budget = config.memory_budget.unwrap_or_else(memory::default_budget);
+    let budget = Budget::new(usize::try_from(budget).unwrap_or(usize::MAX));
+    let runtime = start_runtime(config, &budget)?;
     let settings = Settings {
         limits: config.limits.clone(),
         config: config.plugin_values.clone(),
         upload_folder: config.publishing.upload_folder.clone(),
         versions_kept: config.publishing.versions_kept,
     };
-    Ok(Catalog::open(&config.home, &settings, &runtime)?)
+    let catalog = Catalog::open(&config.home, &settings, &runtime)?;
+    if config.memory_budget.is_none() {
+        // What was loaded is not to be had twice.
+        let left = memory::default_budget();
+        budget.set_limit(usize::try_from(left).unwrap_or(usize::MAX));
+    }
+    Ok(catalog)
 }
 
-fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
+fn start_runtime(config: &Config, budget: &Budget) -> anyhow::Result<Runtime> {
     let options = |cache_folder| EngineOptions {
         memory_max_bytes: config.limits.memory,
         instances_max: config.instances,
         queue_timeout: config.queue_timeout,
         cache_folder,
         allowed_hosts: config.allowed_hosts.clone(),
+        budget: budget.clone(),
     };
     match &config.cache_folder {
         CacheFolder::Off => Ok(Runtime::new(options(None))?),
@@ -346,11 +361,12 @@ fn announce_aside(
     tokens: &Tokens,
     snapshot: &Snapshot,
     addresses: &Addresses,
+    budget: &Budget,
 ) -> anyhow::Result<()> {
     if let Some(generated) = generated(tokens) {
         telemetry::say(&generated);
     }
-    let announcement = announcement(config, snapshot, addresses);
+    let announcement = announcement(config, snapshot, addresses, budget);
     std::thread::Builder::new()
         .name("announcement".to_owned())
         .spawn(move || {
@@ -365,7 +381,12 @@ fn announce_aside(
 }
 
 /// What standard output says of what is served and where.
-fn announcement(config: &Config, snapshot: &Snapshot, addresses: &Addresses) -> String {
+fn announcement(
+    config: &Config,
+    snapshot: &Snapshot,
+    addresses: &Addresses,
+    budget: &Budget,
+) -> String {
     let counts = snapshot.counts();
     let of = |kind: &Option<Kind>, what: String| match kind {
         Some(kind) => {
@@ -383,6 +404,10 @@ fn announcement(config: &Config, snapshot: &Snapshot, addresses: &Addresses) -> 
         format!("  tools      {}", of(&config.home.plugins, tools)),
         format!("  resources  {}", of(&config.home.resources, resources)),
         format!("  prompts    {}", of(&config.home.prompts, prompts)),
+        format!(
+            "  memory     {} MiB for calls and clients",
+            budget.usage().limit / (1024 * 1024)
+        ),
     ];
     lines.extend(snapshot.quarantined().iter().map(|entry| {
         let (kind, name) = (entry.kind, &entry.name);

@@ -39,6 +39,8 @@ const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
 const DEFAULT_INSTANCES: u32 = 1000;
 /// How long a call waits for a place: as long as most clients wait for an answer at all.
 const DEFAULT_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Least bytes of a budget: some twenty small calls at once.
+const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
 /// Least bytes of a secret that others must not guess.
 const STATE_SECRET_MIN_BYTES: usize = 32;
 /// The word that switches the clients' token off.
@@ -66,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
     pub(crate) queue_timeout: Duration,
+    /// Most bytes of everything that clients and plugins can make large. None: what suits the machine.
+    pub(crate) memory_budget: Option<u64>,
     pub(crate) limits: Limits,
     pub(crate) publishing: Publishing,
     /// What plugins read with `config_get`; may hold secrets.
@@ -228,6 +232,7 @@ impl Resolver<'_> {
             queue_timeout: self
                 .value("queue_timeout", file.queue_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_QUEUE_TIMEOUT),
+            memory_budget: self.memory_budget(file),
             limits: self.limits(&file.limits),
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),
@@ -243,6 +248,24 @@ impl Resolver<'_> {
 
     fn token(&self, name: &str) -> Option<Token> {
         self.variable(name).map(|text| Token::new(&text))
+    }
+
+    fn memory_budget(&mut self, file: &ConfigFile) -> Option<u64> {
+        let name = "WASIMANCER_MEMORY_BUDGET";
+        let variable = self.variable(name);
+        let key = if variable.is_some() {
+            name
+        } else {
+            "memory_budget"
+        };
+        let text = variable.or_else(|| file.memory_budget.clone());
+        let budget = self.value(key, text.as_ref(), parse_size)?;
+        if budget < MEMORY_BUDGET_MIN_BYTES {
+            self.errors.push(format!(
+                "{key}: {budget} bytes are too few for calls: give {MEMORY_BUDGET_MIN_BYTES} at least, or leave it out"
+            ));
+        }
+        Some(budget)
     }
 
     fn state_secret(&mut self) -> Option<Token> {

@@ -421,6 +421,8 @@ async fn the_start_is_announced() {
     ] {
         assert!(line.starts_with(begin) && line.ends_with(file), "{line}");
     }
+    let memory = lines[4].strip_prefix("  memory     ");
+    assert!(memory.is_some_and(|memory| memory.ends_with(" MiB for calls and clients")));
     assert_eq!(
         lines.last(),
         Some(&format!("listening on {}", server.url("/mcp")).as_str())
@@ -488,7 +490,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "address",
     "http_port",
     "public_hosts",
@@ -505,6 +507,7 @@ const KEYS: [&str; 30] = [
     "cache_ttl",
     "instances",
     "queue_timeout",
+    "memory_budget",
     "plugins_path",
     "plugins_definition_file",
     "resources_path",
