@@ -34,6 +34,7 @@ mod limits;
 mod log_queue;
 mod made;
 mod many_connections;
+mod memory_budget;
 mod notifications;
 mod origins;
 mod pagination;
