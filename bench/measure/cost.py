@@ -66,7 +66,7 @@ def instructions(binary: str, home: pathlib.Path) -> float:
 
 
 def control(server: Server, what: str) -> None:
-    subprocess.run(["callgrind_control", what, str(server.process.pid)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["callgrind_control", what, str(server.process.pid)], check=True, capture_output=True)
 
 
 def cpu_times(binaries: list[str], home: pathlib.Path, rounds: int) -> list[list[float]]:

@@ -29,6 +29,11 @@ use wasimancer_catalog::Catalog;
 pub use error::Error;
 use request::Admin;
 
+/// Most changes to resources and prompts, and to plugins, that are prepared at once. Compiling a module
+/// takes all cores, so more of them would not be made sooner.
+const DATA_PLACES: usize = 4;
+const PLUGIN_PLACES: usize = 4;
+
 /// What the API is to be like.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -47,7 +52,8 @@ pub fn router(catalog: Arc<Catalog>, options: &Options) -> Router {
         upload_max_bytes: options.upload_max_bytes,
         body_max_bytes: options.body_max_bytes,
         read_timeout: options.read_timeout,
-        turn: Arc::new(Semaphore::new(1)),
+        data_places: Arc::new(Semaphore::new(DATA_PLACES)),
+        plugin_places: Arc::new(Semaphore::new(PLUGIN_PLACES)),
     };
     let documented = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(plugins::routes())

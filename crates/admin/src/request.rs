@@ -33,9 +33,10 @@ pub(crate) struct Admin {
     pub(crate) body_max_bytes: u64,
     /// How long a body may take to arrive; how long the next piece may, of one with a module.
     pub(crate) read_timeout: Duration,
-    /// One permit: the catalogue makes one change at a time, and those that wait for it should not
-    /// wait on threads.
-    pub(crate) turn: Arc<Semaphore>,
+    /// Changes that are prepared at once: those that wait should not wait on threads. Those of plugins,
+    /// which may compile for long, have places of their own.
+    pub(crate) data_places: Arc<Semaphore>,
+    pub(crate) plugin_places: Arc<Semaphore>,
 }
 
 /// The query of every change.
@@ -156,11 +157,16 @@ impl Admin {
             expected: if_match(headers),
             dry_run,
         };
-        // A change whose client is gone before its turn is not made.
-        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        // A change whose client is gone before it has a place is not made.
+        let places = if request.change.is_of_plugin() {
+            &self.plugin_places
+        } else {
+            &self.data_places
+        };
+        let place = Arc::clone(places).acquire_owned().await;
         let publication = blocking(move || {
             let published = catalog.publish(request);
-            drop(turn);
+            drop(place);
             published
         });
         let publication = publication.await??;

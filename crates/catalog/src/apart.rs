@@ -16,10 +16,11 @@ const ON_THE_SPOT_MAX_BYTES: usize = 64 * 1024;
 /// Callers take turns among one another alone.
 const ONE_GROUP: u64 = 0;
 
-/// Half of the cores, so that the others always serve.
+/// As many as there are cores. The threads that serve others are as many again, and the kernel lets them
+/// go first, since they want little.
 static TURNS: LazyLock<Turns> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    Turns::new((cores / 2).max(1))
+    Turns::new(cores)
 });
 
 /// Does work on so many bytes of a caller's: at once where they are few, else in turn with others'

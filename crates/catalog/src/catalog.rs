@@ -12,6 +12,7 @@ use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Result};
 use crate::home::{Home, Settings};
 use crate::load::Loader;
+use crate::plugin::ServedPlugin;
 use crate::publish::{Data, check_edit};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Incoming, Published, Version};
@@ -26,6 +27,14 @@ pub struct Catalog {
     writer: Mutex<Option<File>>,
     /// Why the definition files as they are now are not served.
     edit_problem: ArcSwapOption<String>,
+}
+
+/// Which files are looked at for what was edited by hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edits {
+    All,
+    /// Those of resources and prompts, for whoever must not wait until modules are compiled.
+    Data,
 }
 
 impl Catalog {
@@ -120,17 +129,33 @@ impl Catalog {
     /// is wrong, what is served stays, and [`Self::edit_problem`] says why. Answers whether another
     /// snapshot is served now. Reads files and compiles modules: call it where blocking is allowed.
     pub fn reload(&self) -> bool {
-        let _one_at_a_time = self.writing();
-        self.refresh()
+        self.take_edits(Edits::All)
     }
 
-    /// The same for whoever is about to make a change.
-    pub(crate) fn refresh(&self) -> bool {
-        let before = self.snapshot();
-        match self.load_edits(&before) {
+    /// The same for some of the files. They are loaded beside others' changes, and once more where one
+    /// was made meanwhile, with what was compiled of them.
+    pub(crate) fn take_edits(&self, edits: Edits) -> bool {
+        let mut compiled = Vec::new();
+        loop {
+            let before = self.snapshot();
+            let loaded = self.load_edits(&before, edits, &compiled);
+            let _one_at_a_time = self.writing();
+            if Arc::ptr_eq(&before, &self.snapshot()) {
+                return self.serve_edits(&before, loaded, edits);
+            }
+            let tools = loaded.as_ref().ok().and_then(Snapshot::tools);
+            compiled = tools.map(|tools| tools.plugins.clone()).unwrap_or_default();
+        }
+    }
+
+    /// Serves what was loaded, where it is right.
+    fn serve_edits(&self, before: &Snapshot, loaded: Result<Snapshot>, edits: Edits) -> bool {
+        match loaded {
             Ok(after) => {
-                self.edit_problem.store(None);
-                let is_new = !after.is_like(&before);
+                if edits == Edits::All {
+                    self.edit_problem.store(None);
+                }
+                let is_new = !after.is_like(before);
                 if is_new {
                     self.swap(after);
                 }
@@ -156,14 +181,22 @@ impl Catalog {
         self.edit_problem.load_full()
     }
 
-    fn load_edits(&self, before: &Snapshot) -> Result<Snapshot> {
+    /// What the files say now. Plugins that are compiled, and the same still, are taken as they are.
+    fn load_edits(
+        &self,
+        before: &Snapshot,
+        edits: Edits,
+        compiled: &[Arc<ServedPlugin>],
+    ) -> Result<Snapshot> {
         let mut after = before.clone();
         let home = &self.loader.home;
-        if let (Some(kind), Some(served)) = (&home.plugins, before.tools()) {
+        let plugins = home.plugins.as_ref().filter(|_| edits == Edits::All);
+        if let (Some(kind), Some(served)) = (plugins, before.tools()) {
             let text = DefinitionFile::read_text(kind)?;
             if !served.origin.is_of(&text) || !served.is_settled() {
                 let file = DefinitionFile::parse(&kind.definition_file, text)?;
-                let tools = self.loader.tools(&file, &served.plugins)?;
+                let known = [&served.plugins, compiled].concat();
+                let tools = self.loader.tools(&file, &known)?;
                 check_edit(&file, &served.origin, &tools.origin, None)?;
                 after = after.with_tools(tools);
             }

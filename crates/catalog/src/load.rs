@@ -1,6 +1,7 @@
 //! From definition files to a snapshot. What is wrong is quarantined with every reason.
 
 mod plugins;
+mod prepared;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use crate::prompt::Prompt;
 use crate::resource::Resource;
 use crate::snapshot::{Origin, Prompts, PromptsBuilder, Resources, ResourcesBuilder, Snapshot};
 use crate::store::Store;
+
+pub(crate) use prepared::{Given, Prepared};
 
 /// The list of plugins in its file.
 pub(crate) const PLUGINS_PATH: [&str; 1] = ["plugins"];

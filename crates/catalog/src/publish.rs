@@ -9,20 +9,25 @@ mod modules;
 mod plugins;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Edits};
 use crate::changes::Changes;
 use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Problem, Result};
 use crate::home::Kind;
+use crate::load::Prepared;
 use crate::parallel::{self, Job};
 use crate::snapshot::{Origin, Snapshot};
 use crate::store::{Incoming, Replacement};
 
 use modules::PluginPlan;
+
+/// How often a change is planned beside others before it holds them up.
+const OVERTAKEN_MAX: u32 = 5;
 
 /// A change, and under which conditions it is to be made.
 pub struct Request {
@@ -58,8 +63,18 @@ pub enum Change {
 }
 
 impl Change {
-    fn is_of_plugin(&self) -> bool {
+    /// Whether it is one to a plugin.
+    #[must_use]
+    pub fn is_of_plugin(&self) -> bool {
         !matches!(self, Self::Add(..) | Self::Update(..) | Self::Remove(..))
+    }
+
+    /// The module that was sent.
+    fn into_module(self) -> Option<Incoming> {
+        match self {
+            Self::AddPlugin(upload) | Self::UpdatePlugin(upload) => Some(upload.module),
+            _ => None,
+        }
     }
 }
 
@@ -136,7 +151,8 @@ struct Plan<'c> {
 
 impl Catalog {
     /// Makes a change, or finds out what it would do. Reads and writes files and compiles modules:
-    /// call it where blocking is allowed. One change is made at a time; readers never wait.
+    /// call it where blocking is allowed. Changes are prepared beside each other, and made one at a
+    /// time; readers never wait.
     ///
     /// # Errors
     /// When the change is wrong, comes too late, or the disk refuses: then everything is as it was.
@@ -159,37 +175,60 @@ impl Catalog {
         published
     }
 
+    /// Plans beside others, and takes the lock of changes for what makes the change alone. Where another
+    /// was made meanwhile it is planned once more, which compiles nothing again.
     fn try_publish(&self, request: Request) -> Result<Publication> {
-        let mut lock = self.writing();
-        if request.change.is_of_plugin() {
-            self.own_store(&mut lock)?;
+        let Request {
+            change,
+            expected,
+            dry_run,
+        } = request;
+        let edits = if change.is_of_plugin() {
+            self.own_store(&mut self.writing())?;
+            Edits::All
+        } else {
+            Edits::Data
+        };
+        let prepared = Prepared::default();
+        for attempt in 1.. {
+            // What was edited by hand counts from now on: whoever names a revision has not seen it.
+            self.take_edits(edits);
+            // Whoever was overtaken so often is let through.
+            let first = (attempt > OVERTAKEN_MAX).then(|| self.writing());
+            let before = self.snapshot();
+            check_revision(&before, expected.as_deref())?;
+            let mut plan = self.plan(&before, &change, &prepared)?;
+            if dry_run {
+                plan.publication.revision = before.revision();
+                return Ok(plan.publication);
+            }
+            let _lock = first.unwrap_or_else(|| self.writing());
+            if Arc::ptr_eq(&before, &self.snapshot()) {
+                if let (Some(plugin), Some(module)) = (&mut plan.plugin, change.into_module()) {
+                    plugin.incoming = Some(module);
+                }
+                return self.make(plan);
+            }
         }
-        // What was edited by hand counts from now on: whoever names a revision has not seen it.
-        self.refresh();
-        let before = self.snapshot();
-        check_revision(&before, request.expected.as_deref())?;
-        let mut plan = self.plan(&before, request.change)?;
-        if request.dry_run {
-            plan.publication.revision = before.revision();
-            return Ok(plan.publication);
-        }
-        self.make(plan)
+        unreachable!("the attempt that holds the lock is not overtaken")
     }
 
-    fn plan(&self, before: &Snapshot, change: Change) -> Result<Plan<'_>> {
+    fn plan(&self, before: &Snapshot, change: &Change, prepared: &Prepared) -> Result<Plan<'_>> {
         match change {
-            Change::AddPlugin(upload) => self.plan_upload(before, upload, None),
+            Change::AddPlugin(upload) => self.plan_upload(before, upload, None, prepared),
             Change::UpdatePlugin(upload) => {
                 let name = plugins::name_of(&upload.definition)?;
-                self.plan_upload(before, upload, Some(&name))
+                self.plan_upload(before, upload, Some(&name), prepared)
             }
-            Change::RemovePlugin(name) => self.plan_removal(before, &name),
-            Change::RollBackPlugin { name, to } => self.plan_rollback(before, name, to),
-            Change::Add(data, definition) => self.plan_data(before, data, None, Some(&definition)),
+            Change::RemovePlugin(name) => self.plan_removal(before, name),
+            Change::RollBackPlugin { name, to } => {
+                self.plan_rollback(before, name, to.as_deref(), prepared)
+            }
+            Change::Add(data, definition) => self.plan_data(before, *data, None, Some(definition)),
             Change::Update(data, name, definition) => {
-                self.plan_data(before, data, Some(&name), Some(&definition))
+                self.plan_data(before, *data, Some(name), Some(definition))
             }
-            Change::Remove(data, name) => self.plan_data(before, data, Some(&name), None),
+            Change::Remove(data, name) => self.plan_data(before, *data, Some(name), None),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::block;
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
 use crate::revision::Revision;
+use crate::text::lossy;
 
 /// The result of a call that failed, with its reason as text.
 pub(crate) fn failure(message: &str) -> Outcome {
@@ -33,7 +34,7 @@ pub(crate) async fn of_output(
     };
     let meant = match tool.returns() {
         Returns::Text => {
-            let text = || text(&String::from_utf8_lossy(output.bytes));
+            let text = || text(&lossy(output.bytes));
             return complete(Outcome::new(output.apart(text).await));
         }
         Returns::Json => structured(&output, revision).await.map(complete),

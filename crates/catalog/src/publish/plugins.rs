@@ -16,7 +16,7 @@ use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Error, Problem, Result};
 use crate::home::Kind;
-use crate::load::PLUGINS_PATH;
+use crate::load::{Given, PLUGINS_PATH, Prepared};
 use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
@@ -39,9 +39,7 @@ struct Base<'c> {
 /// A plugin on its way into the catalogue.
 struct Candidate<'a> {
     definition: &'a Value,
-    wasm: &'a [u8],
-    /// That of the module.
-    digest: Digest,
+    module: Given<'a>,
     landing: Landing,
     /// The name of the plugin that it replaces.
     replaced: Option<&'a str>,
@@ -89,8 +87,9 @@ impl Catalog {
     pub(super) fn plan_upload(
         &self,
         before: &Snapshot,
-        upload: Upload,
+        upload: &Upload,
         replaced: Option<&str>,
+        prepared: &Prepared,
     ) -> Result<Plan<'_>> {
         let base = self.base(before, replaced)?;
         if let Some(name) = replaced {
@@ -103,14 +102,16 @@ impl Catalog {
         check_digest(&upload.definition, &digest)?;
         let candidate = Candidate {
             definition: &upload.definition,
-            wasm: &wasm,
-            digest,
+            module: Given {
+                wasm: &wasm,
+                digest,
+                prepared,
+            },
             landing,
             replaced,
         };
         let mut plan = self.plan_candidate(before, base, &candidate)?;
         if let Some(plugin) = &mut plan.plugin {
-            plugin.incoming = Some(upload.module);
             plugin.is_rollback = false;
             let lost = self.lost_module(plugin.before.as_deref());
             plan.publication.warnings.extend(lost);
@@ -129,23 +130,24 @@ impl Catalog {
     pub(super) fn plan_rollback(
         &self,
         before: &Snapshot,
-        name: String,
-        to: Option<String>,
+        name: &str,
+        to: Option<&str>,
+        prepared: &Prepared,
     ) -> Result<Plan<'_>> {
-        let base = self.base(before, Some(&name))?;
-        base.tools.origin.check_name("plugin", &name)?;
-        let mut versions = base.store.versions(&name)?;
-        let current = match base.tools.plugin(&name) {
+        let base = self.base(before, Some(name))?;
+        base.tools.origin.check_name("plugin", name)?;
+        let mut versions = base.store.versions(name)?;
+        let current = match base.tools.plugin(name) {
             Some(served) => {
                 versions.ensure(Published::of(served));
                 versions.current(None)
             }
-            None => versions.current(base.tools.published(&name)),
+            None => versions.current(base.tools.published(name)),
         };
-        let target = match &to {
+        let target = match to {
             Some(to) => versions.named(to, current),
             None => current.and_then(|current| {
-                let published = base.tools.published(&name);
+                let published = base.tools.published(name);
                 if published.is_some_and(|published| published.is(current)) {
                     versions.previous(current)
                 } else {
@@ -162,14 +164,14 @@ impl Catalog {
                     .to_owned()
             });
             return Err(Error::UnknownVersion {
-                plugin: name,
-                wanted: to,
+                plugin: name.to_owned(),
+                wanted: to.map(str::to_owned),
                 known: known.collect(),
             });
         };
         let digest = target.digest.parse().map_err(|_| Error::UnknownVersion {
-            plugin: name.clone(),
-            wanted: to,
+            plugin: name.to_owned(),
+            wanted: to.map(str::to_owned),
             known: Vec::new(),
         })?;
         let wasm = base
@@ -185,10 +187,13 @@ impl Catalog {
         let landing = Landing::again(&path, base.store.uploads());
         let candidate = Candidate {
             definition: &target.definition,
-            wasm: &wasm,
-            digest,
+            module: Given {
+                wasm: &wasm,
+                digest,
+                prepared,
+            },
             landing: landing.ok_or(Error::ModuleGone { digest })?,
-            replaced: Some(&name),
+            replaced: Some(name),
         };
         self.plan_candidate(before, base, &candidate)
     }
@@ -202,11 +207,11 @@ impl Catalog {
     ) -> Result<Plan<'c>> {
         let Candidate {
             definition,
-            wasm,
-            digest,
+            module,
             landing,
             replaced,
         } = candidate;
+        let digest = &module.digest;
         let served = replaced.and_then(|name| base.tools.plugin(name)).cloned();
         let is_whole = |served: &ServedPlugin| {
             served.is_pinned() && base.store.keeps(digest) || base.store.file_of(served).is_some()
@@ -223,7 +228,7 @@ impl Catalog {
         let before_it = served.as_deref();
         let inside = base.store.land(landing, owner, before_it, digest, &named);
         let entry = with_place(definition, &written(&inside), digest);
-        let mut plugin = self.make_plugin(&base.tools, &entry, wasm, *replaced)?;
+        let mut plugin = self.make_plugin(&base.tools, &entry, *module, *replaced)?;
         forget_owner(&mut named, &plugin.name);
         named.entry(inside).or_default().insert(plugin.name.clone());
         let change = match replaced {
@@ -300,7 +305,7 @@ impl Catalog {
         &self,
         tools: &Tools,
         definition: &Value,
-        wasm: &[u8],
+        module: Given<'_>,
         replaced: Option<&str>,
     ) -> Result<ServedPlugin> {
         let mut names = tools.origin.names.clone();
@@ -315,7 +320,7 @@ impl Catalog {
         }
         let node = Node::from_json(definition);
         let entry = Entry::begin(SENT, "plugin", &node, &mut names);
-        let plugin = self.loader.plugin(wasm, &others, entry);
+        let plugin = self.loader.plugin(module, &others, entry);
         plugin.map_err(|problems| Error::Invalid { problems })
     }
 }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
 use crate::params::Params;
 use crate::revision::Revision;
+use crate::text::lossy;
 
 pub(super) async fn get(asked: &Asked<'_>) -> Result<Performed, Error> {
     let name = asked.params.name()?;
@@ -105,7 +106,7 @@ fn of_output(
     revision: Revision,
 ) -> Result<Performed, Error> {
     if returns != Returns::Result {
-        let text = String::from_utf8_lossy(output);
+        let text = lossy(output);
         let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
         let outcome = Outcome::new(fields(prompt, vec![message], revision));
         return Ok(Performed::Complete(outcome));

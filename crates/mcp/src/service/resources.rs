@@ -9,12 +9,13 @@ use crate::answer::Answer;
 use crate::block;
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
+use crate::text::lossy;
 
 pub(super) async fn read(asked: &Asked<'_>) -> Result<Performed, Error> {
     let uri = asked.params.uri()?;
     match asked.snapshot.resource(&uri) {
         Some(Read::Contents(contents)) => {
-            let contents = String::from_utf8_lossy(&contents);
+            let contents = lossy(&contents);
             let outcome = Outcome::cacheable(format!("\"contents\":{contents}"));
             Ok(Performed::Complete(outcome))
         }
@@ -37,7 +38,7 @@ fn of_output(call: &ResourceCall<'_>, output: &[u8]) -> Result<Performed, Error>
     if call.source.returns() == Returns::Result {
         return whole(output);
     }
-    let text = String::from_utf8_lossy(output);
+    let text = lossy(output);
     let is_json = call.source.returns() == Returns::Json;
     if is_json && let Err(error) = serde_json::from_slice::<&RawValue>(output) {
         return Err(malformed(&format!(

@@ -40,6 +40,7 @@ mod origins;
 mod pagination;
 mod plugin_messages;
 mod prompts;
+mod publish_beside;
 mod publish_data;
 mod publish_edges;
 mod publish_load;
