@@ -22,6 +22,7 @@ use crate::extism;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::kept::KEPT_INSTANCES_MAX;
 use crate::limits::{Limits, WASM_STACK_BYTES};
+use crate::precompile::{CodeOptions, Precompile, load};
 use crate::requester::Nobody;
 use crate::wasi;
 
@@ -75,6 +76,9 @@ pub(crate) struct Compiler {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<Host>,
     pub(crate) cache: Option<Cache>,
+    /// What compiles for it, where that is not this process.
+    precompile: Option<Arc<dyn Precompile>>,
+    code: CodeOptions,
     /// Module and name of everything that a plugin may import.
     offered: HashSet<(String, String)>,
     pub(crate) allocation: Allocation,
@@ -99,6 +103,12 @@ impl Compiler {
             engine,
             linker,
             cache,
+            precompile: options.precompile.clone(),
+            code: CodeOptions {
+                profile,
+                allocation,
+                memory_max_bytes: options.memory_max_bytes,
+            },
             offered,
             allocation,
         })
@@ -117,12 +127,19 @@ impl Compiler {
                         .to_owned(),
             });
         }
-        let module = Module::from_binary(&self.engine, wasm);
-        let module = module.map_err(|error| invalid(&error))?;
+        let module = self.compile(wasm)?;
         if let Some(cache) = &self.cache {
             cache.store(&module, digest);
         }
         Ok(module)
+    }
+
+    /// Compiles a module, whether it is known or not.
+    pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Module> {
+        match &self.precompile {
+            Some(elsewhere) => load(&self.engine, &elsewhere.precompile(wasm, self.code)?),
+            None => Module::from_binary(&self.engine, wasm).map_err(|error| invalid(&error)),
+        }
     }
 
     /// What a module imports, and whether it is offered.
@@ -168,7 +185,8 @@ impl Compiler {
 /// An engine with pooled slots, or one that maps instances on demand where the address space of
 /// the process is limited.
 fn engine(options: &EngineOptions, profile: Profile) -> Result<(Engine, Allocation)> {
-    let pooled = Engine::new(config(options, profile).allocation_strategy(pool(options)));
+    let memory = options.memory_max_bytes;
+    let pooled = Engine::new(config(memory, profile).allocation_strategy(pool(options)));
     match pooled {
         Ok(engine) => Ok((engine, Allocation::Pooling)),
         Err(error) => {
@@ -177,13 +195,13 @@ fn engine(options: &EngineOptions, profile: Profile) -> Result<(Engine, Allocati
                 "no pool of instances could be reserved; instances are mapped on demand, which makes calls slower"
             );
             let engine =
-                Engine::new(&on_demand(options, profile)).map_err(|error| engine_error(&error))?;
+                Engine::new(&on_demand(memory, profile)).map_err(|error| engine_error(&error))?;
             Ok((engine, Allocation::OnDemand))
         }
     }
 }
 
-fn config(options: &EngineOptions, profile: Profile) -> Config {
+pub(crate) fn config(memory_max_bytes: u64, profile: Profile) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -197,14 +215,14 @@ fn config(options: &EngineOptions, profile: Profile) -> Config {
             .signals_based_traps(false)
             .memory_guard_size(0)
             .guard_before_linear_memory(false)
-            .memory_reservation(options.memory_max_bytes);
+            .memory_reservation(memory_max_bytes);
     }
     config
 }
 
 /// Address space is what lacks here, so a memory takes what it uses and moves when it grows.
-fn on_demand(options: &EngineOptions, profile: Profile) -> Config {
-    let mut config = config(options, profile);
+pub(crate) fn on_demand(memory_max_bytes: u64, profile: Profile) -> Config {
+    let mut config = config(memory_max_bytes, profile);
     config
         .memory_reservation(0)
         .memory_reservation_for_growth(0);
@@ -267,7 +285,7 @@ fn engine_error(error: &wasmtime::Error) -> Error {
     }
 }
 
-fn invalid(error: &wasmtime::Error) -> Error {
+pub(crate) fn invalid(error: &wasmtime::Error) -> Error {
     Error::InvalidModule {
         reason: one_line(error),
     }

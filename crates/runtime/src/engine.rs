@@ -13,6 +13,7 @@ use crate::compiler::{Allocation, Compiler};
 use crate::error::Result;
 use crate::kept::KEPT_INSTANCES_MAX;
 use crate::permissions::HostRule;
+use crate::precompile::Precompile;
 use crate::turns::Turns;
 
 /// What the engines are to be like.
@@ -30,6 +31,8 @@ pub struct EngineOptions {
     pub allowed_hosts: Vec<HostRule>,
     /// What the memory of all calls together is charged to.
     pub budget: Budget,
+    /// What compiles modules; none compiles them in this process, without bounds.
+    pub precompile: Option<Arc<dyn Precompile>>,
 }
 
 impl Default for EngineOptions {
@@ -41,6 +44,7 @@ impl Default for EngineOptions {
             cache_folder: None,
             allowed_hosts: Vec::new(),
             budget: Budget::default(),
+            precompile: None,
         }
     }
 }

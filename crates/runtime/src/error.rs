@@ -31,6 +31,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// The module was not compiled, although nothing is known to be wrong with it.
+    #[error("the module could not be compiled: {reason}")]
+    Compiling {
+        /// What was in the way, with the remedy.
+        reason: String,
+    },
+
     /// The module imports what no plugin is offered.
     #[error(
         "the module imports {}, which this server does not offer; it offers the host functions of Extism (extism:host/env) and its own (wasimancer:host/env), and WASI preview 1",

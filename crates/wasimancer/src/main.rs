@@ -2,6 +2,8 @@
 
 mod auth;
 mod commands;
+#[cfg(target_os = "linux")]
+mod compilers;
 mod config;
 mod descriptors;
 mod health;
@@ -41,6 +43,13 @@ enum Command {
     Inspect(commands::inspect::Args),
     /// Validate a home: every problem is listed, and the exit status is 1 if there is one
     Check(Box<commands::check::Args>),
+    /// Compile modules for a server, which starts this by itself
+    #[cfg(target_os = "linux")]
+    #[command(name = compilers::worker::COMMAND, hide = true)]
+    CompileModules {
+        /// Most bytes of memory
+        memory: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,6 +75,10 @@ fn run(command: Command) -> ExitCode {
         Command::Call(args) => commands::call::run(args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::CompileModules { memory } => {
+            compilers::worker::run(memory).map(|()| ExitCode::SUCCESS)
+        }
     };
     match ended {
         Ok(code) => code,

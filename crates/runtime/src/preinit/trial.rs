@@ -81,16 +81,16 @@ impl<'r> Trial<'r> {
     /// The module with the state that its start leaves, compiled.
     pub(super) fn snapshot(&self, wasm: &[u8]) -> Result<Module, Hindrance> {
         check_sections(wasm)?;
-        let engine = &self.compiler.engine;
         let mut wizer = Wizer::new();
         // What it takes for an initializer by its name is none here.
         wizer.keep_init_func(true);
         let (parsed, shown) = wizer.instrument(wasm).map_err(|error| state(&error))?;
         let shown = if self.is_repeated {
             let kept = self.compiler.module(&shown, &Digest::of(&shown));
-            kept.map_err(|error| untried(&error))?
+            kept.map_err(|error| uncompiled(&error))?
         } else {
-            Module::from_binary(engine, &shown).map_err(|error| state(&error))?
+            let shown = self.compiler.compile(&shown);
+            shown.map_err(|error| uncompiled(&error))?
         };
         let begun = run(async {
             let mut started = self.start(&shown).await?;
@@ -98,7 +98,8 @@ impl<'r> Trial<'r> {
             let begun = wizer.snapshot(&parsed, &mut started).await;
             begun.map_err(|error| state(&error))
         })?;
-        let module = Module::from_binary(engine, &begun).map_err(|error| state(&error))?;
+        let module = self.compiler.compile(&begun);
+        let module = module.map_err(|error| uncompiled(&error))?;
         fitting(module, &self.context.limits)
     }
 
@@ -278,6 +279,16 @@ fn ending(error: &wasmtime::Error) -> Hindrance {
 fn state(error: &wasmtime::Error) -> Hindrance {
     Hindrance::State {
         reason: one_line(error),
+    }
+}
+
+/// Why a module that was made of a valid one is not compiled.
+fn uncompiled(error: &Error) -> Hindrance {
+    match error {
+        Error::InvalidModule { reason } => Hindrance::State {
+            reason: reason.clone(),
+        },
+        error => untried(error),
     }
 }
 

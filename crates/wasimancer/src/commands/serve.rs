@@ -16,9 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot, Watch};
 use wasimancer_mcp::{Admission, Gate};
-use wasimancer_runtime::{Budget, EngineOptions, Escaped, Runtime};
+use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
 
 use crate::auth::{Token, require_admin_token};
+#[cfg(target_os = "linux")]
+use crate::compilers::{CompileLimits, Compilers};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
@@ -241,6 +243,17 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
 }
 
 fn start_runtime(config: &Config, budget: &Budget) -> anyhow::Result<Runtime> {
+    #[cfg(target_os = "linux")]
+    let precompile: Option<Arc<dyn Precompile>> = {
+        let limits = CompileLimits {
+            cpu: config.compile_cpu,
+            memory: config.compile_memory,
+        };
+        Some(Arc::new(Compilers::new(limits, budget)))
+    };
+    // Processes are bounded in other ways there: this one compiles.
+    #[cfg(not(target_os = "linux"))]
+    let precompile: Option<Arc<dyn Precompile>> = None;
     let options = |cache_folder| EngineOptions {
         memory_max_bytes: config.limits.memory,
         instances_max: config.instances,
@@ -248,6 +261,7 @@ fn start_runtime(config: &Config, budget: &Budget) -> anyhow::Result<Runtime> {
         cache_folder,
         allowed_hosts: config.allowed_hosts.clone(),
         budget: budget.clone(),
+        precompile: precompile.clone(),
     };
     match &config.cache_folder {
         CacheFolder::Off => Ok(Runtime::new(options(None))?),

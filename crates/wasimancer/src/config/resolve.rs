@@ -39,6 +39,9 @@ const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(1);
 const DEFAULT_INSTANCES: u32 = 1000;
 /// How long a call waits for a place: as long as most clients wait for an answer at all.
 const DEFAULT_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+/// What compiling one module may take. The largest public ones, interpreters of 30 MB, take half of it.
+const DEFAULT_COMPILE_CPU: Duration = Duration::from_mins(2);
+const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Least bytes of a budget: some twenty small calls at once.
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
 /// Least bytes of a secret that others must not guess.
@@ -70,6 +73,9 @@ pub(crate) struct Config {
     pub(crate) queue_timeout: Duration,
     /// Most bytes of everything that clients and plugins can make large. None: what suits the machine.
     pub(crate) memory_budget: Option<u64>,
+    /// Computing time and bytes of memory that compiling one module may take.
+    pub(crate) compile_cpu: Duration,
+    pub(crate) compile_memory: u64,
     pub(crate) limits: Limits,
     pub(crate) publishing: Publishing,
     /// What plugins read with `config_get`; may hold secrets.
@@ -233,6 +239,12 @@ impl Resolver<'_> {
                 .value("queue_timeout", file.queue_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_QUEUE_TIMEOUT),
             memory_budget: self.memory_budget(file),
+            compile_cpu: self
+                .value("compile_cpu", file.compile_cpu.as_ref(), parse_duration)
+                .unwrap_or(DEFAULT_COMPILE_CPU),
+            compile_memory: self
+                .value("compile_memory", file.compile_memory.as_ref(), parse_size)
+                .unwrap_or(DEFAULT_COMPILE_MEMORY_BYTES),
             limits: self.limits(&file.limits),
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),

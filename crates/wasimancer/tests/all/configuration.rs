@@ -490,7 +490,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 33] = [
     "address",
     "http_port",
     "public_hosts",
@@ -508,6 +508,8 @@ const KEYS: [&str; 31] = [
     "instances",
     "queue_timeout",
     "memory_budget",
+    "compile_cpu",
+    "compile_memory",
     "plugins_path",
     "plugins_definition_file",
     "resources_path",

@@ -16,6 +16,8 @@ mod command_call;
 mod command_check;
 mod command_inspect;
 mod command_line;
+#[cfg(target_os = "linux")]
+mod compiling;
 mod completion;
 mod concurrency;
 mod configuration;
