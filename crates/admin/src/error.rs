@@ -103,6 +103,13 @@ pub enum Error {
         limit: u64,
     },
 
+    /// The body of an upload has more parts than it may have.
+    #[error("😡 the body has more than {limit} parts, and wasmFile and pluginData are wanted")]
+    TooManyParts {
+        /// The limit.
+        limit: usize,
+    },
+
     /// The body broke off.
     #[error("😡 the body broke off: {reason}")]
     BrokenOff {
@@ -165,7 +172,9 @@ impl Error {
             Self::Malformed { .. } => (StatusCode::BAD_REQUEST, Code::MalformedJson),
             Self::BadUrl(_) => (StatusCode::BAD_REQUEST, Code::InvalidUrl),
             Self::MissingName { .. } => (StatusCode::BAD_REQUEST, Code::MissingName),
-            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge),
+            Self::TooLarge { .. } | Self::TooManyParts { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge)
+            }
             Self::BrokenOff { .. } => (StatusCode::BAD_REQUEST, Code::BodyBrokeOff),
             Self::TooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, Code::BodyTooSlow),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),

@@ -8,6 +8,7 @@ mod answer;
 mod definition;
 mod error;
 mod openapi;
+mod paced;
 mod plugins;
 mod prompts;
 mod request;

@@ -1,26 +1,24 @@
 //! The body of an upload: `multipart/form-data`, its module streamed to a temporary file.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::RequestExt;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use wasimancer_catalog::{Incoming, Upload, apart};
 
 use crate::definition::PluginDefinition;
 use crate::error::Error;
+use crate::paced::Paced;
 use crate::request::{Admin, OPERATORS, blocking};
 
 /// Most bytes of `pluginData`: a definition of a thousand functions has some 100 KiB.
 const DATA_MAX_BYTES: u64 = 1024 * 1024;
+/// Most parts; those that are not wanted are read over.
+const PARTS_MAX: usize = 16;
 /// Bytes that are gathered before they are written: each write goes to a thread that may block.
 const WRITE_BYTES: usize = 256 * 1024;
 
@@ -50,37 +48,6 @@ struct Parts {
     too_large: Option<Error>,
 }
 
-/// Bodies that may take as long as they want, as long as they come: what has come lies in a temporary
-/// file meanwhile.
-struct Paced {
-    /// How long the next piece may take.
-    read_timeout: Duration,
-    was_too_slow: Arc<AtomicBool>,
-}
-
-impl Paced {
-    /// The same body, which breaks off where its next piece is too slow.
-    fn body(&self, body: Body) -> Body {
-        let (read_timeout, was_too_slow) = (self.read_timeout, Arc::clone(&self.was_too_slow));
-        let pieces = body.into_data_stream();
-        Body::from_stream(stream::unfold(pieces, move |mut pieces| {
-            let was_too_slow = Arc::clone(&was_too_slow);
-            async move {
-                let Ok(piece) = timeout(read_timeout, pieces.next()).await else {
-                    was_too_slow.store(true, Ordering::Relaxed);
-                    let error = io::Error::from(io::ErrorKind::TimedOut);
-                    return Some((Err(axum::Error::new(error)), pieces));
-                };
-                Some((piece?, pieces))
-            }
-        }))
-    }
-
-    fn was_too_slow(&self) -> bool {
-        self.was_too_slow.load(Ordering::Relaxed)
-    }
-}
-
 impl Admin {
     /// Reads a whole upload. What is refused leaves nothing on the disk.
     pub(crate) async fn receive(
@@ -89,16 +56,13 @@ impl Admin {
         folder: Option<String>,
     ) -> Result<Upload, Error> {
         let _charge = self.catalog.budget().charge_patiently(HELD_BYTES).await?;
-        let paced = Paced {
-            read_timeout: self.read_timeout,
-            was_too_slow: Arc::default(),
-        };
+        let paced = Paced::new(self.read_timeout);
         let request = request.map(|body| paced.body(body));
         let multipart = request.extract::<Multipart, _>().await;
         let mut multipart = multipart.map_err(|error| Error::NotMultipart {
             reason: error.body_text(),
         })?;
-        let received = self.receive_parts(&mut multipart).await;
+        let received = self.receive_parts(&mut multipart, &paced).await;
         let parts = match received {
             Err(Error::NotMultipart { .. } | Error::BrokenOff { .. }) if paced.was_too_slow() => {
                 return Err(Error::TooSlow {
@@ -106,19 +70,31 @@ impl Admin {
                     limit: self.read_timeout,
                 });
             }
+            Err(Error::NotMultipart { .. } | Error::BrokenOff { .. })
+                if let Some(limit) = paced.too_long_head() =>
+            {
+                let what = "what stands before a part, with its headers,";
+                return Err(Error::TooLarge { what, limit });
+            }
             received => received?,
         };
         let bytes = parts.data.as_ref().map_or(0, Vec::len);
         apart(OPERATORS, bytes, || parts.finish(folder)).await
     }
 
-    async fn receive_parts(&self, multipart: &mut Multipart) -> Result<Parts, Error> {
+    async fn receive_parts(
+        &self,
+        multipart: &mut Multipart,
+        paced: &Paced,
+    ) -> Result<Parts, Error> {
         let mut parts = Parts::default();
-        while let Some(field) = multipart
-            .next_field()
-            .await
-            .map_err(|error| broken(&error))?
-        {
+        for _ in 0..PARTS_MAX {
+            paced.expect_head();
+            let field = multipart.next_field().await;
+            let Some(field) = field.map_err(|error| broken(&error))? else {
+                return Ok(parts);
+            };
+            paced.expect_data();
             match field.name() {
                 Some(name @ ("wasmFile" | "pluginData")) if parts.has(name) => {
                     let reason = format!("{name} is there twice");
@@ -129,7 +105,9 @@ impl Admin {
                 _ => parts.discard(field, self.upload_max_bytes).await?,
             }
         }
-        Ok(parts)
+        paced.expect_nothing();
+        while let Ok(Some(_)) = multipart.next_field().await {}
+        Err(Error::TooManyParts { limit: PARTS_MAX })
     }
 
     async fn receive_module(&self, mut field: Field<'_>, parts: &mut Parts) -> Result<(), Error> {

@@ -1,6 +1,5 @@
 //! A definition file: read, parsed, and its entries found.
 
-use std::fs;
 use std::io::ErrorKind;
 
 use wasimancer_runtime::Digest;
@@ -8,6 +7,7 @@ use wasimancer_runtime::Digest;
 use crate::error::{Error, Problem, Result};
 use crate::home::Kind;
 use crate::node::{Data, Node};
+use crate::regular_file::{self, DEFINITION_MAX_BYTES};
 use crate::store::yaml_edit::{Edit, edit_parsed};
 use crate::yaml;
 
@@ -27,7 +27,7 @@ impl DefinitionFile {
     /// Reads the text alone, for whoever knows a file of this text already.
     pub(crate) fn read_text(kind: &Kind) -> Result<String> {
         let path = kind.file();
-        match fs::read_to_string(&path) {
+        match regular_file::read_text(&path, DEFINITION_MAX_BYTES) {
             Ok(text) => Ok(text),
             Err(error) if error.kind() == ErrorKind::NotFound && kind.folder.is_dir() => {
                 Ok(String::new())

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use wasimancer_runtime::Digest;
 
+use crate::regular_file::{self, MODULE_MAX_BYTES};
 use crate::store::Store;
 
 /// What tells one state of a file from another without reading it.
@@ -85,7 +86,8 @@ impl<'a> Found<'a> {
         let Some(pin) = pin else {
             // The stamp comes first: a file that is replaced meanwhile is noticed.
             let stamp = Stamp::of(&path).map_err(|error| unreadable(&error))?;
-            let bytes = fs::read(&path).map_err(|error| unreadable(&error))?;
+            let bytes =
+                regular_file::read(&path, MODULE_MAX_BYTES).map_err(|error| unreadable(&error))?;
             return Ok(Self {
                 bytes: Cow::Owned(bytes),
                 identity: Identity::File { path, stamp },
@@ -97,7 +99,7 @@ impl<'a> Found<'a> {
             identity: Identity::Pinned,
             in_place,
         };
-        let file = fs::read(&path);
+        let file = regular_file::read(&path, MODULE_MAX_BYTES);
         let other_bytes = match file {
             Ok(bytes) if Digest::of(&bytes) == pin => return Ok(found(bytes, true)),
             Ok(_) => format!(

@@ -21,6 +21,7 @@ use tempfile::NamedTempFile;
 use wasimancer_runtime::Digest;
 
 use crate::error::{Error, Result};
+use crate::regular_file::{self, MODULE_MAX_BYTES};
 
 pub(crate) use definitions::Replacement;
 pub(crate) use place::{Landing, Named, named_file, written};
@@ -126,7 +127,7 @@ impl Store {
 
     /// The module with a digest, if it is kept and whole.
     pub(crate) fn module(&self, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.module_file(digest)) {
+        match regular_file::read(&self.module_file(digest), MODULE_MAX_BYTES) {
             Ok(bytes) if Digest::of(&bytes) == *digest => Ok(Some(bytes)),
             Ok(_) => Err(io::Error::new(
                 ErrorKind::InvalidData,
@@ -260,7 +261,8 @@ impl Store {
             let path = entry.map_err(storage("read", &folder))?.path();
             let is_aside = path.extension() == Some(DAMAGED_EXTENSION.as_ref());
             if path.extension() == Some("json".as_ref()) {
-                let bytes = fs::read(&path).map_err(storage("read", &path))?;
+                let bytes = regular_file::read(&path, MODULE_MAX_BYTES);
+                let bytes = bytes.map_err(storage("read", &path))?;
                 match serde_json::from_slice(&bytes) {
                     Ok(versions) => all.push(versions),
                     Err(error) => {

@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 use super::{durable, storage};
 use crate::error::{Error, Result};
 use crate::home::Kind;
+use crate::regular_file::{self, DEFINITION_MAX_BYTES};
 
 /// What a definition file is to be, on the disk beside it.
 pub(crate) struct Replacement {
@@ -40,7 +41,7 @@ impl Replacement {
     pub(crate) fn commit(self, read: &str) -> Result<()> {
         let Self { file, path } = self;
         // As late as can be: whoever edits the file by hand must not lose what they wrote.
-        let found = match fs::read_to_string(&path) {
+        let found = match regular_file::read_text(&path, DEFINITION_MAX_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(source) => return Err(Error::Unreadable { path, source }),

@@ -13,6 +13,7 @@ use super::{Incoming, Ready, Store, VERSIONS_FOLDER, Version, Versions, durable,
 use crate::definition::inside_folder;
 use crate::error::{Error, Result};
 use crate::plugin::ServedPlugin;
+use crate::regular_file::{self, MODULE_MAX_BYTES};
 
 /// Longest name of a file or folder, in bytes: that of common file systems.
 const COMPONENT_MAX_BYTES: usize = 255;
@@ -122,9 +123,8 @@ impl Store {
     fn holds_only(&self, inside: &Path, own: &[Option<Digest>]) -> bool {
         let path = self.plugins.join(inside);
         match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() => {
-                fs::read(&path).is_ok_and(|bytes| own.contains(&Some(Digest::of(&bytes))))
-            }
+            Ok(metadata) if metadata.is_file() => regular_file::read(&path, MODULE_MAX_BYTES)
+                .is_ok_and(|bytes| own.contains(&Some(Digest::of(&bytes)))),
             Ok(_) => false,
             // Nothing lies there, or nothing can: that is told when a copy is made.
             Err(_) => true,
@@ -134,7 +134,7 @@ impl Store {
     /// The module of a plugin, from the file that its definition names, as long as it is there.
     pub(crate) fn file_of(&self, plugin: &ServedPlugin) -> Option<Vec<u8>> {
         let inside = named_file(&plugin.definition)?;
-        let bytes = fs::read(self.plugins.join(inside)).ok()?;
+        let bytes = regular_file::read(&self.plugins.join(inside), MODULE_MAX_BYTES).ok()?;
         (Digest::of(&bytes) == plugin.digest()).then_some(bytes)
     }
 
@@ -192,7 +192,8 @@ impl Store {
         let path = self.plugins.join(inside);
         let is_ours = inside.starts_with(&self.uploads)
             && fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file())
-            && fs::read(&path).is_ok_and(|bytes| modules.contains(&Digest::of(&bytes)));
+            && regular_file::read(&path, MODULE_MAX_BYTES)
+                .is_ok_and(|bytes| modules.contains(&Digest::of(&bytes)));
         if is_ours {
             durable::remove(&path).map_err(storage("removed", &path))?;
             self.remove_empty_folders(&path);

@@ -11,6 +11,7 @@ use super::{Store, Versions, definitions, durable, storage};
 use crate::error::Result;
 use crate::home::Home;
 use crate::plugin::ServedPlugin;
+use crate::regular_file::{self, MODULE_MAX_BYTES};
 use crate::snapshot::{Snapshot, Tools};
 
 /// Sweeps everything that belongs to a home. What cannot be done is logged: the server serves
@@ -104,7 +105,7 @@ impl Store {
                     .iter()
                     .any(|version| version.module() == Some(found))
         };
-        match std::fs::read(&path) {
+        match regular_file::read(&path, MODULE_MAX_BYTES) {
             Ok(bytes) if !is_known(&bytes) => {
                 tracing::warn!(file = %path.display(), plugin = plugin.name, "the file differs from the module that was published, which is served: publish it with PUT /update-plugin, or remove `digest` from the definition");
                 Ok(())

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasimancer_catalog::{Home, Kind};
+use wasimancer_catalog::{Home, Kind, read_regular_text};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{
     Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
@@ -52,6 +52,8 @@ const NO_AUTHENTICATION: &str = "NO_AUTHENTICATION";
 const PLUGIN_CONFIG_PREFIX: &str = "WASM_";
 /// The name of the configuration file in a home.
 const FILE_NAME: &str = "wasimancer.toml";
+/// Most bytes of that file.
+const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
 /// Everything that the server needs to know.
 pub(crate) struct Config {
@@ -162,7 +164,12 @@ fn read_file(
             .map(PathBuf::from)
     });
     let path = named.clone().unwrap_or_else(|| home.join(FILE_NAME));
-    let text = match std::fs::read_to_string(&path) {
+    let text = match &named {
+        // It may be a pipe, from whoever starts the server.
+        Some(path) => std::fs::read_to_string(path),
+        None => read_regular_text(&path, FILE_MAX_BYTES),
+    };
+    let text = match text {
         Ok(text) => text,
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
             return ConfigFile::default();

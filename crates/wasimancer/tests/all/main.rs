@@ -37,6 +37,7 @@ mod log_queue;
 mod made;
 mod many_connections;
 mod memory_budget;
+mod multipart;
 mod notifications;
 mod origins;
 mod pagination;
