@@ -49,7 +49,8 @@ def instructions(binary: str, home: pathlib.Path) -> float:
             f'#!/bin/sh\nexec valgrind --tool=callgrind --callgrind-out-file={out} --quiet "{os.path.abspath(binary)}" "$@"\n'
         )
         wrapper.chmod(0o755)
-        with product(str(wrapper), home, threads=1) as server:
+        # Processes that compile would be valgrind itself.
+        with product(str(wrapper), home, threads=1, WASIMANCER_COMPILE_APART="false") as server:
             connection = server.connect()
             for _ in range(WARM_UP):
                 REQUEST.send(connection)

@@ -67,10 +67,15 @@ impl Output<'_> {
 }
 
 fn text(text: &str) -> String {
-    format!(
-        "\"content\":[{{\"type\":\"text\",\"text\":{}}}]",
-        Value::from(text)
-    )
+    const BEFORE: &str = "\"content\":[{\"type\":\"text\",\"text\":";
+    const AFTER: &str = "}]";
+    // Few characters are escaped, and a text of megabytes is copied once.
+    let capacity = BEFORE.len() + text.len() + text.len() / 16 + 64;
+    let mut fields = Vec::with_capacity(capacity);
+    fields.extend_from_slice(BEFORE.as_bytes());
+    serde_json::to_writer(&mut fields, text).expect("a text is JSON, and a vector takes it");
+    fields.extend_from_slice(AFTER.as_bytes());
+    String::from_utf8(fields).expect("JSON of a text is UTF-8")
 }
 
 /// `returns: json`: structured content and its text.

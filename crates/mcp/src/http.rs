@@ -228,7 +228,11 @@ fn event_of(frame: Frame<Reply>) -> Option<Bytes> {
 async fn read(mut body: HttpBody, endpoint: &Endpoint) -> Result<(Vec<u8>, Charge), Error> {
     let limit = endpoint.body_max_bytes;
     let mut charge = endpoint.budget.charge_patiently(BODY_STEP_BYTES).await?;
-    let mut read = Vec::new();
+    // What is announced is reserved, and takes memory as it comes.
+    let announced = axum::body::HttpBody::size_hint(&body)
+        .exact()
+        .unwrap_or_default();
+    let mut read = Vec::with_capacity(usize::try_from(announced).map_or(0, |size| size.min(limit)));
     let mut pieces = Limited::new(&mut body, limit);
     let refused = loop {
         match pieces.frame().await {

@@ -117,8 +117,8 @@ impl Runtime {
     pub fn compile(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
         let compiler = self.compiler(spec.profile)?;
         let digest = Digest::of(spec.wasm);
+        compiler.check_imports(spec.wasm)?;
         let module = compiler.module(spec.wasm, &digest)?;
-        compiler.check_imports(&module)?;
         let needed = initial_memory(&module);
         let mut limits = spec.limits;
         // More than a slot holds cannot be had, so the calls are told the slot's size.

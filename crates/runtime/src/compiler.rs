@@ -19,6 +19,7 @@ use crate::engine::{EngineOptions, Profile};
 use crate::error::{Error, Result};
 use crate::escape::cut;
 use crate::extism;
+use crate::first_look::imports;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::kept::KEPT_INSTANCES_MAX;
 use crate::limits::{Limits, WASM_STACK_BYTES};
@@ -48,9 +49,6 @@ const TABLES_PER_MODULE: u32 = 8;
 /// Most of the engine's words that are repeated, in bytes.
 const WORDS_MAX_BYTES: usize = 2000;
 
-/// The first bytes of a component: magic number, version 13, layer 1.
-const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-
 /// How an engine provides instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allocation {
@@ -70,6 +68,9 @@ pub struct Import {
     /// Whether this server offers it.
     pub offered: bool,
 }
+
+/// The first bytes of a component: magic number, version 13, layer 1.
+const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// An engine with everything that compiling for it needs.
 pub(crate) struct Compiler {
@@ -160,13 +161,13 @@ impl Compiler {
             .collect()
     }
 
-    /// Refuses a module that imports what is not offered.
-    pub(crate) fn check_imports(&self, module: &Module) -> Result<()> {
-        let imports: Vec<String> = self
-            .imports(module)
-            .into_iter()
-            .filter(|import| !import.offered)
-            .map(|import| format!("{}::{}", import.module, import.name))
+    /// Refuses a module that imports what is not offered, before it is compiled. What is no module is
+    /// left to the engine.
+    pub(crate) fn check_imports(&self, wasm: &[u8]) -> Result<()> {
+        let unknown = |key: &(String, String)| !self.offered.contains(key);
+        let imports = imports(wasm).into_iter().filter(unknown);
+        let imports: Vec<String> = imports
+            .map(|(module, name)| format!("{module}::{name}"))
             .collect();
         if imports.is_empty() {
             Ok(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::escape::{Escaped, cut};
+use crate::first_look::switched_off;
 use crate::preinit::Hindrance;
 
 /// Most names of a module that a message lists, and most bytes of each: a module may have thousands.
@@ -25,7 +26,10 @@ pub enum Error {
     },
 
     /// The bytes are no WebAssembly module that this engine accepts.
-    #[error("not a valid WebAssembly module: {}", Escaped(.reason))]
+    #[error("{}: {}", match switched_off(.reason) {
+        Some(proposal) => format!("the module uses {proposal}, which is off here"),
+        None => "not a valid WebAssembly module".to_owned(),
+    }, Escaped(.reason))]
     InvalidModule {
         /// What the validator said.
         reason: String,

@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod escape;
 mod extism;
+mod first_look;
 mod host;
 mod kept;
 mod limits;

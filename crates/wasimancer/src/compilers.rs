@@ -75,17 +75,24 @@ impl Compilers {
         }
     }
 
-    /// A process that waits: one that is kept, and lives, or a new one.
-    fn worker(&self) -> io::Result<Worker> {
-        loop {
-            let idle = self.idle().pop();
-            let Some(mut worker) = idle else {
-                return Worker::start(self.limits.memory);
-            };
-            if worker.child.try_wait()?.is_none() {
-                return Ok(worker);
+    /// Compiles with a process that is kept, or with a new one.
+    fn compile(&self, job: &Job, wasm: &[u8]) -> Result<Answer, Failure> {
+        let kept = self.idle().pop();
+        if let Some(worker) = kept {
+            match self.compile_with(worker, job, wasm) {
+                // It may have ended since its last module.
+                Err(Failure::Ended(_)) => {}
+                answered => return answered,
             }
         }
+        let worker = Worker::start(self.limits.memory).map_err(Failure::Pipe)?;
+        self.compile_with(worker, job, wasm)
+    }
+
+    fn compile_with(&self, mut worker: Worker, job: &Job, wasm: &[u8]) -> Result<Answer, Failure> {
+        let answer = worker.compile(job, wasm, &self.budget)?;
+        self.keep(worker);
+        Ok(answer)
     }
 
     fn keep(&self, worker: Worker) {
@@ -132,22 +139,14 @@ impl Compilers {
 
 impl Precompile for Compilers {
     fn precompile(&self, wasm: &[u8], options: CodeOptions) -> Result<Vec<u8>> {
-        let started = self.worker().map_err(Failure::Pipe);
-        let mut worker = started.map_err(|failure| self.error(&failure))?;
         let job = Job {
             options,
             cpu: self.limits.cpu,
         };
-        let answer = worker.compile(&job, wasm, &self.budget);
+        let answer = self.compile(&job, wasm);
         match answer.map_err(|failure| self.error(&failure))? {
-            Answer::Code(code) => {
-                self.keep(worker);
-                Ok(code)
-            }
-            Answer::Invalid(reason) => {
-                self.keep(worker);
-                Err(Error::InvalidModule { reason })
-            }
+            Answer::Code(code) => Ok(code),
+            Answer::Invalid(reason) => Err(Error::InvalidModule { reason }),
         }
     }
 }

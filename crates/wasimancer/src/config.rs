@@ -92,6 +92,7 @@ pub(crate) struct ConfigFile {
     pub(crate) instances: Option<u32>,
     pub(crate) queue_timeout: Option<String>,
     pub(crate) memory_budget: Option<String>,
+    pub(crate) compile_apart: Option<bool>,
     pub(crate) compile_cpu: Option<String>,
     pub(crate) compile_memory: Option<String>,
     pub(crate) plugins_path: Option<String>,

@@ -249,7 +249,8 @@ fn start_runtime(config: &Config, budget: &Budget) -> anyhow::Result<Runtime> {
             cpu: config.compile_cpu,
             memory: config.compile_memory,
         };
-        Some(Arc::new(Compilers::new(limits, budget)))
+        let apart = || Arc::new(Compilers::new(limits, budget)) as Arc<dyn Precompile>;
+        config.compile_apart.then(apart)
     };
     // Processes are bounded in other ways there: this one compiles.
     #[cfg(not(target_os = "linux"))]

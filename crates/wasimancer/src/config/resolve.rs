@@ -75,7 +75,9 @@ pub(crate) struct Config {
     pub(crate) queue_timeout: Duration,
     /// Most bytes of everything that clients and plugins can make large. None: what suits the machine.
     pub(crate) memory_budget: Option<u64>,
-    /// Computing time and bytes of memory that compiling one module may take.
+    /// Whether modules are compiled in processes of their own.
+    pub(crate) compile_apart: bool,
+    /// Computing time and bytes of memory that compiling one module may take there.
     pub(crate) compile_cpu: Duration,
     pub(crate) compile_memory: u64,
     pub(crate) limits: Limits,
@@ -246,6 +248,7 @@ impl Resolver<'_> {
                 .value("queue_timeout", file.queue_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_QUEUE_TIMEOUT),
             memory_budget: self.memory_budget(file),
+            compile_apart: self.compile_apart(file),
             compile_cpu: self
                 .value("compile_cpu", file.compile_cpu.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_COMPILE_CPU),
@@ -267,6 +270,20 @@ impl Resolver<'_> {
 
     fn token(&self, name: &str) -> Option<Token> {
         self.variable(name).map(|text| Token::new(&text))
+    }
+
+    fn compile_apart(&mut self, file: &ConfigFile) -> bool {
+        let name = "WASIMANCER_COMPILE_APART";
+        match self.variable(name).as_deref() {
+            None => file.compile_apart.unwrap_or(true),
+            Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                self.errors
+                    .push(format!("{name}: {other:?} is neither: write true or false"));
+                true
+            }
+        }
     }
 
     fn memory_budget(&mut self, file: &ConfigFile) -> Option<u64> {

@@ -490,7 +490,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 34] = [
     "address",
     "http_port",
     "public_hosts",
@@ -508,6 +508,7 @@ const KEYS: [&str; 33] = [
     "instances",
     "queue_timeout",
     "memory_budget",
+    "compile_apart",
     "compile_cpu",
     "compile_memory",
     "plugins_path",
