@@ -18,6 +18,7 @@ use crate::revision::etag;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Code {
     Unauthorized,
+    Ambiguous,
     NotMultipart,
     MissingPart,
     MalformedJson,
@@ -57,6 +58,13 @@ pub enum Error {
     /// The administration token is missing or wrong.
     #[error("😡 Unauthorized")]
     Unauthorized,
+
+    /// The request says two things at once.
+    #[error("😡 {reason}")]
+    Ambiguous {
+        /// Which.
+        reason: &'static str,
+    },
 
     /// The body of an upload is no `multipart/form-data`.
     #[error("😡 the body is no multipart/form-data with wasmFile and pluginData: {reason}")]
@@ -167,6 +175,7 @@ impl Error {
     fn status_and_code(&self) -> (StatusCode, Code) {
         match self {
             Self::Unauthorized => (StatusCode::FORBIDDEN, Code::Unauthorized),
+            Self::Ambiguous { .. } => (StatusCode::BAD_REQUEST, Code::Ambiguous),
             Self::NotMultipart { .. } => (StatusCode::BAD_REQUEST, Code::NotMultipart),
             Self::MissingPart { .. } => (StatusCode::BAD_REQUEST, Code::MissingPart),
             Self::Malformed { .. } => (StatusCode::BAD_REQUEST, Code::MalformedJson),

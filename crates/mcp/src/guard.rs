@@ -9,8 +9,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST,
-    ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    AUTHORIZATION, HOST, ORIGIN, VARY,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -62,6 +62,27 @@ impl Gate {
     }
 }
 
+/// What a request says twice, or in two ways, so that whoever stands before the server may have read
+/// another thing than the server would (RFC 9112, section 3.2).
+#[must_use]
+pub fn ambiguity(request: &Request) -> Option<&'static str> {
+    let headers = request.headers();
+    let is_twice = |name| headers.get_all(name).iter().nth(1).is_some();
+    if is_twice(HOST) {
+        return Some("the Host header is there twice");
+    }
+    if is_twice(AUTHORIZATION) {
+        return Some("the Authorization header is there twice");
+    }
+    let (authority, host) = (request.uri().authority(), headers.get(HOST));
+    match (authority, host.and_then(|host| host.to_str().ok())) {
+        (Some(authority), Some(host)) if !authority.as_str().eq_ignore_ascii_case(host) => {
+            Some("the URL of the request names another host than the Host header")
+        }
+        _ => None,
+    }
+}
+
 /// Puts the checks of `Host` and `Origin` before a router.
 pub fn guard(router: Router, allowed: AllowedNames) -> Router {
     let check = async |State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next| {
@@ -77,6 +98,9 @@ async fn check<F: Future<Output = Response>>(
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
+    if let Some(reason) = ambiguity(&request) {
+        return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
+    }
     let headers = request.headers();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host

@@ -47,7 +47,7 @@ mod wire_2026_07_28;
 
 pub use crate::http::router;
 pub use endpoint::Options;
-pub use guard::{Admission, Gate, guard};
+pub use guard::{Admission, Gate, ambiguity, guard};
 pub use origin::{AllowedNames, AllowedNamesError};
 pub use revision::SUPPORTED_VERSIONS;
 pub use stdio::{STDIO_END_GRACE, serve_stdio};

@@ -1,8 +1,10 @@
 //! Tokens: who may call, and who may administer. A token never prints.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
@@ -13,18 +15,59 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use subtle::ConstantTimeEq;
+use wasimancer_catalog::read_regular_text;
 use wasimancer_mcp::Admission;
 
 /// Random bytes of a generated token: 256 bits.
 const TOKEN_BYTES: usize = 32;
 
-/// A bearer token.
+/// Most bytes of a file that holds a token.
+const FILE_MAX_BYTES: u64 = 64 * 1024;
+/// What stands for no token, where clients need none.
+pub(crate) const NO_AUTHENTICATION: &str = "NO_AUTHENTICATION";
+
+/// A bearer token. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Token(Arc<str>);
+pub(crate) struct Token(Arc<Inner>);
+
+struct Inner {
+    text: ArcSwap<String>,
+    /// Where it comes from, so that it can be read anew.
+    file: Option<PathBuf>,
+}
 
 impl Token {
     pub(crate) fn new(text: &str) -> Self {
-        Self(text.into())
+        Self::of(text.to_owned(), None)
+    }
+
+    fn of(text: String, file: Option<PathBuf>) -> Self {
+        Self(Arc::new(Inner {
+            text: ArcSwap::from_pointee(text),
+            file,
+        }))
+    }
+
+    /// The token in a file.
+    ///
+    /// # Errors
+    /// What is wrong with the file, without what it holds.
+    pub(crate) fn read(file: PathBuf) -> Result<Self, String> {
+        Ok(Self::of(read(&file)?, Some(file)))
+    }
+
+    /// Reads the file anew that it comes from; whether it is another token now.
+    ///
+    /// # Errors
+    /// Why it stays as it was.
+    pub(crate) fn reload(&self) -> Result<bool, String> {
+        let Some(file) = &self.0.file else {
+            return Ok(false);
+        };
+        let text = read(file)?;
+        check(&text)?;
+        let before = self.0.text.swap(Arc::new(text));
+        Ok(*before != *self.0.text.load_full())
     }
 
     /// A new random token.
@@ -37,13 +80,14 @@ impl Token {
     }
 
     /// The text, for whoever starts the server, or to make a key of.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
+    pub(crate) fn reveal(&self) -> Arc<String> {
+        self.0.text.load_full()
     }
 
     /// Whether the request bears this token, found out in constant time.
     fn is_borne_by(&self, headers: &HeaderMap) -> bool {
-        bearer(headers).is_some_and(|text| self.0.as_bytes().ct_eq(text.as_bytes()).into())
+        let wanted = self.0.text.load();
+        bearer(headers).is_some_and(|text| wanted.as_bytes().ct_eq(text.as_bytes()).into())
     }
 }
 
@@ -51,6 +95,36 @@ impl fmt::Debug for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Token(…)")
     }
+}
+
+/// The text of a file that holds a token, without the line end behind it.
+fn read(file: &Path) -> Result<String, String> {
+    let text = read_regular_text(file, FILE_MAX_BYTES);
+    let mut text = text.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+/// Refuses a text that no client could send as its token, or that means something else.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    let wrong = if text.is_empty() {
+        "is empty: put the token there"
+    } else if text.trim() != text {
+        "begins or ends with a blank or a line end, which no client can send: remove it"
+    } else if quoted('"') || quoted('\'') {
+        "is in quotes, as in a file of variables: remove them"
+    } else if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        "holds characters that no header can carry: use letters, digits and punctuation of ASCII"
+    } else {
+        return Ok(());
+    };
+    Err(wrong.to_owned())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -91,7 +165,9 @@ pub(crate) fn require_admin_token(router: Router, token: Token) -> Router {
 }
 
 async fn check_admin(State(token): State<Token>, request: Request, next: Next) -> Response {
-    if token.is_borne_by(request.headers()) {
+    if let Some(reason) = wasimancer_mcp::ambiguity(&request) {
+        wasimancer_admin::Error::Ambiguous { reason }.into_response()
+    } else if token.is_borne_by(request.headers()) {
         next.run(request).await
     } else {
         wasimancer_admin::Error::Unauthorized.into_response()
@@ -101,6 +177,25 @@ async fn check_admin(State(token): State<Token>, request: Request, next: Next) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_that_no_client_can_send_are_refused() {
+        for (text, words) in [
+            ("", "is empty"),
+            (" token", "a blank or a line end"),
+            ("token\n", "a blank or a line end"),
+            ("\"token\"", "in quotes"),
+            ("'token'", "in quotes"),
+            ("tok\nen", "no header"),
+            ("tök", "no header"),
+        ] {
+            let wrong = check(text).expect_err(text);
+            assert!(wrong.contains(words), "{text:?}: {wrong}");
+        }
+        for right in ["token", "a\"b", "two words", "'"] {
+            assert_eq!(check(right), Ok(()), "{right}");
+        }
+    }
 
     #[test]
     fn tokens_do_not_print_and_are_compared_whole() {
@@ -126,9 +221,7 @@ mod tests {
         }
         assert!(!token.is_borne_by(&HeaderMap::new()));
         let one = Token::generate().expect("random numbers");
-        assert_ne!(
-            one.reveal(),
-            Token::generate().expect("random numbers").reveal()
-        );
+        let other = Token::generate().expect("random numbers");
+        assert_ne!(one.reveal(), other.reveal());
     }
 }

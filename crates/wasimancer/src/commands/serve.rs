@@ -88,7 +88,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     });
     let operators = operators.transpose()?;
     let stopped = signals::stopped(asked.stop);
-    reload_when_asked(asked.reload, &catalog)?;
+    reload_when_asked(asked.reload, &catalog, &tokens)?;
     announce_aside(
         &config,
         &tokens,
@@ -132,12 +132,24 @@ async fn load(config: Config, asked: &Asked) -> anyhow::Result<Option<(Config, A
 
 /// Loads the files anew each time that this is asked for, on a thread of its own, since modules may
 /// have to be compiled for it.
-fn reload_when_asked(asked: Receiver<()>, catalog: &Arc<Catalog>) -> anyhow::Result<()> {
+fn reload_when_asked(
+    asked: Receiver<()>,
+    catalog: &Arc<Catalog>,
+    tokens: &Tokens,
+) -> anyhow::Result<()> {
     let catalog = catalog.clone();
+    let tokens = [tokens.client.clone(), Some(tokens.admin.clone())];
     std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || {
             for () in asked {
+                for token in tokens.iter().flatten() {
+                    match token.reload() {
+                        Ok(true) => tracing::info!("a token is another one now"),
+                        Ok(false) => {}
+                        Err(reason) => tracing::error!("a token stays as it was: {reason}"),
+                    }
+                }
                 let is_new = catalog.reload();
                 let revision = catalog.snapshot().revision();
                 tracing::info!(is_new, %revision, "told to load the files anew");
@@ -155,7 +167,7 @@ fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
         body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
         read_timeout: config.read_timeout,
         cache_ttl: config.cache_ttl,
-        state_secret: secret.map(|secret| secret.reveal().to_owned()),
+        state_secret: secret.map(|secret| String::clone(&secret.reveal())),
         ..wasimancer_mcp::Options::default()
     }
 }

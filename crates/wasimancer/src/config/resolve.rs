@@ -15,7 +15,7 @@ use wasimancer_runtime::{
 };
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
-use crate::auth::Token;
+use crate::auth::{self, NO_AUTHENTICATION, Token};
 
 pub(crate) use publishing::Publishing;
 
@@ -46,8 +46,6 @@ const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
 /// Least bytes of a secret that others must not guess.
 const STATE_SECRET_MIN_BYTES: usize = 32;
-/// The word that switches the clients' token off.
-const NO_AUTHENTICATION: &str = "NO_AUTHENTICATION";
 /// Variables that are configuration of plugins begin like this.
 const PLUGIN_CONFIG_PREFIX: &str = "WASM_";
 /// The name of the configuration file in a home.
@@ -258,7 +256,7 @@ impl Resolver<'_> {
             limits: self.limits(&file.limits),
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),
-            admin_token: self.token("WASIMANCER_ADMIN_TOKEN"),
+            admin_token: self.admin_token(),
             state_secret: self.state_secret(),
         }
     }
@@ -268,8 +266,46 @@ impl Resolver<'_> {
         self.environment.get(name).filter(|value| !value.is_empty())
     }
 
-    fn token(&self, name: &str) -> Option<Token> {
-        self.variable(name).map(|text| Token::new(&text))
+    /// A secret: the variable of this name, or the file that the one with `_FILE` names.
+    fn secret(&mut self, name: &str) -> Option<Token> {
+        let in_file = format!("{name}_FILE");
+        match (self.variable(name), self.variable(&in_file)) {
+            (None, None) => None,
+            (Some(text), None) => Some(Token::new(&text)),
+            (None, Some(file)) => match Token::read(PathBuf::from(file)) {
+                Ok(secret) => Some(secret),
+                Err(wrong) => {
+                    self.errors.push(format!("{in_file}: {wrong}"));
+                    None
+                }
+            },
+            (Some(_), Some(_)) => {
+                self.errors.push(format!(
+                    "{name} and {in_file}: both are set: leave one of them out"
+                ));
+                None
+            }
+        }
+    }
+
+    /// A secret that clients or operators send.
+    fn token(&mut self, name: &str) -> Option<Token> {
+        let token = self.secret(name)?;
+        if let Err(wrong) = auth::check(&token.reveal()) {
+            self.errors.push(format!("{name}: {wrong}"));
+        }
+        Some(token)
+    }
+
+    fn admin_token(&mut self) -> Option<Token> {
+        let name = "WASIMANCER_ADMIN_TOKEN";
+        let token = self.token(name)?;
+        if *token.reveal() == NO_AUTHENTICATION {
+            self.errors.push(format!(
+                "{name}: {NO_AUTHENTICATION} is no token, and the administration is never open: give one, or leave it out"
+            ));
+        }
+        Some(token)
     }
 
     fn compile_apart(&mut self, file: &ConfigFile) -> bool {
@@ -305,7 +341,7 @@ impl Resolver<'_> {
     }
 
     fn state_secret(&mut self) -> Option<Token> {
-        let secret = self.token("WASIMANCER_STATE_SECRET")?;
+        let secret = self.secret("WASIMANCER_STATE_SECRET")?;
         if secret.reveal().len() < STATE_SECRET_MIN_BYTES {
             self.errors.push(format!(
                 "WASIMANCER_STATE_SECRET: is shorter than {STATE_SECRET_MIN_BYTES} bytes: give a long random text, or leave it out"
@@ -530,11 +566,11 @@ impl Resolver<'_> {
         config
     }
 
-    fn client_token(&self) -> ClientToken {
-        match self.variable("WASIMANCER_AUTHENTICATION_TOKEN") {
+    fn client_token(&mut self) -> ClientToken {
+        match self.token("WASIMANCER_AUTHENTICATION_TOKEN") {
             None => ClientToken::Generate,
-            Some(text) if text == NO_AUTHENTICATION => ClientToken::Off,
-            Some(text) => ClientToken::Given(Token::new(&text)),
+            Some(token) if *token.reveal() == NO_AUTHENTICATION => ClientToken::Off,
+            Some(token) => ClientToken::Given(token),
         }
     }
 }

@@ -66,6 +66,7 @@ mod storage;
 mod subscriptions;
 mod support;
 mod tasks;
+mod tokens;
 mod tools;
 mod transport;
 mod validation;
