@@ -21,6 +21,7 @@ use crate::queue::{Places, Queue};
 use crate::requester::{Nobody, Requester};
 use crate::slice::{self, pause};
 use crate::turns::Order;
+use crate::under_way::UnderWay;
 use crate::wasi::Exit;
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -115,38 +116,46 @@ impl Function {
             whose: "the plugin",
             limit: limits.concurrency,
         };
-        let _own = queue.place(own, Order { group: key, key: 0 }).await?;
+        let own = queue.place(own, Order { group: key, key: 0 }).await?;
         let order = Order {
             // Where it lies in memory tells a plugin from all others that are served.
             group: std::ptr::from_ref(&**plugin) as usize as u64,
             key,
         };
-        let _pooled = queue.place(Places::of(pool), order).await?;
+        let pooled = queue.place(Places::of(pool), order).await?;
         let budget = &pool.options.budget;
         let charge = budget.charge_patiently(CALL_BYTES + 2 * input.len()).await;
         let charge = charge.map_err(|_| Error::ServerMemory { has_begun: false })?;
         let deadline = deadline(limits);
+        let live = plugin.live(requester, input, deadline, charge);
         // Boxed, since it would otherwise be part of the futures of all who wait for it.
-        let guest = Box::pin(self.run(requester, input, deadline, charge));
+        let run = Box::pin(self.clone().run(live, deadline));
+        let mut guest = UnderWay::new(run, [own, pooled]);
         let mut busy = Duration::ZERO;
-        let running = slice::run(guest, &pool.turns, order, limits.computing(), &mut busy);
+        let running = slice::run(
+            guest.future(),
+            &pool.turns,
+            order,
+            limits.computing(),
+            &mut busy,
+        );
         let ended = timeout_at(deadline, running).await;
         plugin.usage.add(busy);
-        ended.unwrap_or(Err(Error::TimeLimit {
-            limit: limits.timeout,
-        }))
+        match ended {
+            Ok(Err(error @ Error::CpuLimit { .. })) => Err(error),
+            Ok(ended) => {
+                guest.has_ended();
+                ended
+            }
+            Err(_) => Err(Error::TimeLimit {
+                limit: limits.timeout,
+            }),
+        }
     }
 
-    async fn run(
-        &self,
-        requester: Arc<dyn Requester>,
-        input: &[u8],
-        deadline: Instant,
-        charge: Charge,
-    ) -> Result<Output> {
+    async fn run(self, mut live: Live, deadline: Instant) -> Result<Output> {
         let plugin = &self.plugin.0;
         let budget = plugin.runtime.budget();
-        let mut live = plugin.live(requester, input, deadline, charge);
         let ended = self.enter(&mut live).await;
         let host = live.store.data();
         match ended {

@@ -35,6 +35,7 @@ mod resolver;
 mod sections;
 mod slice;
 mod turns;
+mod under_way;
 mod usage;
 mod wasi;
 

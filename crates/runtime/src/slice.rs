@@ -46,7 +46,7 @@ pub(crate) async fn pause() {
 /// # Errors
 /// [`Error::CpuLimit`] once that is more than `cpu`.
 pub(crate) async fn run<T, E: From<Error>>(
-    mut guest: Pin<Box<impl Future<Output = Result<T, E>>>>,
+    mut guest: Pin<&mut impl Future<Output = Result<T, E>>>,
     turns: &Turns,
     order: Order,
     cpu: Duration,

@@ -109,7 +109,9 @@ impl Compilers {
     fn error(&self, failure: &Failure) -> Error {
         let reason = match failure {
             Failure::Full => return Error::ServerMemory { has_begun: true },
-            Failure::Pipe(error) => format!("the compiler cannot be reached: {error}"),
+            Failure::Pipe(error) => format!(
+                "the process that compiles cannot be reached: {error}; `compile_apart = false` compiles in the server"
+            ),
             Failure::Ended(status) => self.reason(*status),
         };
         Error::Compiling { reason }

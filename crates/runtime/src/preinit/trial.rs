@@ -119,15 +119,22 @@ impl<'r> Trial<'r> {
         let host = Host::new(context, Arc::new(Nobody), b"", deadline.into_std(), charge);
         let mut store = armed(&self.compiler.engine, host);
         let initializers: Vec<_> = initializers(module).map(|(_, export)| export).collect();
-        let set_up = Box::pin(async {
+        let mut set_up = Box::pin(async {
             let instance = self.linker.instantiate_async(&mut store, module).await?;
             set_up(&mut store, instance, &initializers).await?;
             Ok(instance)
         });
         // It has a thread of its own, so its turns are its own too.
         let (turns, mut busy) = (Turns::new(1), Duration::ZERO);
-        let set_up = slice::run(set_up, &turns, order, limits.computing(), &mut busy);
-        let instance = timeout_at(deadline, set_up).await;
+        let running = slice::run(
+            set_up.as_mut(),
+            &turns,
+            order,
+            limits.computing(),
+            &mut busy,
+        );
+        let instance = timeout_at(deadline, running).await;
+        drop(set_up);
         let instance = instance.map_err(|_| Hindrance::Time {
             limit: limits.timeout,
         })?;

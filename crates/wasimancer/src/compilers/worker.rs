@@ -3,9 +3,8 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use rustix::process::{
-    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
-};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wasimancer_runtime::{Error, Precompiler};
 
 use super::frame::{Answer, Job};
@@ -24,8 +23,7 @@ pub(crate) fn run(memory: u64) -> anyhow::Result<()> {
 
 /// Bounds this process, and ties it to the one that started it.
 fn bound(memory: u64) -> anyhow::Result<()> {
-    #[cfg(target_os = "linux")]
-    set_parent_process_death_signal(Some(Signal::KILL))?;
+    std::thread::Builder::new().spawn(end_with_the_server)?;
     // Where it cannot be said, the kernel chooses by itself.
     let _ = std::fs::write("/proc/self/oom_score_adj", ENDED_FIRST);
     let limited = |bytes| Rlimit {
@@ -35,6 +33,20 @@ fn bound(memory: u64) -> anyhow::Result<()> {
     setrlimit(Resource::Data, limited(memory))?;
     setrlimit(Resource::Core, limited(0))?;
     Ok(())
+}
+
+/// Ends this process when the other end of standard input is closed, also while a module is compiled.
+/// (What the kernel can send instead comes with the end of a thread, not of the process.)
+fn end_with_the_server() {
+    let input = std::io::stdin();
+    loop {
+        // That the other end is closed is told although nothing is asked for.
+        let mut polled = [PollFd::new(&input, PollFlags::empty())];
+        match poll(&mut polled, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            _ => std::process::exit(0),
+        }
+    }
 }
 
 fn serve(jobs: &mut impl Read, answers: &mut impl Write) -> anyhow::Result<()> {

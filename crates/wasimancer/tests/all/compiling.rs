@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Home, Launch, MODERN, Operator, Sample, Server};
+use crate::support::{Home, Launch, MODERN, Operator, Sample, Server, until};
 
 /// A module with one function that calls itself so often in a row: two bytes each, and some kilobytes of
 /// the compiler's memory.
@@ -148,4 +148,30 @@ async fn a_process_that_compiles_has_nothing_but_its_pipes() {
             "{open:?}"
         );
     }
+}
+
+/// Also while a module is compiled, and where the server had no time to say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_compiles_ends_with_its_server() {
+    let server = start("");
+    let operator = Operator::of(&server);
+    let uploading = tokio::spawn(async move {
+        let dear = Sample::new("dear", "1.0.0", "").with_module(calls_in_a_row(1_000_000));
+        // The connection breaks, or it was fast.
+        let request = operator.request(reqwest::Method::POST, "/upload-plugin");
+        let _ = request.multipart(dear.form()).send().await;
+    });
+    until("it compiles", || !workers(&server).is_empty()).await;
+    let compiling = workers(&server);
+    server.signal("KILL");
+    for pid in compiling {
+        let status = format!("/proc/{pid}/stat");
+        let is_gone = || {
+            let stat = fs::read_to_string(&status).unwrap_or_default();
+            // One that has ended may wait for whoever inherits it.
+            stat.is_empty() || stat.contains(") Z ")
+        };
+        until("it has ended", is_gone).await;
+    }
+    uploading.await.unwrap();
 }

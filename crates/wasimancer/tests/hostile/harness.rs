@@ -91,7 +91,13 @@ pub(crate) fn case(title: &'static str) -> Case {
         limit: call_limit(),
         wanted: Vec::new(),
         plugins: Vec::new(),
-        config: format!("shutdown_grace = \"{}s\"\n", GRACE.as_secs()),
+        config: format!(
+            "shutdown_grace = \"{}s\"\n{}",
+            GRACE.as_secs(),
+            // What is attacked with is compiled before anything is measured, and is larger than a module
+            // may be by default.
+            scaled("compile_memory = \"8GiB\"\ncompile_cpu = \"10m\"\n", "")
+        ),
         launch: |launch| launch,
     }
 }

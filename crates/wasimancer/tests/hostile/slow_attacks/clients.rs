@@ -16,7 +16,7 @@ fn body_bytes() -> usize {
 }
 
 /// What many large bodies may take in all, behind one another.
-const LARGE: Duration = Duration::from_secs(20);
+const LARGE: Duration = Duration::from_secs(40);
 /// `read_timeout` and `write_timeout` of the servers whose clients are slow.
 const SLOW: Duration = Duration::from_secs(2);
 
