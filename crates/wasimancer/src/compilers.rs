@@ -8,6 +8,7 @@ mod frame;
 pub(crate) mod worker;
 
 use std::io::{self, ErrorKind};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -20,8 +21,8 @@ use self::frame::{Answer, Job};
 
 /// Most processes that are kept for the next module. Others end with their module.
 const KEPT_MAX: usize = 2;
-/// Most bytes that a process which is kept may hold.
-const KEPT_MAX_BYTES: usize = 128 * 1024 * 1024;
+/// Most bytes that a process which is kept may hold. After a small module it holds some 40 MB.
+const KEPT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// How often it is looked how much memory a process holds.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
@@ -163,6 +164,7 @@ impl Worker {
     fn start(memory: u64) -> io::Result<Self> {
         // Whatever lies at its place by now, this is the program that runs.
         let mut child = Command::new("/proc/self/exe")
+            .arg0("wasimancer")
             .arg(worker::COMMAND)
             .arg(memory.to_string())
             .env_clear()
