@@ -68,12 +68,17 @@ async fn calls_that_find_no_room_end_and_the_others_go_on() {
             .filter(|answer| answer.failure().contains(words))
             .count()
     };
-    // Two fit; each of the others was stopped when it asked for more.
-    assert_eq!((told("server_memory"), told("time limit")), (4, 2));
+    // Two fit at once; each of the others was stopped when it asked for more, if it came meanwhile.
+    let stopped = told("server_memory");
+    assert_eq!(stopped + told("time limit"), 6);
+    assert!((1..=4).contains(&stopped), "{stopped}");
     assert_eq!(client.call("small", "{}").await.output(), "");
     nothing_is_held(&client).await;
     let memory = memory(&client).await;
-    assert_eq!(memory["refused"], 4);
+    assert!(
+        memory["refused"].as_u64() >= Some(stopped as u64),
+        "{memory}"
+    );
     assert_eq!(memory["budget"], 64 * 1024 * 1024);
     assert!(
         memory["mostUsed"].as_u64() <= Some(64 * 1024 * 1024),
