@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use utoipa::IntoParams;
-use wasimancer_catalog::{Catalog, Change, Charge, Request as CatalogRequest, apart};
+use wasimancer_catalog::{Catalog, Change, ChargedBytes, Request as CatalogRequest, apart};
 
 use crate::answer::Made;
 use crate::error::Error;
@@ -88,10 +88,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 impl Admin {
     /// A JSON body.
     pub(crate) async fn json(&self, request: Request) -> Result<Value, Error> {
-        let charge = self.catalog.budget().empty();
-        let read = read(request.into_body(), self.body_max_bytes, charge);
+        let none = ChargedBytes::empty(self.catalog.budget().empty(), 0);
+        let read = read(request.into_body(), self.body_max_bytes, none);
         let bytes = timeout(self.read_timeout, read).await;
-        let (bytes, _charge) = bytes.map_err(|_| Error::TooSlow {
+        let bytes = bytes.map_err(|_| Error::TooSlow {
             what: "the body",
             limit: self.read_timeout,
         })??;
@@ -105,21 +105,19 @@ impl Admin {
 }
 
 /// Reads a body, charged as it comes.
-async fn read(mut body: Body, limit: u64, mut charge: Charge) -> Result<(Vec<u8>, Charge), Error> {
+async fn read(mut body: Body, limit: u64, mut read: ChargedBytes) -> Result<ChargedBytes, Error> {
     let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut read = Vec::new();
     let mut pieces = Limited::new(&mut body, limit_bytes);
     let refused = loop {
         match pieces.frame().await {
-            None => return Ok((read, charge)),
+            None => return Ok(read),
             Some(Ok(frame)) => {
                 let Ok(piece) = frame.into_data() else {
                     continue;
                 };
-                if let Err(full) = charge.grow(piece.len()) {
+                if let Err(full) = read.push(&piece) {
                     break full.into();
                 }
-                read.extend_from_slice(&piece);
             }
             Some(Err(error)) if error.is::<LengthLimitError>() => {
                 break Error::TooLarge {
@@ -134,7 +132,7 @@ async fn read(mut body: Body, limit: u64, mut charge: Charge) -> Result<(Vec<u8>
             }
         }
     };
-    drop((read, charge));
+    drop(read);
     // A client that sends all of it before it looks for the answer would else find its connection
     // reset, and no answer.
     let mut rest = Limited::new(body, limit_bytes.saturating_mul(4));

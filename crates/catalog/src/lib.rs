@@ -75,5 +75,5 @@ pub use source::{Source, UnresolvedSource};
 pub use store::{Incoming, Version};
 pub use task_policy::TaskPolicy;
 pub use tool::{OutputError, Tool};
-pub use wasimancer_runtime::{Budget, Charge, Digest, Escaped, Full, Profile};
+pub use wasimancer_runtime::{Budget, Charge, ChargedBytes, Digest, Escaped, Full, Profile};
 pub use watch::Watch;

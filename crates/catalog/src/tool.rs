@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use wasimancer_runtime::{Function, Output, Requester};
+use wasimancer_runtime::{ChargedBytes, Function, Requester};
 
 use crate::apart;
 use crate::arguments::{ArgumentsError, RESERVED_ARGUMENT};
@@ -244,7 +244,7 @@ impl Tool {
         &self,
         requester: Arc<dyn Requester>,
         input: &[u8],
-    ) -> wasimancer_runtime::Result<Output> {
+    ) -> wasimancer_runtime::Result<ChargedBytes> {
         self.function.call_for(requester, input).await
     }
 

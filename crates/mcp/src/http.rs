@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
-use wasimancer_runtime::Charge;
+use wasimancer_runtime::{ChargedBytes, STEP_BYTES};
 
 use crate::endpoint::{Endpoint, Options};
 use crate::era::{Declared, decide};
@@ -41,8 +41,6 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 /// Most bytes that are read and thrown away of a body that is too large: a client that sends all
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Bodies are charged in steps of as many bytes; most are smaller.
-const BODY_STEP_BYTES: usize = 16 * 1024;
 
 /// The endpoint at `/mcp`, behind its gate. Its open streams end when `shutdown` turns true, or when
 /// nobody can turn it any more.
@@ -130,7 +128,7 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
         }
         Err(error) => Err(error),
     };
-    let (bytes, charge) = match answered {
+    let bytes = match answered {
         Ok(read) => read,
         Err(error) => return refuse(&error, Era::Modern),
     };
@@ -149,11 +147,7 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
             Outbox::closed()
         },
     };
-    let task = tokio::spawn(async move {
-        let reply = exchange.answer_body(&bytes).await;
-        drop(charge);
-        reply
-    });
+    let task = tokio::spawn(async move { exchange.answer_body(&bytes).await });
     // The request of a session outlives its connection (2025-11-25, basic/transports), any other ends
     // with it (2026-07-28, transports, "Cancellation").
     let (era, ending) = match &session {
@@ -225,33 +219,32 @@ fn event_of(frame: Frame<Reply>) -> Option<Bytes> {
 }
 
 /// Reads a body, charged as it comes. Only who has sent nothing yet waits for room.
-async fn read(mut body: HttpBody, endpoint: &Endpoint) -> Result<(Vec<u8>, Charge), Error> {
+async fn read(mut body: HttpBody, endpoint: &Endpoint) -> Result<ChargedBytes, Error> {
     let limit = endpoint.body_max_bytes;
-    let mut charge = endpoint.budget.charge_patiently(BODY_STEP_BYTES).await?;
+    let charge = endpoint.budget.charge_patiently(STEP_BYTES).await?;
     // What is announced is reserved, and takes memory as it comes.
     let announced = axum::body::HttpBody::size_hint(&body)
         .exact()
         .unwrap_or_default();
-    let mut read = Vec::with_capacity(usize::try_from(announced).map_or(0, |size| size.min(limit)));
+    let announced = usize::try_from(announced).map_or(0, |size| size.min(limit));
+    let mut read = ChargedBytes::empty(charge, announced);
     let mut pieces = Limited::new(&mut body, limit);
     let refused = loop {
         match pieces.frame().await {
-            None => return Ok((read, charge)),
+            None => return Ok(read),
             Some(Ok(frame)) => {
                 let Ok(piece) = frame.into_data() else {
                     continue;
                 };
-                let lacking = (read.len() + piece.len()).saturating_sub(charge.bytes());
-                if let Err(full) = charge.grow(lacking.next_multiple_of(BODY_STEP_BYTES)) {
+                if let Err(full) = read.push(&piece) {
                     break full.into();
                 }
-                read.extend_from_slice(&piece);
             }
             Some(Err(error)) if error.is::<LengthLimitError>() => break Error::TooLarge { limit },
             Some(Err(error)) => return Err(Error::Parse(format!("the body broke off: {error}"))),
         }
     };
-    drop((read, charge));
+    drop(read);
     discard(body).await;
     Err(refused)
 }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use wasimancer_catalog::{List, Snapshot, Source, apart};
-use wasimancer_runtime::{Full, Output};
+use wasimancer_runtime::{ChargedBytes, Full};
 
 use crate::capabilities::Capability;
 use crate::client::{Client, Listening};
@@ -85,7 +85,7 @@ async fn make(
     name: &str,
     source: &Source,
     input: Vec<u8>,
-) -> Result<Output, Error> {
+) -> Result<ChargedBytes, Error> {
     check_required(asked.client, source.requires())?;
     let failed = |error: &dyn std::fmt::Display| {
         let (plugin, function) = (source.plugin(), source.function());

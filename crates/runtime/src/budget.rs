@@ -4,6 +4,7 @@
 //! as it grows and given back when it is dropped.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it looks for some.
 const LOOK: Duration = Duration::from_millis(50);
+/// Bytes that come piece by piece are charged in steps of as many; most bodies have fewer.
+pub const STEP_BYTES: usize = 16 * 1024;
 
 /// There is no room.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -43,6 +46,12 @@ struct Shared {
 pub struct Charge {
     budget: Budget,
     bytes: usize,
+}
+
+/// Bytes that are charged until they are dropped.
+pub struct ChargedBytes {
+    bytes: Vec<u8>,
+    charge: Charge,
 }
 
 /// How a budget is used, in bytes.
@@ -210,6 +219,56 @@ impl Charge {
         let less = self.bytes.saturating_sub(bytes);
         self.bytes -= less;
         self.budget.0.used.fetch_sub(less, Ordering::Relaxed);
+    }
+}
+
+impl ChargedBytes {
+    /// None yet, of which so many are charged already; there is room for `capacity` of them, which takes
+    /// memory as they come.
+    #[must_use]
+    pub fn empty(charge: Charge, capacity: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(capacity),
+            charge,
+        }
+    }
+
+    /// A copy of these.
+    ///
+    /// # Errors
+    /// When so many are not left.
+    pub fn of(bytes: &[u8], budget: &Budget) -> Result<Self, Full> {
+        let charge = budget.charge(bytes.len())?;
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            charge,
+        })
+    }
+
+    /// Adds bytes at the end. They are charged in steps.
+    ///
+    /// # Errors
+    /// When so many are not left.
+    pub fn push(&mut self, more: &[u8]) -> Result<(), Full> {
+        let lacking = (self.bytes.len() + more.len()).saturating_sub(self.charge.bytes());
+        self.charge.grow(lacking.next_multiple_of(STEP_BYTES))?;
+        self.bytes.extend_from_slice(more);
+        Ok(())
+    }
+}
+
+impl From<ChargedBytes> for Vec<u8> {
+    /// The bytes alone, which are charged no more.
+    fn from(charged: ChargedBytes) -> Self {
+        charged.bytes
+    }
+}
+
+impl Deref for ChargedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

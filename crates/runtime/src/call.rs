@@ -1,6 +1,6 @@
 //! One call: a fresh instance, limits armed, the export called, its ending classified.
 
-use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use wasmtime::{
     Engine, Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace,
 };
 
-use crate::budget::{Budget, Charge};
+use crate::budget::{Budget, Charge, ChargedBytes};
 use crate::compile::{Export, Inner, Plugin, Shape};
 use crate::error::{Error, Result};
 use crate::escape::cut;
@@ -29,38 +29,6 @@ const EPOCH_YIELD_TICKS: u64 = 1;
 /// Most frames of a backtrace, and most bytes of each name in it, that are logged.
 const FRAMES_MAX: usize = 20;
 const NAME_MAX_BYTES: usize = 100;
-
-/// What a call has answered. Its bytes stay charged to the budget until it is dropped.
-pub struct Output {
-    bytes: Vec<u8>,
-    _charge: Charge,
-}
-
-impl Output {
-    fn new(bytes: &[u8], budget: &Budget) -> Result<Self> {
-        let charge = budget.charge(bytes.len());
-        let charge = charge.map_err(|_| Error::ServerMemory { has_begun: true })?;
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            _charge: charge,
-        })
-    }
-}
-
-impl From<Output> for Vec<u8> {
-    /// The bytes alone, which are charged no more.
-    fn from(output: Output) -> Self {
-        output.bytes
-    }
-}
-
-impl Deref for Output {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
 
 /// An exported function of a plugin, resolved and ready to be called. Clones are the same function.
 #[derive(Clone)]
@@ -93,14 +61,19 @@ impl Function {
         self.call_for(Arc::new(Nobody), input).await.map(Vec::from)
     }
 
-    /// Calls the function on behalf of a requester, and answers its output. The instance is a fresh one
+    /// Calls the function on behalf of a requester, and answers its output, which stays charged to the
+    /// budget until it is dropped. The instance is a fresh one
     /// unless its plugin has others ([`Instances`](crate::Instances)).
     ///
     /// Dropping the future ends the guest and frees the instance.
     ///
     /// # Errors
     /// Every ending other than success, told apart; see [`Error`].
-    pub async fn call_for(&self, requester: Arc<dyn Requester>, input: &[u8]) -> Result<Output> {
+    pub async fn call_for(
+        &self,
+        requester: Arc<dyn Requester>,
+        input: &[u8],
+    ) -> Result<ChargedBytes> {
         let limits = self.plugin.limits();
         let size = input.len() as u64;
         let limit = limits.input.min(limits.memory);
@@ -133,7 +106,7 @@ impl Function {
         let mut guest = UnderWay::new(run, [own, pooled]);
         let mut busy = Duration::ZERO;
         let running = slice::run(
-            guest.future(),
+            Pin::new(&mut guest),
             &pool.turns,
             order,
             limits.computing(),
@@ -141,19 +114,12 @@ impl Function {
         );
         let ended = timeout_at(deadline, running).await;
         plugin.usage.add(busy);
-        match ended {
-            Ok(Err(error @ Error::CpuLimit { .. })) => Err(error),
-            Ok(ended) => {
-                guest.has_ended();
-                ended
-            }
-            Err(_) => Err(Error::TimeLimit {
-                limit: limits.timeout,
-            }),
-        }
+        ended.unwrap_or(Err(Error::TimeLimit {
+            limit: limits.timeout,
+        }))
     }
 
-    async fn run(self, mut live: Live, deadline: Instant) -> Result<Output> {
+    async fn run(self, mut live: Live, deadline: Instant) -> Result<ChargedBytes> {
         let plugin = &self.plugin.0;
         let budget = plugin.runtime.budget();
         let ended = self.enter(&mut live).await;
@@ -191,7 +157,7 @@ impl Function {
     }
 
     /// What an error of the engine or of a host function means.
-    fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<Output> {
+    fn ending(&self, error: &wasmtime::Error, host: &Host) -> Result<ChargedBytes> {
         if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
             return finished(*code, host, self.plugin.0.runtime.budget());
         }
@@ -307,10 +273,13 @@ fn backtrace(error: &wasmtime::Error) -> String {
 
 /// What a guest that ran to its end has left. As in Extism, a message is an error even where the
 /// code is 0: an export that returns nothing has no other way to fail.
-fn finished(code: i32, host: &Host, budget: &Budget) -> Result<Output> {
+fn finished(code: i32, host: &Host, budget: &Budget) -> Result<ChargedBytes> {
     match (code, host.error_message()) {
         (_, Some(message)) => Err(Error::Plugin { message }),
-        (0, None) => Output::new(host.output(), budget),
+        (0, None) => {
+            let output = ChargedBytes::of(host.output(), budget);
+            output.map_err(|_| Error::ServerMemory { has_begun: true })
+        }
         (code, None) => Err(Error::NonZero { code }),
     }
 }

@@ -39,8 +39,8 @@ mod under_way;
 mod usage;
 mod wasi;
 
-pub use budget::{Budget, BudgetUsage, Charge, Full, GiveWay};
-pub use call::{Function, Output};
+pub use budget::{Budget, BudgetUsage, Charge, ChargedBytes, Full, GiveWay, STEP_BYTES};
+pub use call::Function;
 pub use compile::{Inspection, Plugin, PluginSpec};
 pub use compiler::{Allocation, Import};
 pub use digest::{Digest, DigestError};

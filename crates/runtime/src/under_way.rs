@@ -1,6 +1,7 @@
 //! A guest that is under way, and where it is taken down if it does not come to its end.
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
@@ -21,16 +22,20 @@ impl<F: Future + Send + 'static> UnderWay<F> {
             places: Some(places),
         }
     }
+}
 
-    /// The guest, which has not ended.
-    pub(crate) fn future(&mut self) -> Pin<&mut F> {
+impl<T, F: Future<Output = T> + Send + 'static> Future for UnderWay<F> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let guest = self.guest.as_mut();
-        guest.expect("it is there until it has ended").as_mut()
-    }
-
-    /// Nothing is left to take down.
-    pub(crate) fn has_ended(&mut self) {
-        self.guest = None;
+        let guest = guest.expect("it is not polled after its end").as_mut();
+        let polled = guest.poll(context);
+        if polled.is_ready() {
+            // Nothing is left to take down.
+            self.guest = None;
+        }
+        polled
     }
 }
 

@@ -15,6 +15,7 @@ use crate::node::{Node, Reader};
 use crate::parallel;
 use crate::plugin::{ServedPlugin, ServedTool};
 use crate::snapshot::{Origin, Tools, ToolsBuilder, tool_entry};
+use crate::store::without_place;
 use crate::tool::{Contract, Tool};
 
 /// An entry on its way to a plugin: it is read, its module is compiled, its tools are made.
@@ -139,13 +140,15 @@ impl Loader {
     ) -> Option<Compiled> {
         // That of a definition which is refused anyway was compiled in another way.
         let given = given.filter(|_| entry.is_right());
-        let known = given.and_then(|given| given.compiled(&entry.node().to_json()));
+        let given = given.map(|given| (given, without_place(&entry.node().to_json())));
+        let known = given.as_ref();
+        let known = known.and_then(|(given, definition)| given.compiled(definition));
         let plugin = match known {
             Some(known) => known,
             None => {
                 let plugin = self.compile_new(definition, &found.bytes, entry)?;
-                if let Some(given) = given {
-                    given.keep(&entry.node().to_json(), &plugin);
+                if let Some((given, definition)) = given {
+                    given.keep(definition, &plugin);
                 }
                 plugin
             }

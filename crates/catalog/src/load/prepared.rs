@@ -5,8 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use wasimancer_runtime::{Digest, Plugin};
 
-use crate::store::without_place;
-
 /// What one change has compiled, so that planning it once more, beside what has changed meanwhile, takes
 /// no longer than that.
 #[derive(Default)]
@@ -21,18 +19,18 @@ pub(crate) struct Given<'m> {
 }
 
 impl Given<'_> {
-    /// What was compiled of it for a definition, wherever its file was to lie.
+    /// What was compiled of it for a definition, which does not say where its file is to lie.
     pub(super) fn compiled(&self, definition: &Value) -> Option<Plugin> {
         let kept = self.prepared.0.lock();
         let kept = kept.unwrap_or_else(PoisonError::into_inner);
         let (digest, known, plugin) = kept.as_ref()?;
-        let is_same = *digest == self.digest && *known == without_place(definition);
+        let is_same = *digest == self.digest && known == definition;
         is_same.then(|| plugin.clone())
     }
 
-    pub(super) fn keep(&self, definition: &Value, plugin: &Plugin) {
+    pub(super) fn keep(&self, definition: Value, plugin: &Plugin) {
         let kept = self.prepared.0.lock();
         let mut kept = kept.unwrap_or_else(PoisonError::into_inner);
-        *kept = Some((self.digest, without_place(definition), plugin.clone()));
+        *kept = Some((self.digest, definition, plugin.clone()));
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use wasimancer_runtime::{
-    Budget, EngineOptions, Error, Event, Instances, Plugin, PluginSpec, Requester, Reuse, Runtime,
-    Severity,
+    Budget, EngineOptions, Error, Instances, Plugin, PluginSpec, Reuse, Runtime,
 };
 
-use crate::support::{call, call_numbers, extism, options, runtime_with, spec};
+use crate::support::{Keyed, call, call_numbers, extism, options, runtime_with, spec};
 
 const MIB: usize = 1024 * 1024;
 
@@ -37,24 +36,6 @@ fn growing(budget: &Budget) -> (Runtime, Vec<u8>) {
 
 fn compiled(runtime: &Runtime, spec: PluginSpec<'_>) -> Plugin {
     runtime.compile(spec).expect("the module compiles")
-}
-
-struct Anybody;
-
-impl Requester for Anybody {
-    fn key(&self) -> u64 {
-        0
-    }
-
-    fn describe(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn log(&self) -> Option<Severity> {
-        None
-    }
-
-    fn tell(&self, _: Event) {}
 }
 
 /// Each is within the limit of its call.
@@ -99,7 +80,7 @@ async fn an_output_is_charged_as_long_as_it_is_kept() {
     let plugin = compiled(&runtime, spec("echoes", &wasm));
     let echo = plugin.function("echo").unwrap();
     let input = vec![b'x'; MIB];
-    let output = echo.call_for(Arc::new(Anybody), &input).await.unwrap();
+    let output = echo.call_for(Arc::new(Keyed(0)), &input).await.unwrap();
     assert_eq!(budget.usage().used, MIB);
     assert_eq!(*output, *input);
     drop(output);

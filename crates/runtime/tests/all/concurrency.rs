@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use wasimancer_runtime::{
-    EngineOptions, Error, Event, Limits, Plugin, Requester, Result, Severity,
-};
+use wasimancer_runtime::{EngineOptions, Error, Limits, Plugin, Result};
 
 use crate::support::{
-    abi, bombs, call, capture_log, limited, messages, options, plugin, runtime, runtime_with, until,
+    Keyed, abi, bombs, call, capture_log, limited, messages, options, plugin, runtime,
+    runtime_with, until,
 };
 
 fn one_at_once() -> Limits {
@@ -151,25 +150,6 @@ async fn callers_take_turns_at_the_places_of_a_plugin() {
     let before = messages("one_caller").len();
     assert!(before < 10, "{before} calls of the other went before");
     spinning.iter().for_each(tokio::task::JoinHandle::abort);
-}
-
-/// A requester whose calls wait behind one another.
-struct Keyed(u64);
-
-impl Requester for Keyed {
-    fn key(&self) -> u64 {
-        self.0
-    }
-
-    fn describe(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn log(&self) -> Option<Severity> {
-        None
-    }
-
-    fn tell(&self, _: Event) {}
 }
 
 /// The first holds the only place for as long as the second may run.

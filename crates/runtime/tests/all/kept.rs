@@ -3,11 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use wasimancer_runtime::{
-    Error, Event, Instances, Limits, Plugin, PluginSpec, Requester, Reuse, Severity,
-};
+use wasimancer_runtime::{Error, Instances, Limits, Plugin, PluginSpec, Reuse};
 
-use crate::support::{PATIENCE, bytes, call, call_numbers, extism, module, runtime, spec, trap};
+use crate::support::{
+    Keyed, PATIENCE, bytes, call, call_numbers, extism, module, runtime, spec, trap,
+};
 
 /// `count` answers how many calls its instance has seen, its pages of memory, the length of a
 /// variable, of the input, and the handle of the error. The other exports count too.
@@ -188,31 +188,13 @@ async fn calls_at_once_have_instances_of_their_own() {
     }
 }
 
-struct Caller;
-
-impl Requester for Caller {
-    fn key(&self) -> u64 {
-        0
-    }
-
-    fn describe(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn log(&self) -> Option<Severity> {
-        None
-    }
-
-    fn tell(&self, _: Event) {}
-}
-
 /// Whoever waits for the end of what a call may tell must not wait for the next call.
 #[tokio::test]
 async fn a_kept_instance_forgets_who_called_it() {
     let plugin = state();
     let function = plugin.function("count").unwrap();
-    let caller = Arc::new(Caller);
-    let watched: Weak<Caller> = Arc::downgrade(&caller);
+    let caller = Arc::new(Keyed(0));
+    let watched: Weak<Keyed> = Arc::downgrade(&caller);
     function.call_for(caller, b"").await.unwrap();
     assert_eq!(watched.strong_count(), 0);
     assert_eq!(count(&plugin).await, 2);

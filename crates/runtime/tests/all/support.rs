@@ -6,7 +6,9 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use wasimancer_runtime::{EngineOptions, Error, Limits, Plugin, PluginSpec, Result, Runtime};
+use wasimancer_runtime::{
+    EngineOptions, Error, Event, Limits, Plugin, PluginSpec, Requester, Result, Runtime, Severity,
+};
 
 /// How long a test waits for what must come; far longer than any of it takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -25,6 +27,25 @@ pub(crate) fn options() -> EngineOptions {
 
 pub(crate) fn runtime_with(options: EngineOptions) -> Runtime {
     Runtime::new(options).expect("the engine starts")
+}
+
+/// A requester who hears nothing; its calls wait behind one another.
+pub(crate) struct Keyed(pub(crate) u64);
+
+impl Requester for Keyed {
+    fn key(&self) -> u64 {
+        self.0
+    }
+
+    fn describe(&self) -> String {
+        "{}".to_owned()
+    }
+
+    fn log(&self) -> Option<Severity> {
+        None
+    }
+
+    fn tell(&self, _: Event) {}
 }
 
 /// Assembles a module.

@@ -89,13 +89,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let operators = operators.transpose()?;
     let stopped = signals::stopped(asked.stop);
     reload_when_asked(asked.reload, &catalog, &tokens)?;
-    announce_aside(
-        &config,
-        &tokens,
-        &catalog.snapshot(),
-        &addresses,
-        catalog.budget(),
-    )?;
+    announce_aside(&config, &tokens, &catalog, &addresses)?;
     tokio::join!(
         listeners::serve(
             listeners.clients,
@@ -236,8 +230,11 @@ fn start_watch(catalog: &Arc<Catalog>, settle_time: Duration) -> Option<Watch> {
 
 /// Starts the engine and loads the home. Blocks.
 pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
-    let budget = config.memory_budget.unwrap_or_else(memory::default_budget);
-    let budget = Budget::new(usize::try_from(budget).unwrap_or(usize::MAX));
+    let limit = || {
+        let bytes = config.memory_budget.unwrap_or_else(memory::default_budget);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    };
+    let budget = Budget::new(limit());
     let runtime = start_runtime(config, &budget)?;
     let settings = Settings {
         limits: config.limits.clone(),
@@ -246,11 +243,8 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
         versions_kept: config.publishing.versions_kept,
     };
     let catalog = Catalog::open(&config.home, &settings, &runtime)?;
-    if config.memory_budget.is_none() {
-        // What was loaded is not to be had twice.
-        let left = memory::default_budget();
-        budget.set_limit(usize::try_from(left).unwrap_or(usize::MAX));
-    }
+    // What was loaded is not to be had twice.
+    budget.set_limit(limit());
     Ok(catalog)
 }
 
@@ -386,14 +380,13 @@ fn log_quarantined(snapshot: &Snapshot) {
 fn announce_aside(
     config: &Config,
     tokens: &Tokens,
-    snapshot: &Snapshot,
+    catalog: &Catalog,
     addresses: &Addresses,
-    budget: &Budget,
 ) -> anyhow::Result<()> {
     if let Some(generated) = generated(tokens) {
         telemetry::say(&generated);
     }
-    let announcement = announcement(config, snapshot, addresses, budget);
+    let announcement = announcement(config, catalog, addresses);
     std::thread::Builder::new()
         .name("announcement".to_owned())
         .spawn(move || {
@@ -408,12 +401,8 @@ fn announce_aside(
 }
 
 /// What standard output says of what is served and where.
-fn announcement(
-    config: &Config,
-    snapshot: &Snapshot,
-    addresses: &Addresses,
-    budget: &Budget,
-) -> String {
+fn announcement(config: &Config, catalog: &Catalog, addresses: &Addresses) -> String {
+    let snapshot = catalog.snapshot();
     let counts = snapshot.counts();
     let of = |kind: &Option<Kind>, what: String| match kind {
         Some(kind) => {
@@ -433,7 +422,7 @@ fn announcement(
         format!("  prompts    {}", of(&config.home.prompts, prompts)),
         format!(
             "  memory     {} MiB for calls and clients",
-            budget.usage().limit / (1024 * 1024)
+            catalog.budget().usage().limit / (1024 * 1024)
         ),
     ];
     lines.extend(snapshot.quarantined().iter().map(|entry| {

@@ -1,6 +1,7 @@
 //! Configuration as it is used: every default filled in, every value checked, all errors at once.
 
 mod publishing;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use wasimancer_runtime::{
 };
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
-use crate::auth::{self, NO_AUTHENTICATION, Token};
+use crate::auth::Token;
 
 pub(crate) use publishing::Publishing;
 
@@ -44,8 +45,6 @@ const DEFAULT_COMPILE_CPU: Duration = Duration::from_mins(2);
 const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Least bytes of a budget: some twenty small calls at once.
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
-/// Least bytes of a secret that others must not guess.
-const STATE_SECRET_MIN_BYTES: usize = 32;
 /// Variables that are configuration of plugins begin like this.
 const PLUGIN_CONFIG_PREFIX: &str = "WASM_";
 /// The name of the configuration file in a home.
@@ -266,48 +265,6 @@ impl Resolver<'_> {
         self.environment.get(name).filter(|value| !value.is_empty())
     }
 
-    /// A secret: the variable of this name, or the file that the one with `_FILE` names.
-    fn secret(&mut self, name: &str) -> Option<Token> {
-        let in_file = format!("{name}_FILE");
-        match (self.variable(name), self.variable(&in_file)) {
-            (None, None) => None,
-            (Some(text), None) => Some(Token::new(&text)),
-            (None, Some(file)) => match Token::read(PathBuf::from(file)) {
-                Ok(secret) => Some(secret),
-                Err(wrong) => {
-                    self.errors.push(format!("{in_file}: {wrong}"));
-                    None
-                }
-            },
-            (Some(_), Some(_)) => {
-                self.errors.push(format!(
-                    "{name} and {in_file}: both are set: leave one of them out"
-                ));
-                None
-            }
-        }
-    }
-
-    /// A secret that clients or operators send.
-    fn token(&mut self, name: &str) -> Option<Token> {
-        let token = self.secret(name)?;
-        if let Err(wrong) = auth::check(&token.reveal()) {
-            self.errors.push(format!("{name}: {wrong}"));
-        }
-        Some(token)
-    }
-
-    fn admin_token(&mut self) -> Option<Token> {
-        let name = "WASIMANCER_ADMIN_TOKEN";
-        let token = self.token(name)?;
-        if *token.reveal() == NO_AUTHENTICATION {
-            self.errors.push(format!(
-                "{name}: {NO_AUTHENTICATION} is no token, and the administration is never open: give one, or leave it out"
-            ));
-        }
-        Some(token)
-    }
-
     fn compile_apart(&mut self, file: &ConfigFile) -> bool {
         let name = "WASIMANCER_COMPILE_APART";
         match self.variable(name).as_deref() {
@@ -338,16 +295,6 @@ impl Resolver<'_> {
             ));
         }
         Some(budget)
-    }
-
-    fn state_secret(&mut self) -> Option<Token> {
-        let secret = self.secret("WASIMANCER_STATE_SECRET")?;
-        if secret.reveal().len() < STATE_SECRET_MIN_BYTES {
-            self.errors.push(format!(
-                "WASIMANCER_STATE_SECRET: is shorter than {STATE_SECRET_MIN_BYTES} bytes: give a long random text, or leave it out"
-            ));
-        }
-        Some(secret)
     }
 
     fn log_format(&mut self) -> Option<LogFormat> {
@@ -564,13 +511,5 @@ impl Resolver<'_> {
         let mut config = self.environment.beginning_with(PLUGIN_CONFIG_PREFIX);
         config.retain(|_, value| !value.is_empty());
         config
-    }
-
-    fn client_token(&mut self) -> ClientToken {
-        match self.token("WASIMANCER_AUTHENTICATION_TOKEN") {
-            None => ClientToken::Generate,
-            Some(token) if *token.reveal() == NO_AUTHENTICATION => ClientToken::Off,
-            Some(token) => ClientToken::Given(token),
-        }
     }
 }

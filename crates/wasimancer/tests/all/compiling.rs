@@ -41,6 +41,17 @@ fn start(configuration: &str) -> Server {
         .start()
 }
 
+/// A plugin that takes the compiler more than a gigabyte and some seconds.
+fn dear() -> Sample {
+    Sample::new("dear", "1.0.0", "").with_module(calls_in_a_row(1_000_000))
+}
+
+/// What an operator is told of it, where it is refused.
+async fn refusal(operator: &Operator) -> String {
+    let told = operator.upload("", &dear()).await;
+    told.declined(500, "invalid_module").to_owned()
+}
+
 /// The processes that compile for a server.
 fn workers(server: &Server) -> Vec<u32> {
     let all = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
@@ -61,9 +72,7 @@ fn workers(server: &Server) -> Vec<u32> {
 async fn a_module_that_takes_too_much_memory_is_refused() {
     let server = start("compile_memory = \"300MiB\"\n");
     let operator = Operator::of(&server);
-    let dear = Sample::new("dear", "1.0.0", "").with_module(calls_in_a_row(1_000_000));
-    let told = operator.upload("", &dear).await;
-    let told = told.declined(500, "invalid_module");
+    let told = refusal(&operator).await;
     assert!(told.contains("takes more than 300 MiB of memory"), "{told}");
     assert!(told.contains("compile_memory"), "{told}");
     operator
@@ -79,10 +88,7 @@ async fn a_module_that_takes_too_much_memory_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_takes_too_long_is_refused() {
     let server = start("compile_cpu = \"1s\"\n");
-    let operator = Operator::of(&server);
-    let dear = Sample::new("dear", "1.0.0", "").with_module(calls_in_a_row(1_000_000));
-    let told = operator.upload("", &dear).await;
-    let told = told.declined(500, "invalid_module");
+    let told = refusal(&Operator::of(&server)).await;
     assert!(
         told.contains("takes more than 1s of computing time"),
         "{told}"
@@ -93,10 +99,7 @@ async fn a_module_that_takes_too_long_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn compiling_stays_within_the_budget() {
     let server = start("memory_budget = \"200MiB\"\n");
-    let operator = Operator::of(&server);
-    let dear = Sample::new("dear", "1.0.0", "").with_module(calls_in_a_row(1_000_000));
-    let told = operator.upload("", &dear).await;
-    let told = told.declined(500, "invalid_module");
+    let told = refusal(&Operator::of(&server)).await;
     assert!(told.contains("server_memory"), "{told}");
     let ready = server.client(MODERN).get("/readyz").await.json;
     assert_eq!(ready["memory"]["used"], 0, "{ready}");
@@ -156,7 +159,7 @@ async fn a_process_that_compiles_ends_with_its_server() {
     let server = start("");
     let operator = Operator::of(&server);
     let uploading = tokio::spawn(async move {
-        let dear = Sample::new("dear", "1.0.0", "").with_module(calls_in_a_row(1_000_000));
+        let dear = dear();
         // The connection breaks, or it was fast.
         let request = operator.request(reqwest::Method::POST, "/upload-plugin");
         let _ = request.multipart(dear.form()).send().await;

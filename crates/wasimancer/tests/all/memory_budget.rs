@@ -44,16 +44,21 @@ async fn memory(client: &Client) -> Value {
     ready["memory"].clone()
 }
 
-async fn nothing_is_held(client: &Client) {
+/// Waits until `/readyz` shows what is expected of the memory.
+async fn shows(client: &Client, expected: impl Fn(&Value) -> bool) {
     let deadline = std::time::Instant::now() + PATIENCE;
-    while memory(client).await["used"] != 0 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{}",
-            memory(client).await
-        );
+    loop {
+        let memory = memory(client).await;
+        if expected(&memory) {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{memory}");
         tokio::task::yield_now().await;
     }
+}
+
+async fn nothing_is_held(client: &Client) {
+    shows(client, |memory| memory["used"] == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,11 +100,10 @@ async fn a_call_that_does_not_begin_is_refused_with_its_id() {
         let client = server.client(MODERN);
         async move { client.call("hold", "{}").await }
     });
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while memory(&client).await["used"].as_u64() < Some(24 * 1024 * 1024) {
-        assert!(std::time::Instant::now() < deadline);
-        tokio::task::yield_now().await;
-    }
+    shows(&client, |memory| {
+        memory["used"].as_u64() >= Some(24 * 1024 * 1024)
+    })
+    .await;
     let refused = client
         .request_call("small", "{}")
         .id("\"seven\"")
@@ -135,15 +139,7 @@ async fn bodies_are_charged_while_they_come() {
             stream
         })
         .collect();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while memory(&client).await["refused"].as_u64() < Some(4) {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{}",
-            memory(&client).await
-        );
-        tokio::task::yield_now().await;
-    }
+    shows(&client, |memory| memory["refused"].as_u64() >= Some(4)).await;
     assert!(memory(&client).await["used"].as_u64() > Some(11_000_000));
     drop(stalled);
     nothing_is_held(&client).await;
@@ -169,15 +165,7 @@ async fn answers_that_nobody_reads_are_charged() {
             stream
         })
         .collect();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while memory(&client).await["refused"] == 0 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{}",
-            memory(&client).await
-        );
-        tokio::task::yield_now().await;
-    }
+    shows(&client, |memory| memory["refused"] != 0).await;
     let most = memory(&client).await["mostUsed"].as_u64();
     assert!(most <= Some(32 * 1024 * 1024), "{most:?}");
     // Whoever got an answer can still read the whole of it.
