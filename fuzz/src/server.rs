@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
-use wasimancer_catalog::{Catalog, Home, Kind, Settings};
+use wasimancer_catalog::{Catalog, Definitions, Home, Kind, Settings};
 use wasimancer_mcp::{AllowedNames, Gate, Options};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
@@ -106,8 +106,10 @@ impl Server {
             ..EngineOptions::default()
         });
         let engine = engine.expect("the engine starts");
+        let defined = Definitions::read(&defined).expect("the home is readable");
         let catalog = Catalog::open(&defined, &Settings::default(), &engine);
-        let catalog = Arc::new(catalog.expect("the home is readable"));
+        let catalog = Arc::new(catalog.expect("the home loads"));
+        catalog.compile_rest();
         assert_eq!(catalog.snapshot().quarantined().len(), 0, "all is served");
         let gate = Gate {
             names: AllowedNames::with(["*"]).expect("it is a name"),

@@ -10,8 +10,8 @@ use wasimancer_runtime::{Budget, Runtime};
 
 use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Result};
-use crate::home::{Home, Settings};
-use crate::load::Loader;
+use crate::home::Settings;
+use crate::load::{Compile, Definitions, Loader};
 use crate::plugin::ServedPlugin;
 use crate::publish::{Data, check_edit};
 use crate::snapshot::Snapshot;
@@ -38,15 +38,17 @@ pub(crate) enum Edits {
 }
 
 impl Catalog {
-    /// Loads the definition files of a home. Reads files and compiles modules: call it where
-    /// blocking is allowed.
+    /// Loads what the definition files of a home say. Modules are read and found to be valid; the code of
+    /// those that no earlier time has compiled is made by [`Self::compile_rest`], and calls of their
+    /// functions wait for it. Call it where blocking is allowed.
     ///
     /// # Errors
-    /// When a definition file cannot be read or is malformed as a whole. What is wrong with single
+    /// When a definition file is malformed as a whole. What is wrong with single
     /// entries is no error: they are quarantined, see [`Snapshot::quarantined`].
-    pub fn open(home: &Home, settings: &Settings, runtime: &Runtime) -> Result<Self> {
-        let loader = Loader::new(home.clone(), settings.clone(), runtime.clone());
-        let snapshot = loader.everything()?;
+    pub fn open(definitions: &Definitions, settings: &Settings, runtime: &Runtime) -> Result<Self> {
+        let home = definitions.home.clone();
+        let loader = Loader::new(home, settings.clone(), runtime.clone());
+        let snapshot = loader.everything(definitions)?;
         for unresolved in snapshot.unresolved() {
             tracing::warn!("{unresolved}");
         }
@@ -196,7 +198,7 @@ impl Catalog {
             if !served.origin.is_of(&text) || !served.is_settled() {
                 let file = DefinitionFile::parse(&kind.definition_file, text)?;
                 let known = [&served.plugins, compiled].concat();
-                let tools = self.loader.tools(&file, &known)?;
+                let tools = self.loader.tools(&file, &known, Compile::Now)?;
                 check_edit(&file, &served.origin, &tools.origin, None)?;
                 after = after.with_tools(tools);
             }

@@ -1,5 +1,6 @@
 //! From definition files to a snapshot. What is wrong is quarantined with every reason.
 
+mod definitions;
 mod plugins;
 mod prepared;
 
@@ -11,12 +12,14 @@ use wasimancer_runtime::Runtime;
 use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Result};
-use crate::home::{Home, Kind, Settings};
+use crate::home::{Home, Settings};
 use crate::prompt::Prompt;
 use crate::resource::Resource;
 use crate::snapshot::{Origin, Prompts, PromptsBuilder, Resources, ResourcesBuilder, Snapshot};
 use crate::store::Store;
 
+pub use definitions::Definitions;
+pub(crate) use plugins::{Compile, not_compiled};
 pub(crate) use prepared::{Given, Prepared};
 
 /// The list of plugins in its file.
@@ -50,18 +53,22 @@ impl Loader {
         }
     }
 
-    /// Loads everything.
-    pub(crate) fn everything(&self) -> Result<Snapshot> {
-        let tools = read_first(self.home.plugins.as_ref())?;
-        let tools = tools.map(|file| self.tools(&file, &[])).transpose()?;
-        let resources = read_first(self.home.resources.as_ref())?;
-        let resources = resources.map(|file| Self::resources(&file)).transpose()?;
-        let prompts = read_first(self.home.prompts.as_ref())?;
-        let prompts = prompts.map(|file| Self::prompts(&file)).transpose()?;
+    /// Loads everything, but for code that is not known from an earlier time.
+    pub(crate) fn everything(&self, definitions: &Definitions) -> Result<Snapshot> {
+        let Definitions {
+            tools,
+            resources,
+            prompts,
+            ..
+        } = definitions;
+        let tools = tools.as_ref();
+        let tools = tools.map(|file| self.tools(file, &[], Compile::Later));
+        let resources = resources.as_ref().map(Self::resources);
+        let prompts = prompts.as_ref().map(Self::prompts);
         Ok(Snapshot::new(
-            tools.map(Arc::new),
-            resources.map(Arc::new),
-            prompts.map(Arc::new),
+            tools.transpose()?.map(Arc::new),
+            resources.transpose()?.map(Arc::new),
+            prompts.transpose()?.map(Arc::new),
         ))
     }
 
@@ -119,17 +126,4 @@ pub(crate) fn resource(known: &ResourcesBuilder, entry: &mut Entry<'_>) -> Optio
         );
     }
     entry.is_right().then_some(resource)
-}
-
-/// Reads the definition file of a kind that is on, and says so where there is none yet.
-fn read_first(kind: Option<&Kind>) -> Result<Option<DefinitionFile>> {
-    let Some(kind) = kind else {
-        return Ok(None);
-    };
-    let read = DefinitionFile::read(kind)?;
-    let file = kind.file();
-    if !file.exists() {
-        tracing::warn!(file = %file.display(), "there is no definition file yet: nothing of this kind is served");
-    }
-    Ok(Some(read))
 }

@@ -15,8 +15,12 @@ pub(crate) fn at_once(jobs: Vec<Job<'_>>) {
 
 /// Does the work for each item, on all cores.
 pub(crate) fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    on_threads(cores, items, work);
+    on_threads(cores(), items, work);
+}
+
+/// How many threads compute at once.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Returns when all is done. This thread does its share, so one item needs no other thread. A panic

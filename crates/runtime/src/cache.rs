@@ -56,9 +56,28 @@ impl Cache {
 
     /// What kept the start of the module from being run in advance within these limits.
     pub(crate) fn hindrance(&self, digest: &Digest, limits: &Limits) -> Option<String> {
-        let found = fs::read_to_string(self.hindrance_path(digest, limits));
-        // A loss of power leaves an empty file.
-        found.ok().filter(|hindrance| !hindrance.is_empty())
+        text(&self.hindrance_path(digest, limits))
+    }
+
+    /// Whether a compiled module lies here.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.path(digest, "").exists()
+    }
+
+    /// Whether it is known what becomes of the start of the module within these limits.
+    pub(crate) fn knows_start(&self, digest: &Digest, limits: &Limits) -> bool {
+        self.path(digest, PREINITIALIZED).exists() || self.hindrance(digest, limits).is_some()
+    }
+
+    /// What kept the module from being compiled within these bounds.
+    pub(crate) fn failure(&self, digest: &Digest, bounds: &str) -> Option<String> {
+        text(&self.failure_path(digest, bounds))
+    }
+
+    /// Keeps what is in the way of compiling the module within these bounds.
+    pub(crate) fn store_failure(&self, reason: &str, digest: &Digest, bounds: &str) {
+        let path = self.failure_path(digest, bounds);
+        self.warn_of(self.write(&path, reason.as_bytes()));
     }
 
     /// Keeps a compiled module. A failure costs the next start some time and nothing else.
@@ -107,6 +126,20 @@ impl Cache {
         let name = format!("{digest}-{version}{PREINITIALIZED}-{timeout}ms-{memory}B.txt");
         self.folder.join(name)
     }
+
+    fn failure_path(&self, digest: &Digest, bounds: &str) -> PathBuf {
+        let version = &self.engine_version;
+        self.folder
+            .join(format!("{digest}-{version}-failure-{bounds}.txt"))
+    }
+}
+
+/// The text in a file of the cache, if it is there.
+fn text(path: &Path) -> Option<String> {
+    // A loss of power leaves an empty file.
+    fs::read_to_string(path)
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 /// The module in a file of the cache, if it is there and usable.

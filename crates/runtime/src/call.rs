@@ -1,7 +1,7 @@
 //! One call: a fresh instance, limits armed, the export called, its ending classified.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -10,13 +10,14 @@ use wasmtime::{
 };
 
 use crate::budget::{Budget, Charge, ChargedBytes};
-use crate::compile::{Export, Inner, Plugin, Shape};
+use crate::compile::{Code, Export, Inner, Plugin};
 use crate::error::{Error, Result};
 use crate::escape::cut;
 use crate::extism::memory::OutOfRange;
 use crate::host::{CALL_BYTES, Host};
 use crate::kept::Live;
 use crate::limits::{DURATION_MAX, Limits};
+use crate::outline::Shape;
 use crate::queue::{Places, Queue};
 use crate::requester::{Nobody, Requester};
 use crate::slice::{self, pause};
@@ -34,23 +35,33 @@ const NAME_MAX_BYTES: usize = 100;
 #[derive(Clone)]
 pub struct Function {
     plugin: Plugin,
-    name: Arc<str>,
-    export: Export,
+    named: Arc<Named>,
+}
+
+/// An exported function by its name, and where it lies in the code, once that is there.
+struct Named {
+    name: Box<str>,
+    shape: Shape,
+    export: OnceLock<Export>,
 }
 
 impl Function {
-    pub(crate) fn new(plugin: Plugin, name: String, export: Export) -> Self {
+    pub(crate) fn new(plugin: Plugin, name: &str, shape: Shape) -> Self {
+        let named = Named {
+            name: name.into(),
+            shape,
+            export: OnceLock::new(),
+        };
         Self {
             plugin,
-            name: name.into(),
-            export,
+            named: Arc::new(named),
         }
     }
 
     /// The name of the export.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.named.name
     }
 
     /// Calls the function on behalf of nobody who would hear more than its output.
@@ -81,6 +92,10 @@ impl Function {
             return Err(Error::InputTooLarge { size, limit });
         }
         let plugin = &self.plugin.0;
+        let code = match plugin.readiness.code() {
+            Some(code) => code?,
+            None => Box::pin(plugin.readiness.wait(limits.timeout)).await?,
+        };
         let pool = &plugin.runtime.0;
         let queue = Queue::new(pool.options.queue_timeout);
         let key = requester.key();
@@ -100,7 +115,8 @@ impl Function {
         let charge = budget.charge_patiently(CALL_BYTES + 2 * input.len()).await;
         let charge = charge.map_err(|_| Error::ServerMemory { has_begun: false })?;
         let deadline = deadline(limits);
-        let live = plugin.live(requester, input, deadline, charge);
+        let engine = code.instance.module().engine();
+        let live = plugin.live(engine, requester, input, deadline, charge);
         // Boxed, since it would otherwise be part of the futures of all who wait for it.
         let run = Box::pin(self.clone().run(live, deadline));
         let mut guest = UnderWay::new(run, [own, pooled]);
@@ -142,18 +158,34 @@ impl Function {
 
     /// Instantiates and sets up, unless that is done, and calls; answers the guest's code.
     async fn enter(&self, live: &mut Live) -> wasmtime::Result<i32> {
-        let plugin = &self.plugin.0;
+        let code = self.plugin.0.readiness.code();
+        let code = code.expect("a call begins when the code of its plugin is there")?;
+        let export = self.export(code)?;
         let store = &mut live.store;
         let instance = match live.instance {
             Some(instance) => instance,
             None => {
-                let instance = plugin.instance.instantiate_async(&mut *store).await?;
-                set_up(store, instance, &plugin.initializers).await?;
+                let instance = code.instance.instantiate_async(&mut *store).await?;
+                set_up(store, instance, &code.initializers).await?;
                 instance
             }
         };
         live.instance = Some(instance);
-        call_export(store, instance, self.export).await
+        call_export(store, instance, export).await
+    }
+
+    /// Where it lies in the code.
+    fn export(&self, code: &Code) -> Result<Export> {
+        let Named {
+            name,
+            shape,
+            export,
+        } = &*self.named;
+        if let Some(export) = export.get() {
+            return Ok(*export);
+        }
+        let found = code.export(name, *shape)?;
+        Ok(*export.get_or_init(|| found))
     }
 
     /// What an error of the engine or of a host function means.
@@ -178,7 +210,7 @@ impl Function {
         let (plugin, backtrace) = (&host.context.name, backtrace(error));
         let bytes = reason.len() + backtrace.len();
         host.context.log.take(plugin, bytes, || {
-            tracing::warn!(plugin, export = %self.name, %backtrace, "the plugin trapped: {reason}");
+            tracing::warn!(plugin, export = %self.named.name, %backtrace, "the plugin trapped: {reason}");
         });
         // A guest that panics often leaves its own words before it traps; they say more.
         match host.error_message() {
@@ -194,6 +226,7 @@ impl Inner {
     /// What a call runs in: an instance that is kept, or what one of its own is made in.
     fn live(
         &self,
+        engine: &Engine,
         requester: Arc<dyn Requester>,
         input: &[u8],
         deadline: Instant,
@@ -207,7 +240,6 @@ impl Inner {
             live.store.set_epoch_deadline(EPOCH_YIELD_TICKS);
             return live;
         }
-        let engine = self.instance.module().engine();
         let host = Host::new(self.context.clone(), requester, input, deadline, charge);
         Live::new(armed(engine, host))
     }

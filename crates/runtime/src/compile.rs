@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
+use wasmtime::{InstancePre, Module, ModuleExport};
 
 use crate::call::Function;
-use crate::compiler::Import;
+use crate::compiler::{Compiler, Import};
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::engine::{Profile, Runtime};
@@ -15,17 +15,14 @@ use crate::extism;
 use crate::host::Host;
 use crate::kept::{Instances, Kept};
 use crate::limits::Limits;
+use crate::outline::{Outline, Shape};
 use crate::permissions::Permissions;
-use crate::preinit::{Preinit, Published, has_start_section};
+use crate::preinit::{Preinit, Published};
+use crate::readiness::Readiness;
 use crate::turns::Turns;
 use crate::usage::Usage;
 use crate::wasi;
 
-/// Exports that set up a reactor module before the function runs: the first of each row that
-/// exists, row by row. `_initialize` calls the constructors itself; Haskell's run-time system
-/// begins after both. Source: the WASI reactor convention, LLVM's `__wasm_call_ctors`, and GHC.
-const INITIALIZERS: [&[&str]; 2] = [&["_initialize", "__wasm_call_ctors"], &[HASKELL_INIT]];
-const HASKELL_INIT: &str = "hs_init";
 /// What an inspection calls the start section.
 const START_SECTION: &str = "the start section";
 /// A page of linear memory, in bytes.
@@ -68,14 +65,13 @@ impl<'a> PluginSpec<'a> {
     }
 }
 
-/// A compiled and linked plugin. Clones are the same plugin.
+/// A plugin: what its module exports, and its code, once that is compiled. Clones are the same plugin.
 #[derive(Clone)]
 pub struct Plugin(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) instance: InstancePre<Host>,
-    /// What sets an instance up; nothing where that was done in advance.
-    pub(crate) initializers: Vec<Export>,
+    outline: Outline,
+    pub(crate) readiness: Readiness,
     pub(crate) context: Arc<Context>,
     /// One for each call that may run at once. Callers take turns at them.
     pub(crate) places: Turns,
@@ -86,6 +82,14 @@ pub(crate) struct Inner {
     /// That of the module as it is published.
     digest: Digest,
     profile: Profile,
+    preinit: Preinit,
+}
+
+/// The code of a plugin: compiled, linked, and started where that is done in advance.
+pub(crate) struct Code {
+    pub(crate) instance: InstancePre<Host>,
+    /// What sets an instance up; nothing where that was done in advance.
+    pub(crate) initializers: Vec<Export>,
     is_preinitialized: bool,
 }
 
@@ -96,17 +100,6 @@ pub(crate) struct Export {
     pub(crate) shape: Shape,
 }
 
-/// The two types of a plugin's function in the Extism ABI, and that of `hs_init`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// `() -> i32`: 0 is success.
-    Code,
-    /// `() -> ()`
-    Nothing,
-    /// `(i32, i32) -> ()`: `hs_init(argc, argv)`, called with zeros.
-    HaskellInit,
-}
-
 impl Runtime {
     /// Compiles a module, or takes it from the cache, and links it. Takes milliseconds to seconds:
     /// call it where blocking is allowed.
@@ -115,15 +108,39 @@ impl Runtime {
     /// When the bytes are no module, import what is not offered, want more memory than granted, or
     /// cannot be set up in advance where they must be.
     pub fn compile(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
+        let wasm = spec.wasm;
+        let plugin = self.outlined(spec)?;
+        plugin.finish(wasm)?;
+        Ok(plugin)
+    }
+
+    /// A plugin whose module is found to be valid, and whose code [`Plugin::finish`] makes: its calls
+    /// wait until then. Where the code is known from an earlier time it is there at once. Takes
+    /// milliseconds: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// As [`Runtime::compile`], but for what only compiling, linking and starting can show.
+    pub fn prepare(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
+        let wasm = spec.wasm;
+        let plugin = self.outlined(spec)?;
+        let compiler = self.compiler(plugin.0.profile)?;
+        if plugin.is_known(compiler) {
+            plugin.finish(wasm)?;
+        } else {
+            compiler.validate(wasm)?;
+        }
+        Ok(plugin)
+    }
+
+    /// A plugin without its code.
+    fn outlined(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
         let compiler = self.compiler(spec.profile)?;
-        let digest = Digest::of(spec.wasm);
         compiler.check_imports(spec.wasm)?;
-        let module = compiler.module(spec.wasm, &digest)?;
-        let needed = initial_memory(&module);
+        let outline = Outline::read(&compiler.engine, spec.wasm)?;
         let mut limits = spec.limits;
         // More than a slot holds cannot be had, so the calls are told the slot's size.
         limits.memory = limits.memory.min(self.0.options.memory_max_bytes);
-        let limit = limits.memory;
+        let (needed, limit) = (outline.initial_memory_bytes, limits.memory);
         if needed > limit {
             return Err(Error::InitialMemory { needed, limit });
         }
@@ -133,19 +150,6 @@ impl Runtime {
             .extend(self.0.options.allowed_hosts.iter().cloned());
         let concurrency = limits.concurrency as usize;
         let context = Context::new(spec.name.to_owned(), limits, permissions, spec.config);
-        // What the engine refuses is refused before anything of it runs.
-        let mut instance = compiler.link(&module)?;
-        let published = Published {
-            wasm: spec.wasm,
-            digest: &digest,
-            module: &module,
-        };
-        let preinitialized = self.preinitialized(compiler, published, spec.preinit, &context)?;
-        let mut initializers: Vec<_> = initializers(&module).map(|(_, export)| export).collect();
-        if let Some(preinitialized) = &preinitialized {
-            instance = compiler.link(preinitialized)?;
-            initializers.clear();
-        }
         let kept = match spec.instances {
             Instances::Fresh => None,
             Instances::Reuse(bounds) => {
@@ -155,16 +159,16 @@ impl Runtime {
             }
         };
         Ok(Plugin(Arc::new(Inner {
-            instance,
-            initializers,
+            outline,
+            readiness: Readiness::default(),
             context: Arc::new(context),
             places: Turns::new(concurrency),
             kept,
             usage: Usage::default(),
             runtime: self.clone(),
-            digest,
+            digest: Digest::of(spec.wasm),
             profile: spec.profile,
-            is_preinitialized: preinitialized.is_some(),
+            preinit: spec.preinit,
         })))
     }
 
@@ -175,18 +179,18 @@ impl Runtime {
     pub fn inspect(&self, wasm: &[u8]) -> Result<Inspection> {
         let compiler = self.compiler(Profile::default())?;
         let digest = Digest::of(wasm);
+        let outline = Outline::read(&compiler.engine, wasm)?;
         let module = compiler.module(wasm, &digest)?;
+        let start = outline.has_start_section.then_some(START_SECTION);
+        let initializers = outline.initializers.iter().map(|(name, _)| *name);
         Ok(Inspection {
             digest,
             size_bytes: wasm.len() as u64,
-            initial_memory_bytes: initial_memory(&module),
-            functions: callable(&module),
+            initial_memory_bytes: outline.initial_memory_bytes,
+            functions: outline.functions(),
             imports: compiler.imports(&module),
-            initializers: has_start_section(wasm)
-                .then_some(START_SECTION)
-                .into_iter()
-                .chain(initializers(&module).map(|(name, _)| name))
-                .collect(),
+            initializers: start.into_iter().chain(initializers).collect(),
+            outline,
             module,
         })
     }
@@ -220,13 +224,57 @@ impl Plugin {
     /// Whether its start was run in advance, so that calls begin after it.
     #[must_use]
     pub fn is_preinitialized(&self) -> bool {
-        self.0.is_preinitialized
+        let code = self.0.readiness.code().and_then(Result::ok);
+        code.is_some_and(|code| code.is_preinitialized)
+    }
+
+    /// Whether its code was made, or found to be impossible to make.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.readiness.code().is_some()
+    }
+
+    /// Whether a call has waited for its code.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.0.readiness.is_wanted()
+    }
+
+    /// Makes the code of a plugin that was prepared, unless that was done: compiles, links, and starts
+    /// where that is done in advance. The bytes are those that it was prepared with. Blocks for as long as
+    /// it takes.
+    ///
+    /// # Errors
+    /// As [`Runtime::compile`]. What the module itself is to blame for is answered to calls too; after
+    /// [`Error::Compiling`] and [`Error::ServerMemory`] it can be tried once more.
+    pub fn finish(&self, wasm: &[u8]) -> Result<()> {
+        self.0.readiness.make(|| self.0.code(wasm))
+    }
+
+    /// Whether an earlier time has left its code, and what its start has come to.
+    fn is_known(&self, compiler: &Compiler) -> bool {
+        let Some(cache) = &compiler.cache else {
+            return false;
+        };
+        let Inner {
+            outline,
+            digest,
+            preinit,
+            context,
+            ..
+        } = &*self.0;
+        let starts = match preinit {
+            Preinit::Never => false,
+            Preinit::Auto => outline.has_start() && !cache.knows_start(digest, &context.limits),
+            Preinit::Always => outline.has_start(),
+        };
+        (cache.has(digest) && !starts) || compiler.failure(digest).is_some()
     }
 
     /// The functions that can be called, in the order of the module.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
-        callable(self.0.instance.module())
+        self.0.outline.functions()
     }
 
     /// Resolves an export, once, to be called many times.
@@ -234,29 +282,51 @@ impl Plugin {
     /// # Errors
     /// When there is no such function or it has another type than a plugin's function.
     pub fn function(&self, name: &str) -> Result<Function> {
-        let module = self.0.instance.module();
-        let Some(ty) = function_type(module, name) else {
-            return Err(Error::UnknownExport {
-                export: name.to_owned(),
-                available: callable(module),
-            });
+        let shape = self.0.outline.function(name)?;
+        Ok(Function::new(self.clone(), name, shape))
+    }
+}
+
+impl Inner {
+    fn code(&self, wasm: &[u8]) -> Result<Code> {
+        let compiler = self.runtime.compiler(self.profile)?;
+        let module = compiler.module(wasm, &self.digest)?;
+        // What the engine refuses is refused before anything of it runs.
+        let mut instance = compiler.link(&module)?;
+        let published = Published {
+            wasm,
+            digest: &self.digest,
+            module: &module,
+            outline: &self.outline,
         };
-        match (shape(&ty), module.get_export_index(name)) {
-            (Some(shape), Some(index)) => Ok(Function::new(
-                self.clone(),
-                name.to_owned(),
-                Export { index, shape },
-            )),
-            _ => Err(Error::ExportType {
-                export: name.to_owned(),
-                found: ty.to_string(),
-            }),
+        let runtime = &self.runtime;
+        let preinitialized =
+            runtime.preinitialized(compiler, published, self.preinit, &self.context)?;
+        let mut initializers = initializers(&module, &self.outline);
+        if let Some(preinitialized) = &preinitialized {
+            instance = compiler.link(preinitialized)?;
+            initializers.clear();
         }
+        Ok(Code {
+            instance,
+            initializers,
+            is_preinitialized: preinitialized.is_some(),
+        })
+    }
+}
+
+impl Code {
+    /// Resolves an export of the module's outline.
+    pub(crate) fn export(&self, name: &str, shape: Shape) -> Result<Export> {
+        let index = self.instance.module().get_export_index(name);
+        let index = index.ok_or_else(|| Error::Compiling {
+            reason: format!("its code has no function {name:?}"),
+        })?;
+        Ok(Export { index, shape })
     }
 }
 
 /// What a module is made of.
-#[derive(Debug)]
 pub struct Inspection {
     /// SHA-256 of the bytes.
     pub digest: Digest,
@@ -270,6 +340,7 @@ pub struct Inspection {
     pub imports: Vec<Import>,
     /// What runs before a function, in its order: the start section, and exports by their names.
     pub initializers: Vec<&'static str>,
+    pub(crate) outline: Outline,
     pub(crate) module: Module,
 }
 
@@ -291,55 +362,16 @@ impl Inspection {
     }
 }
 
-fn function_type(module: &Module, name: &str) -> Option<FuncType> {
-    match module.get_export(name)? {
-        ExternType::Func(ty) => Some(ty),
-        _ => None,
-    }
-}
-
-fn shape(ty: &FuncType) -> Option<Shape> {
-    if ty.params().len() > 0 {
-        return None;
-    }
-    let mut results = ty.results();
-    match (results.next(), results.next()) {
-        (None, _) => Some(Shape::Nothing),
-        (Some(ValType::I32), None) => Some(Shape::Code),
-        _ => None,
-    }
-}
-
-/// The exports that set this module up, in their order.
-pub(crate) fn initializers(module: &Module) -> impl Iterator<Item = (&'static str, Export)> {
-    INITIALIZERS.iter().filter_map(|row| {
-        row.iter()
-            .find_map(|name| Some((*name, initializer(module, name)?)))
-    })
-}
-
-fn initializer(module: &Module, name: &str) -> Option<Export> {
-    let ty = function_type(module, name)?;
-    let two_integers = ty.params().len() == 2 && ty.params().all(|ty| matches!(ty, ValType::I32));
-    let shape = match shape(&ty) {
-        Some(shape) => shape,
-        None if name == HASKELL_INIT && two_integers && ty.results().len() == 0 => {
-            Shape::HaskellInit
-        }
-        None => return None,
-    };
-    let index = module.get_export_index(name)?;
-    Some(Export { index, shape })
-}
-
-/// The exports that can be called: functions of the right type, without those that set up the module.
-fn callable(module: &Module) -> Vec<String> {
-    module
-        .exports()
-        .filter(|export| matches!(export.ty(), ExternType::Func(ty) if shape(&ty).is_some()))
-        .map(|export| export.name().to_owned())
-        .filter(|name| !INITIALIZERS.concat().contains(&name.as_str()) && name != "_start")
-        .collect()
+/// What sets up an instance of a module, which has this outline, or was made of one that has.
+pub(crate) fn initializers(module: &Module, outline: &Outline) -> Vec<Export> {
+    let resolved = outline.initializers.iter().filter_map(|(name, shape)| {
+        let index = module.get_export_index(name)?;
+        Some(Export {
+            index,
+            shape: *shape,
+        })
+    });
+    resolved.collect()
 }
 
 pub(crate) fn initial_memory(module: &Module) -> u64 {

@@ -69,9 +69,6 @@ pub struct Import {
     pub offered: bool,
 }
 
-/// The first bytes of a component: magic number, version 13, layer 1.
-const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
-
 /// An engine with everything that compiling for it needs.
 pub(crate) struct Compiler {
     pub(crate) engine: Engine,
@@ -121,18 +118,35 @@ impl Compiler {
         if let Some(module) = cached.and_then(|cache| cache.load(&self.engine, digest)) {
             return Ok(module);
         }
-        if wasm.starts_with(COMPONENT_HEADER) {
-            return Err(Error::InvalidModule {
-                reason:
-                    "it is a WebAssembly component; this server runs core modules of the Extism ABI"
-                        .to_owned(),
-            });
+        if let Some(failure) = self.failure(digest) {
+            return Err(failure);
         }
-        let module = self.compile(wasm)?;
+        let compiled = self.compile(wasm);
         if let Some(cache) = &self.cache {
-            cache.store(&module, digest);
+            match &compiled {
+                Ok(module) => cache.store(module, digest),
+                Err(Error::Uncompilable { reason }) => {
+                    cache.store_failure(reason, digest, &self.bounds());
+                }
+                // A compiler has bounds of its own, which a valid module may be beyond.
+                Err(Error::InvalidModule { reason }) if self.validate(wasm).is_ok() => {
+                    cache.store_failure(reason, digest, &self.bounds());
+                }
+                Err(_) => {}
+            }
         }
-        Ok(module)
+        compiled
+    }
+
+    /// What an earlier time has found to be in the way of compiling a module within the same bounds.
+    pub(crate) fn failure(&self, digest: &Digest) -> Option<Error> {
+        let reason = self.cache.as_ref()?.failure(digest, &self.bounds())?;
+        Some(Error::Uncompilable { reason })
+    }
+
+    /// Refuses what is no valid module.
+    pub(crate) fn validate(&self, wasm: &[u8]) -> Result<()> {
+        Module::validate(&self.engine, wasm).map_err(|error| invalid(&error))
     }
 
     /// Compiles a module, whether it is known or not.
@@ -141,6 +155,12 @@ impl Compiler {
             Some(elsewhere) => load(&self.engine, &elsewhere.precompile(wasm, self.code)?),
             None => Module::from_binary(&self.engine, wasm).map_err(|error| invalid(&error)),
         }
+    }
+
+    /// What compiling is bounded by, in few letters.
+    fn bounds(&self) -> String {
+        let elsewhere = self.precompile.as_ref();
+        elsewhere.map_or_else(|| "none".to_owned(), |elsewhere| elsewhere.bounds())
     }
 
     /// What a module imports, and whether it is offered.

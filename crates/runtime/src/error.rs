@@ -42,6 +42,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// Compiling the module takes more than it may, or ends the compiler.
+    #[error("the module cannot be compiled: {}", Escaped(.reason))]
+    Uncompilable {
+        /// What is in the way, with the remedy.
+        reason: String,
+    },
+
     /// The module imports what no plugin is offered.
     #[error(
         "the module imports {}, which this server does not offer; it offers the host functions of Extism (extism:host/env) and its own (wasimancer:host/env), and WASI preview 1",
@@ -148,6 +155,15 @@ pub enum Error {
     ServerMemory {
         /// Whether anything of the call has run.
         has_begun: bool,
+    },
+
+    /// The code of the plugin was not there yet after as long as a call may take.
+    #[error(
+        "the server has just started, and the plugin was not compiled within {waited:?} (starting); try again later"
+    )]
+    Starting {
+        /// How long the call has waited.
+        waited: Duration,
     },
 
     /// The input is larger than the plugin takes.

@@ -28,8 +28,13 @@ pub trait Precompile: Debug + Send + Sync {
     /// The code of a module.
     ///
     /// # Errors
-    /// [`Error::InvalidModule`] and [`Error::Compiling`], or [`Error::ServerMemory`].
+    /// [`Error::InvalidModule`] and [`Error::Uncompilable`]; [`Error::Compiling`] and
+    /// [`Error::ServerMemory`] where another time it may be possible.
     fn precompile(&self, wasm: &[u8], options: CodeOptions) -> Result<Vec<u8>>;
+
+    /// What it is bounded by, in letters and digits that can be part of a file's name: what cannot be
+    /// compiled is not tried again before they differ.
+    fn bounds(&self) -> String;
 }
 
 /// Compiles modules in this process, and answers their code.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use wasmtime::Module;
 
 use self::trial::{Trial, apart, stubs};
-use crate::compile::{Inspection, initial_memory, initializers};
+use crate::compile::{Inspection, initial_memory};
 use crate::compiler::Compiler;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::engine::{Profile, Runtime};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::sections::{self, sections};
+use crate::outline::Outline;
 
 /// Whether the start of a plugin is run once in advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,7 @@ pub(crate) struct Published<'a> {
     pub(crate) wasm: &'a [u8],
     pub(crate) digest: &'a Digest,
     pub(crate) module: &'a Module,
+    pub(crate) outline: &'a Outline,
 }
 
 impl Runtime {
@@ -113,13 +114,14 @@ impl Runtime {
         preinit: Preinit,
         context: &Context,
     ) -> Result<Option<Module>> {
-        if preinit == Preinit::Never || !published.has_start() {
+        if preinit == Preinit::Never || !published.outline.has_start() {
             return Ok(None);
         }
         if preinit == Preinit::Always {
             // Nothing of this is kept on disk: the state may hold what the start was told by
             // `config_get` or by another host, which is secret, and what it read of the clock.
-            let mut trial = Trial::new(self, compiler, &compiler.linker, context.anew());
+            let outline = published.outline;
+            let mut trial = Trial::new(self, compiler, &compiler.linker, outline, context.anew());
             trial.is_repeated = true;
             let made = apart(|| trial.snapshot(published.wasm));
             return made
@@ -152,8 +154,9 @@ impl Runtime {
             wasm,
             digest: &inspection.digest,
             module: &inspection.module,
+            outline: &inspection.outline,
         };
-        if !published.has_start() {
+        if !published.outline.has_start() {
             return None;
         }
         let context = Context::of_nobody(limits);
@@ -184,7 +187,7 @@ impl Runtime {
             return Err(Hindrance::Known { reason });
         }
         let stubs = stubs(published.module);
-        let trial = Trial::new(self, compiler, &stubs, context);
+        let trial = Trial::new(self, compiler, &stubs, published.outline, context);
         // The module as it is comes first, since it is compiled already: it finds most hindrances
         // within milliseconds.
         let made = apart(|| {
@@ -200,18 +203,6 @@ impl Runtime {
         }
         made
     }
-}
-
-impl Published<'_> {
-    /// Whether anything runs before a function does.
-    fn has_start(&self) -> bool {
-        has_start_section(self.wasm) || initializers(self.module).next().is_some()
-    }
-}
-
-/// Whether a valid module has a start section.
-pub(crate) fn has_start_section(wasm: &[u8]) -> bool {
-    sections(wasm).any(|(id, _)| id == sections::START)
 }
 
 /// The module, if a call may begin with as much memory.

@@ -1,9 +1,8 @@
 //! The sections of a module in its binary format, without looking into them.
 
-/// The sections' ids: custom, export and start. Source: WebAssembly core, "Modules", binary format.
+/// The sections' ids: custom and export. Source: WebAssembly core, "Modules", binary format.
 pub(crate) const CUSTOM: u8 = 0;
 pub(crate) const EXPORT: u8 = 7;
-pub(crate) const START: u8 = 8;
 
 /// Magic number and version, in bytes.
 const HEADER_BYTES: usize = 8;
@@ -48,10 +47,7 @@ mod tests {
         // A custom section "name" whose length is padded, a start section, and one cut short.
         let wasm = b"\0asm\x01\0\0\0\x00\x87\x80\x00\x84\x00nameX\x08\x01\x03\x0b\x80\x01short";
         let found: Vec<_> = sections(wasm).collect();
-        assert_eq!(
-            found,
-            [(CUSTOM, &b"\x84\x00nameX"[..]), (START, &b"\x03"[..])]
-        );
+        assert_eq!(found, [(CUSTOM, &b"\x84\x00nameX"[..]), (8, &b"\x03"[..])]);
         assert!(is_names(found[0].1) && !is_names(found[1].1));
         assert!(!is_names(b"") && !is_names(b"\x05names") && !is_names(b"\x04nam"));
         for nothing in [

@@ -108,35 +108,40 @@ impl Compilers {
     }
 
     fn error(&self, failure: &Failure) -> Error {
-        let reason = match failure {
-            Failure::Full => return Error::ServerMemory { has_begun: true },
-            Failure::Pipe(error) => format!(
-                "the process that compiles cannot be reached: {error}; `compile_apart = false` compiles in the server"
-            ),
-            Failure::Ended(status) => self.reason(*status),
-        };
-        Error::Compiling { reason }
+        match failure {
+            Failure::Full => Error::ServerMemory { has_begun: true },
+            Failure::Pipe(error) => Error::Compiling {
+                reason: format!(
+                    "the process that compiles cannot be reached: {error}; `compile_apart = false` compiles in the server"
+                ),
+            },
+            Failure::Ended(status) => self.ended(*status),
+        }
     }
 
     /// What the end of a process says of the module.
-    fn reason(&self, status: ExitStatus) -> String {
+    fn ended(&self, status: ExitStatus) -> Error {
         use std::os::unix::process::ExitStatusExt;
 
         use rustix::process::Signal;
 
         let CompileLimits { cpu, memory } = self.limits;
         let signal = status.signal().and_then(Signal::from_named_raw);
-        match signal {
+        let memory = format!(
+            "it takes more than {} MiB of memory: make its functions smaller, or raise `compile_memory`",
+            memory / (1024 * 1024)
+        );
+        let reason = match signal {
             Some(Signal::XCPU) => format!(
                 "it takes more than {cpu:?} of computing time: make it smaller, or raise `compile_cpu`"
             ),
-            // What finds no memory aborts; the kernel kills.
-            Some(Signal::ABORT | Signal::KILL) => format!(
-                "it takes more than {} MiB of memory: make its functions smaller, or raise `compile_memory`",
-                memory / (1024 * 1024)
-            ),
+            // What finds no memory aborts.
+            Some(Signal::ABORT) => memory,
+            // The kernel kills, and another process may be to blame.
+            Some(Signal::KILL) => return Error::Compiling { reason: memory },
             _ => format!("the compiler crashed ({status}), which is a fault of the compiler's"),
-        }
+        };
+        Error::Uncompilable { reason }
     }
 }
 
@@ -151,6 +156,11 @@ impl Precompile for Compilers {
             Answer::Code(code) => Ok(code),
             Answer::Invalid(reason) => Err(Error::InvalidModule { reason }),
         }
+    }
+
+    fn bounds(&self) -> String {
+        let CompileLimits { cpu, memory } = self.limits;
+        format!("{}ms-{memory}B", cpu.as_millis())
     }
 }
 

@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_io_timeout::TimeoutWriter;
 
+use crate::opening::Routes;
+
 /// Most bytes of the head of a request, and of what is read ahead of a body: connections are many.
 const BUFFER_MAX_BYTES: usize = 64 * 1024;
 /// How long to wait after a failed accept, which is mostly a lack of file descriptors.
@@ -69,7 +71,7 @@ pub(crate) async fn bind(address: SocketAddr, settings: &str) -> anyhow::Result<
 /// within the grace.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     shutdown: impl Future<Output = ()>,
     timeouts: Timeouts,
     connections: usize,
@@ -83,7 +85,7 @@ pub(crate) async fn serve(
             accepted = accepting.next() => accepted,
             () = &mut shutdown => break,
         };
-        spawn_connection(stream, place, router.clone(), timeouts, &graceful);
+        spawn_connection(stream, place, routes.now(), timeouts, &graceful);
     }
     drop(accepting);
     tracing::info!(
@@ -105,7 +107,7 @@ pub(crate) async fn serve(
 /// these connections waiting. Completes once they are drained.
 pub(crate) fn serve_apart(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     shutdown: impl Future<Output = ()> + Send + 'static,
     timeouts: Timeouts,
     connections: usize,
@@ -125,7 +127,7 @@ pub(crate) fn serve_apart(
     std::thread::Builder::new()
         .name("administration".to_owned())
         .spawn(move || {
-            scheduler.block_on(serve(listener, router, shutdown, timeouts, connections));
+            scheduler.block_on(serve(listener, routes, shutdown, timeouts, connections));
             // What still holds a thread is left, as where clients are served.
             scheduler.shutdown_background();
             // Nobody waits where clients could not be served.

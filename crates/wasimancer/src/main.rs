@@ -10,6 +10,7 @@ mod health;
 mod listeners;
 mod log_queue;
 mod memory;
+mod opening;
 mod signals;
 mod telemetry;
 

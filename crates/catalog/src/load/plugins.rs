@@ -1,12 +1,13 @@
 //! From the entries of plugins to plugins that can be called.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use wasimancer_runtime::{Error as RuntimeError, Plugin, PluginSpec, Preinit};
+use wasimancer_runtime::{Digest, Error as RuntimeError, Plugin, PluginSpec, Preinit};
 
 use super::{Given, Loader, PLUGINS_PATH};
-use crate::definition::{FunctionDefinition, PluginDefinition};
+use crate::definition::{FunctionDefinition, PluginDefinition, inside_folder};
 use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Problem, Result};
@@ -17,6 +18,16 @@ use crate::plugin::{ServedPlugin, ServedTool};
 use crate::snapshot::{Origin, Tools, ToolsBuilder, tool_entry};
 use crate::store::without_place;
 use crate::tool::{Contract, Tool};
+
+/// When the code of new plugins is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compile {
+    /// Before they are served.
+    Now,
+    /// By [`Catalog::compile_rest`](crate::Catalog::compile_rest), where it is not known from an earlier
+    /// time.
+    Later,
+}
 
 /// An entry on its way to a plugin: it is read, its module is compiled, its tools are made.
 struct Draft<'a> {
@@ -39,6 +50,7 @@ impl Loader {
         &self,
         file: &DefinitionFile,
         known: &[Arc<ServedPlugin>],
+        when: Compile,
     ) -> Result<Tools> {
         let known: HashMap<&str, &Arc<ServedPlugin>> = known
             .iter()
@@ -60,7 +72,7 @@ impl Loader {
         // This takes long, and no entry needs another one for it. Each keeps its own problems, so
         // that they are told in the order of the file.
         let new = drafts.iter_mut().filter(|(_, same)| same.is_none());
-        parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None));
+        parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None, when));
         let mut quarantined = Vec::new();
         let mut builder = ToolsBuilder::default();
         for (mut draft, same) in drafts {
@@ -94,13 +106,13 @@ impl Loader {
         entry: Entry<'_>,
     ) -> Result<ServedPlugin, Vec<Problem>> {
         let mut draft = Draft::read(entry);
-        self.compile(&mut draft, Some(given));
+        self.compile(&mut draft, Some(given), Compile::Now);
         let plugin = draft.finish(others);
         plugin.ok_or_else(|| draft.entry.into_problems())
     }
 
     /// Compiles the module of an entry: the one that is given, else the one that its definition names.
-    fn compile(&self, draft: &mut Draft<'_>, given: Option<Given<'_>>) {
+    fn compile(&self, draft: &mut Draft<'_>, given: Option<Given<'_>>, when: Compile) {
         let Draft {
             entry, definition, ..
         } = draft;
@@ -109,7 +121,7 @@ impl Loader {
         };
         draft.compiled = self
             .find_module(definition, given, entry)
-            .and_then(|found| self.compile_found(definition, found, given, entry));
+            .and_then(|found| self.compile_found(definition, found, given, when, entry));
     }
 
     fn find_module<'m>(
@@ -136,6 +148,7 @@ impl Loader {
         definition: &PluginDefinition<'_>,
         found: Found<'_>,
         given: Option<Given<'_>>,
+        when: Compile,
         entry: &mut Entry<'_>,
     ) -> Option<Compiled> {
         // That of a definition which is refused anyway was compiled in another way.
@@ -146,7 +159,7 @@ impl Loader {
         let plugin = match known {
             Some(known) => known,
             None => {
-                let plugin = self.compile_new(definition, &found.bytes, entry)?;
+                let plugin = self.compile_new(definition, &found.bytes, when, entry)?;
                 if let Some((given, definition)) = given {
                     given.keep(definition, &plugin);
                 }
@@ -165,11 +178,12 @@ impl Loader {
         &self,
         definition: &PluginDefinition<'_>,
         wasm: &[u8],
+        when: Compile,
         entry: &mut Entry<'_>,
     ) -> Option<Plugin> {
         let mut config = self.settings.config.clone();
         config.extend(definition.config.clone());
-        let compiled = self.runtime.compile(PluginSpec {
+        let spec = PluginSpec {
             name: &definition.name,
             wasm,
             limits: self.settings.limits.tightened_by(&definition.limits),
@@ -183,19 +197,51 @@ impl Loader {
             },
             profile: definition.profile,
             instances: definition.instances,
-        });
-        match &compiled {
-            Ok(_) => {}
-            Err(error @ RuntimeError::Preinit { .. }) => {
-                entry.wrong_because(Cause::Module, "preinit", error.to_string());
-            }
-            Err(error) => {
-                let path = definition.path.as_deref().unwrap_or("".as_ref());
-                let message = format!("{}: {error}", path.display());
-                entry.wrong_because(Cause::Module, "path", message);
-            }
+        };
+        let compiled = match when {
+            Compile::Now => self.runtime.compile(spec),
+            Compile::Later => self.runtime.prepare(spec),
+        };
+        if let Err(error) = &compiled {
+            let path = definition.path.as_deref().unwrap_or("".as_ref());
+            not_compiled(error, path, entry);
         }
         compiled.ok()
+    }
+
+    /// Reads the module of a plugin that is served once more, to compile it.
+    ///
+    /// # Errors
+    /// Why it cannot be had, as a sentence.
+    pub(crate) fn module_again(&self, plugin: &ServedPlugin) -> Result<Vec<u8>, String> {
+        let (Some(kind), Some(store)) = (&self.home.plugins, &self.store) else {
+            return Err("plugins are off".to_owned());
+        };
+        let inside = inside_folder(plugin.path());
+        let inside = inside.ok_or_else(|| format!("{} is no file", plugin.path()))?;
+        let pin = plugin.is_pinned().then(|| plugin.digest());
+        let file = kind.folder.join(inside);
+        let bytes = Found::read(file, pin, store)?.bytes;
+        if Digest::of(&bytes) != plugin.digest() {
+            return Err(format!(
+                "{} has changed while the server started: it is taken in with the next change of a file",
+                plugin.path()
+            ));
+        }
+        Ok(bytes.into_owned())
+    }
+}
+
+/// Tells an entry why its module has no code.
+pub(crate) fn not_compiled(error: &RuntimeError, path: &Path, entry: &mut Entry<'_>) {
+    match error {
+        RuntimeError::Preinit { .. } => {
+            entry.wrong_because(Cause::Module, "preinit", error.to_string());
+        }
+        error => {
+            let message = format!("{}: {error}", path.display());
+            entry.wrong_because(Cause::Module, "path", message);
+        }
     }
 }
 

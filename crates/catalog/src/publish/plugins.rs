@@ -16,7 +16,7 @@ use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Error, Problem, Result};
 use crate::home::Kind;
-use crate::load::{Given, PLUGINS_PATH, Prepared};
+use crate::load::{Compile, Given, PLUGINS_PATH, Prepared};
 use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
@@ -71,7 +71,7 @@ impl Catalog {
             Arc::clone(served)
         } else {
             let file = DefinitionFile::parse(&kind.definition_file, read.clone())?;
-            let tools = self.loader.tools(&file, &served.plugins)?;
+            let tools = self.loader.tools(&file, &served.plugins, Compile::Now)?;
             check_edit(&file, &served.origin, &tools.origin, changed)?;
             Arc::new(tools)
         };
@@ -288,7 +288,7 @@ impl Catalog {
     ) -> Result<Plan<'c>> {
         let mut known = base.tools.plugins.clone();
         known.extend(plugin.after.clone());
-        let tools = self.loader.tools(&edited, &known)?;
+        let tools = self.loader.tools(&edited, &known, Compile::Now)?;
         check_edit(&edited, &base.tools.origin, &tools.origin, None)?;
         let after = before.with_tools(tools);
         Ok(Plan {

@@ -73,35 +73,35 @@ fn run(draft: &str, groups: &str) -> Vec<String> {
 }
 
 #[test]
-fn draft_4() {
+fn slow_draft_4() {
     let groups = include_str!("../../tests/json-schema-test-suite/draft4.jsonl");
     let refused = run("http://json-schema.org/draft-04/schema#", groups);
     assert_eq!(refused, [""; 0]);
 }
 
 #[test]
-fn draft_6() {
+fn slow_draft_6() {
     let groups = include_str!("../../tests/json-schema-test-suite/draft6.jsonl");
     let refused = run("http://json-schema.org/draft-06/schema#", groups);
     assert_eq!(refused, [""; 0]);
 }
 
 #[test]
-fn draft_7() {
+fn slow_draft_7() {
     let groups = include_str!("../../tests/json-schema-test-suite/draft7.jsonl");
     let refused = run("http://json-schema.org/draft-07/schema#", groups);
     assert_eq!(refused, [""; 0]);
 }
 
 #[test]
-fn draft_2019_09() {
+fn slow_draft_2019_09() {
     let groups = include_str!("../../tests/json-schema-test-suite/draft2019-09.jsonl");
     let refused = run("https://json-schema.org/draft/2019-09/schema", groups);
     assert_eq!(refused, [""; 0]);
 }
 
 #[test]
-fn draft_2020_12() {
+fn slow_draft_2020_12() {
     let groups = include_str!("../../tests/json-schema-test-suite/draft2020-12.jsonl");
     let refused = run("https://json-schema.org/draft/2020-12/schema", groups);
     assert_eq!(refused, [""; 0]);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use wasimancer_catalog::{Catalog, Error, Home, Kind, List, Read, Settings, Snapshot};
+use wasimancer_catalog::{Catalog, Definitions, Error, Home, Kind, List, Read, Settings, Snapshot};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
 /// The engine of every test. It keeps compiled modules between runs: that of a Go plugin takes
@@ -117,7 +117,7 @@ impl TestHome {
     #[track_caller]
     pub(crate) fn catalog(&self) -> Catalog {
         let settings = Settings::default();
-        Catalog::open(&self.home(), &settings, &RUNTIME).expect("the home loads")
+        open_catalog(&self.home(), &settings).expect("the home loads")
     }
 
     pub(crate) fn try_open(&self) -> Result<Arc<Snapshot>, Error> {
@@ -179,7 +179,14 @@ pub(crate) fn home_in(folder: &Path) -> Home {
 }
 
 pub(crate) fn open(home: &Home, settings: &Settings) -> Result<Arc<Snapshot>, Error> {
-    Catalog::open(home, settings, &RUNTIME).map(|catalog| catalog.snapshot())
+    open_catalog(home, settings).map(|catalog| catalog.snapshot())
+}
+
+/// A catalogue whose plugins are all compiled.
+fn open_catalog(home: &Home, settings: &Settings) -> Result<Catalog, Error> {
+    let catalog = Catalog::open(&Definitions::read(home)?, settings, &RUNTIME)?;
+    catalog.compile_rest();
+    Ok(catalog)
 }
 
 /// Every problem of every quarantined entry, as it is displayed.

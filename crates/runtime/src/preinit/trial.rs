@@ -20,6 +20,7 @@ use crate::digest::Digest;
 use crate::engine::Runtime;
 use crate::error::Error;
 use crate::host::{CALL_BYTES, Host};
+use crate::outline::Outline;
 use crate::queue::{Places, Queue};
 use crate::requester::Nobody;
 use crate::sections::{self, sections};
@@ -42,6 +43,7 @@ pub(super) struct Trial<'r> {
     runtime: &'r Runtime,
     compiler: &'r Compiler,
     linker: &'r Linker<Host>,
+    outline: &'r Outline,
     /// Not that of the calls: its HTTP client would outlive the scheduler that it was made on.
     context: Arc<Context>,
     /// Whether it is made at each start of the server, so that the module that shows its state is
@@ -62,12 +64,14 @@ impl<'r> Trial<'r> {
         runtime: &'r Runtime,
         compiler: &'r Compiler,
         linker: &'r Linker<Host>,
+        outline: &'r Outline,
         context: Context,
     ) -> Self {
         Self {
             runtime,
             compiler,
             linker,
+            outline,
             context: Arc::new(context),
             is_repeated: false,
         }
@@ -118,7 +122,7 @@ impl<'r> Trial<'r> {
         let charge = charge.map_err(|_| untried(&Error::ServerMemory { has_begun: false }))?;
         let host = Host::new(context, Arc::new(Nobody), b"", deadline.into_std(), charge);
         let mut store = armed(&self.compiler.engine, host);
-        let initializers: Vec<_> = initializers(module).map(|(_, export)| export).collect();
+        let initializers = initializers(module, self.outline);
         let mut set_up = Box::pin(async {
             let instance = self.linker.instantiate_async(&mut store, module).await?;
             set_up(&mut store, instance, &initializers).await?;

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use wasimancer_catalog::{Problem, Snapshot};
+use wasimancer_catalog::{Definitions, Problem, Snapshot};
 
-use crate::commands::serve::open_catalog;
+use crate::commands::serve::{open_catalog, start_runtime};
 use crate::config::resolve::resolve;
 use crate::config::{Flags, ProcessEnvironment};
 use crate::telemetry;
@@ -20,7 +20,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start("warn", config.log_format)?;
-    let snapshot = open_catalog(&config)?.snapshot();
+    let definitions = Definitions::read(&config.home)?;
+    let catalog = open_catalog(&config, &definitions, &start_runtime(&config)?)?;
+    catalog.compile_rest();
+    let snapshot = catalog.snapshot();
     Ok(print(&snapshot, &mut std::io::stdout().lock())?)
 }
 

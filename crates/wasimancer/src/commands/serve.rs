@@ -6,15 +6,17 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
 use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use wasimancer_catalog::{Catalog, Kind, Quarantined, Settings, Snapshot, Watch};
+use wasimancer_catalog::{
+    Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch,
+};
 use wasimancer_mcp::{Admission, Gate};
 use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
 
@@ -24,11 +26,15 @@ use crate::compilers::{CompileLimits, Compilers};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
+use crate::opening::Opening;
 use crate::signals::{Asked, HangUp};
 use crate::{descriptors, health, listeners, memory, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
 const OPERATOR_CONNECTIONS: usize = 256;
+
+/// How often the log is told how much is compiled.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// The arguments of `serve`.
 #[derive(clap::Args)]
@@ -66,62 +72,117 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
+    let begun = Instant::now();
     let connections = connections(&config);
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
-    let Some((config, catalog)) = load(config, &asked).await? else {
-        return Ok(());
-    };
-    let tokens = Tokens::resolve(&config)?;
-    let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked.stop);
-    let _watch = start_watch(&catalog, config.publishing.settle_time);
     let timeouts = Timeouts {
         read: config.read_timeout,
         write: config.write_timeout,
         shutdown_grace: config.shutdown_grace,
     };
-    let operators = listeners.operators.zip(routes.operators);
-    let operators = operators.map(|(listener, router)| {
+    // Probes are answered from here on; everything else waits until it is loaded.
+    let (clients, routes) = Opening::begin();
+    let stopped = signals::stopped(asked.stop.clone());
+    let serving = listeners::serve(listeners.clients, routes, stopped, timeouts, connections);
+    let serving = tokio::spawn(serving);
+    let (operators, routes) = Opening::begin();
+    let apart = listeners.operators.map(|listener| {
         let connections = OPERATOR_CONNECTIONS.min(connections);
         let stopped = signals::stopped(asked.stop.clone());
-        listeners::serve_apart(listener, router, stopped, timeouts, connections)
+        listeners::serve_apart(listener, routes, stopped, timeouts, connections)
     });
-    let operators = operators.transpose()?;
-    let stopped = signals::stopped(asked.stop);
+    let apart = apart.transpose()?;
+    let tokens = Tokens::resolve(&config)?;
+    let (telling, announced) = mpsc::channel();
+    announce_aside(announced)?;
+    let announce = {
+        let (generated, address) = (generated(&tokens), address_announcement(&addresses));
+        move || {
+            if let Some(generated) = generated {
+                telemetry::say(&generated);
+            }
+            // Nobody is left to tell where the thread could not write.
+            let _ = telling.send(address);
+            telling
+        }
+    };
+    let Some((config, catalog, telling)) = load(config, &asked, announce).await? else {
+        return Ok(());
+    };
+    let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked.stop, begun);
+    clients.open(routes.clients);
+    if let Some(routes) = routes.operators {
+        operators.open(routes);
+    }
+    let _ = telling.send(announcement(&config, &catalog));
+    drop(telling);
+    compile_aside(&catalog)?;
+    let _watch = start_watch(&catalog, config.publishing.settle_time);
     reload_when_asked(asked.reload, &catalog, &tokens)?;
-    announce_aside(&config, &tokens, &catalog, &addresses)?;
-    tokio::join!(
-        listeners::serve(
-            listeners.clients,
-            routes.clients,
-            stopped,
-            timeouts,
-            connections
-        ),
-        OptionFuture::from(operators)
-    );
-    Ok(())
+    let (served, _) = tokio::join!(serving, OptionFuture::from(apart));
+    served.context("serving clients ended before its time")
 }
 
-/// Loads the home where blocking is allowed. None where the server was told to stop meanwhile.
-async fn load(config: Config, asked: &Asked) -> anyhow::Result<Option<(Config, Arc<Catalog>)>> {
+/// Loads the home where blocking is allowed, and tells when nothing is in the way of serving it.
+/// None where the server was told to stop meanwhile.
+async fn load<T: Send + 'static>(
+    config: Config,
+    asked: &Asked,
+    readable: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<Option<(Config, Arc<Catalog>, T)>> {
     let loading = tokio::task::spawn_blocking(move || {
-        let catalog = open_catalog(&config);
-        if let Ok(catalog) = &catalog {
-            catalog.sweep();
-        }
-        (config, catalog)
+        let definitions = Definitions::read(&config.home)?;
+        let runtime = start_runtime(&config)?;
+        let told = readable();
+        let catalog = open_catalog(&config, &definitions, &runtime)?;
+        catalog.sweep();
+        anyhow::Ok((config, Arc::new(catalog), told))
     });
-    let (config, catalog) = tokio::select! {
+    let loaded = tokio::select! {
         loaded = loading => loaded.context("loading the home ended before its time")?,
         () = signals::stopped(asked.stop.clone()) => {
             tracing::info!("told to stop before everything was loaded");
             return Ok(None);
         }
     };
-    let catalog = Arc::new(catalog?);
+    let (config, catalog, told) = loaded?;
     log_quarantined(&catalog.snapshot());
-    Ok(Some((config, catalog)))
+    Ok(Some((config, catalog, told)))
+}
+
+/// Compiles what no earlier start has compiled, on a thread of its own, and tells the log how far it is.
+fn compile_aside(catalog: &Arc<Catalog>) -> anyhow::Result<()> {
+    if catalog.snapshot().compiled().is_everything() {
+        return Ok(());
+    }
+    let catalog = catalog.clone();
+    let (done, waiting) = mpsc::channel::<()>();
+    let watched = catalog.clone();
+    std::thread::Builder::new()
+        .name("progress".to_owned())
+        .spawn(move || {
+            loop {
+                let Compiled { plugins, of } = watched.snapshot().compiled();
+                tracing::info!("compiled {plugins} of {of} plugins; calls of the others wait");
+                match waiting.recv_timeout(PROGRESS_EVERY) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    _ => break,
+                }
+            }
+        })
+        .context("the thread that tells of the compilation could not start")?;
+    std::thread::Builder::new()
+        .name("compile".to_owned())
+        .spawn(move || {
+            let begun = Instant::now();
+            catalog.compile_rest();
+            drop(done);
+            let compiled = catalog.snapshot().compiled().plugins;
+            tracing::info!(took = ?begun.elapsed(), "all {compiled} plugins are compiled");
+        })
+        .context("the thread that compiles could not start")?;
+    Ok(())
 }
 
 /// Loads the files anew each time that this is asked for, on a thread of its own, since modules may
@@ -228,34 +289,39 @@ fn start_watch(catalog: &Arc<Catalog>, settle_time: Duration) -> Option<Watch> {
         .ok()
 }
 
-/// Starts the engine and loads the home. Blocks.
-pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
-    let limit = || {
-        let bytes = config.memory_budget.unwrap_or_else(memory::default_budget);
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    };
-    let budget = Budget::new(limit());
-    let runtime = start_runtime(config, &budget)?;
+/// Loads what the definitions say. Blocks.
+pub(crate) fn open_catalog(
+    config: &Config,
+    definitions: &Definitions,
+    runtime: &Runtime,
+) -> anyhow::Result<Catalog> {
     let settings = Settings {
         limits: config.limits.clone(),
         config: config.plugin_values.clone(),
         upload_folder: config.publishing.upload_folder.clone(),
         versions_kept: config.publishing.versions_kept,
     };
-    let catalog = Catalog::open(&config.home, &settings, &runtime)?;
+    let catalog = Catalog::open(definitions, &settings, runtime)?;
     // What was loaded is not to be had twice.
-    budget.set_limit(limit());
+    runtime.budget().set_limit(budget_bytes(config));
     Ok(catalog)
 }
 
-fn start_runtime(config: &Config, budget: &Budget) -> anyhow::Result<Runtime> {
+fn budget_bytes(config: &Config) -> usize {
+    let bytes = config.memory_budget.unwrap_or_else(memory::default_budget);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Starts the engine. Blocks.
+pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
+    let budget = Budget::new(budget_bytes(config));
     #[cfg(target_os = "linux")]
     let precompile: Option<Arc<dyn Precompile>> = {
         let limits = CompileLimits {
             cpu: config.compile_cpu,
             memory: config.compile_memory,
         };
-        let apart = || Arc::new(Compilers::new(limits, budget)) as Arc<dyn Precompile>;
+        let apart = || Arc::new(Compilers::new(limits, &budget)) as Arc<dyn Precompile>;
         config.compile_apart.then(apart)
     };
     // Processes are bounded in other ways there: this one compiles.
@@ -324,6 +390,7 @@ impl Routes {
         catalog: &Arc<Catalog>,
         addresses: &Addresses,
         stop: &watch::Receiver<bool>,
+        begun: Instant,
     ) -> Self {
         let address = addresses.clients.ip();
         let names = config.public_hosts.clone().and_address(address);
@@ -343,7 +410,7 @@ impl Routes {
         let admin = require_admin_token(admin, tokens.admin.clone());
         // Probes name the server by its address, which no rebound name can stand for.
         let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
-        let health = wasimancer_mcp::guard(health::router(catalog.clone()), names);
+        let health = wasimancer_mcp::guard(health::router(catalog.clone(), begun), names);
         match addresses.operators {
             Some(_) => Self {
                 clients: health.clone().merge(mcp),
@@ -375,33 +442,36 @@ fn log_quarantined(snapshot: &Snapshot) {
     }
 }
 
-/// Says what is served and where, and with which tokens, on a thread of its own: a server whose
-/// output nobody reads serves all the same.
-fn announce_aside(
-    config: &Config,
-    tokens: &Tokens,
-    catalog: &Catalog,
-    addresses: &Addresses,
-) -> anyhow::Result<()> {
-    if let Some(generated) = generated(tokens) {
-        telemetry::say(&generated);
-    }
-    let announcement = announcement(config, catalog, addresses);
+/// Writes what it is sent to standard output, on a thread of its own: a server whose output nobody reads
+/// serves all the same.
+fn announce_aside(announcements: Receiver<String>) -> anyhow::Result<()> {
     std::thread::Builder::new()
         .name("announcement".to_owned())
         .spawn(move || {
             let mut out = io::stdout();
-            let told = out.write_all(announcement.as_bytes());
-            if let Err(error) = told.and_then(|()| out.flush()) {
-                tracing::warn!(%error, "what is served could not be announced");
+            for announcement in announcements {
+                let told = out.write_all(announcement.as_bytes());
+                if let Err(error) = told.and_then(|()| out.flush()) {
+                    tracing::warn!(%error, "what is served could not be announced");
+                }
             }
         })
         .context("the thread that announces what is served could not start")?;
     Ok(())
 }
 
-/// What standard output says of what is served and where.
-fn announcement(config: &Config, catalog: &Catalog, addresses: &Addresses) -> String {
+/// What standard output says at once: where the server is.
+fn address_announcement(addresses: &Addresses) -> String {
+    let mut lines = vec![format!("WASImancer {}", env!("CARGO_PKG_VERSION"))];
+    if let Some(address) = addresses.operators {
+        lines.push(format!("administration on http://{address}"));
+    }
+    lines.push(format!("listening on http://{}/mcp\n", addresses.clients));
+    lines.join("\n")
+}
+
+/// What standard output says of what is served, once it is loaded.
+fn announcement(config: &Config, catalog: &Catalog) -> String {
     let snapshot = catalog.snapshot();
     let counts = snapshot.counts();
     let of = |kind: &Option<Kind>, what: String| match kind {
@@ -416,7 +486,6 @@ fn announcement(config: &Config, catalog: &Catalog, addresses: &Addresses) -> St
     let resources = format!("{fixed} static, {templates} templates");
     let prompts = counts.prompts.to_string();
     let mut lines = vec![
-        format!("WASImancer {}", env!("CARGO_PKG_VERSION")),
         format!("  tools      {}", of(&config.home.plugins, tools)),
         format!("  resources  {}", of(&config.home.resources, resources)),
         format!("  prompts    {}", of(&config.home.prompts, prompts)),
@@ -429,11 +498,7 @@ fn announcement(config: &Config, catalog: &Catalog, addresses: &Addresses) -> St
         let (kind, name) = (entry.kind, &entry.name);
         format!("  quarantined: {kind} {name:?}; the log and /readyz say why")
     }));
-    if let Some(address) = addresses.operators {
-        lines.push(format!("administration on http://{address}"));
-    }
-    lines.push(format!("listening on http://{}/mcp\n", addresses.clients));
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }
 
 /// The tokens that were generated, which are shown once.

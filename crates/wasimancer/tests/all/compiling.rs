@@ -6,7 +6,7 @@ use crate::support::{Home, Launch, MODERN, Operator, Sample, Server, until};
 
 /// A module with one function that calls itself so often in a row: two bytes each, and some kilobytes of
 /// the compiler's memory.
-fn calls_in_a_row(count: usize) -> Vec<u8> {
+pub(crate) fn calls_in_a_row(count: usize) -> Vec<u8> {
     let number = |mut number: usize| {
         let mut bytes = Vec::new();
         loop {
@@ -69,7 +69,7 @@ fn workers(server: &Server) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_takes_too_much_memory_is_refused() {
+async fn slow_a_module_that_takes_too_much_memory_is_refused() {
     let server = start("compile_memory = \"300MiB\"\n");
     let operator = Operator::of(&server);
     let told = refusal(&operator).await;
@@ -86,7 +86,7 @@ async fn a_module_that_takes_too_much_memory_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_takes_too_long_is_refused() {
+async fn slow_a_module_that_takes_too_long_is_refused() {
     let server = start("compile_cpu = \"1s\"\n");
     let told = refusal(&Operator::of(&server)).await;
     assert!(
@@ -97,7 +97,7 @@ async fn a_module_that_takes_too_long_is_refused() {
 
 /// What the compiler holds is charged as well, and it ends before anything of the server does.
 #[tokio::test(flavor = "multi_thread")]
-async fn compiling_stays_within_the_budget() {
+async fn slow_compiling_stays_within_the_budget() {
     let server = start("memory_budget = \"200MiB\"\n");
     let told = refusal(&Operator::of(&server)).await;
     assert!(told.contains("server_memory"), "{told}");
@@ -155,7 +155,7 @@ async fn a_process_that_compiles_has_nothing_but_its_pipes() {
 
 /// Also while a module is compiled, and where the server had no time to say so.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_compiles_ends_with_its_server() {
+async fn slow_a_process_that_compiles_ends_with_its_server() {
     let server = start("");
     let operator = Operator::of(&server);
     let uploading = tokio::spawn(async move {

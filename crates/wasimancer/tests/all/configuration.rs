@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::support::{Client, Home, Launch, MODERN, Server, command, examples_folder, finish};
+use crate::support::{
+    Client, Home, Launch, MODERN, Server, command, examples_folder, finish, until,
+};
 
 /// `serve` for a home without a flag for its port.
 fn serve(home: &Home) -> Launch {
@@ -407,26 +409,28 @@ async fn definitions_can_lie_elsewhere() {
 #[tokio::test]
 async fn the_start_is_announced() {
     let server = Launch::of(Home::guest()).start();
+    until("everything is announced", || {
+        server.stdout().contains("for calls and clients\n")
+    })
+    .await;
     let output = server.stdout();
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines[0], concat!("WASImancer ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(lines[1], format!("listening on {}", server.url("/mcp")));
     for (line, begin, file) in [
-        (lines[1], "  tools      ", "plugins.yml"),
+        (lines[2], "  tools      ", "plugins.yml"),
         (
-            lines[2],
+            lines[3],
             "  resources  4 static, 2 templates, from ",
             "resources.yml",
         ),
-        (lines[3], "  prompts    4, from ", "prompts.yml"),
+        (lines[4], "  prompts    4, from ", "prompts.yml"),
     ] {
         assert!(line.starts_with(begin) && line.ends_with(file), "{line}");
     }
-    let memory = lines[4].strip_prefix("  memory     ");
+    let memory = lines[5].strip_prefix("  memory     ");
     assert!(memory.is_some_and(|memory| memory.ends_with(" MiB for calls and clients")));
-    assert_eq!(
-        lines.last(),
-        Some(&format!("listening on {}", server.url("/mcp")).as_str())
-    );
+    assert_eq!(lines.len(), 6);
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ mod sessions;
 mod shutdown;
 mod signals;
 mod slow_clients;
+#[cfg(target_os = "linux")]
+mod starting;
 mod stdio;
 mod storage;
 mod subscriptions;

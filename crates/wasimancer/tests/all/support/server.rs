@@ -1,15 +1,16 @@
 //! The real binary: as a server that ends with its test, and as a command that is waited for.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use super::{
-    ADMIN_TOKEN, Client, Home, TOKEN, examples_folder, fixtures_folder, until, until_blocking,
+    ADMIN_TOKEN, Client, Home, PATIENCE, TOKEN, examples_folder, fixtures_folder, until,
+    until_blocking,
 };
 
 /// Variables that would reach the server from whoever runs the tests.
@@ -173,9 +174,19 @@ impl Launch {
         self
     }
 
+    /// Starts the server and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start(self) -> Server {
+        let server = self.start_at_once();
+        until_blocking("the server is ready", || {
+            server.probe("/readyz").is_some_and(|status| status != 503)
+        });
+        server
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
-    pub(crate) fn start(mut self) -> Server {
+    pub(crate) fn start_at_once(mut self) -> Server {
         let mut child = self.command.spawn().expect("the binary starts");
         let stdout = Captured::of(child.stdout.take().expect("standard output is piped"));
         let stderr = Captured::later(child.stderr.take().expect("standard error is piped"));
@@ -234,6 +245,22 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The status of the answer to a probe; none where there is no answer.
+    pub(crate) fn probe(&self, path: &str) -> Option<u16> {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
