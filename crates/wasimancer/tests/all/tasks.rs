@@ -23,7 +23,9 @@ async fn begin(client: &Client, tool: &str, arguments: Value) -> Value {
     let answer = ask(client, "tools/call", params).await;
     let result = answer.result();
     assert_eq!(result["resultType"], "task", "{result}");
-    assert_eq!(result["status"], "working");
+    // Its first round may be over by now.
+    let status = result["status"].as_str().unwrap();
+    assert!(["working", "input_required"].contains(&status), "{result}");
     result.clone()
 }
 
