@@ -10,6 +10,7 @@
 mod answer;
 mod block;
 mod bounds;
+mod caller;
 mod capabilities;
 mod client;
 mod content;
@@ -46,6 +47,7 @@ mod wire_2025_11_25;
 mod wire_2026_07_28;
 
 pub use crate::http::router;
+pub use caller::ClientAddress;
 pub use endpoint::Options;
 pub use guard::{Admission, Gate, ambiguity, guard};
 pub use origin::{AllowedNames, AllowedNamesError};

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -18,6 +21,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_io_timeout::TimeoutWriter;
+use wasimancer_mcp::ClientAddress;
 
 use crate::opening::Routes;
 
@@ -81,11 +85,11 @@ pub(crate) async fn serve(
     let mut accepting = Accepting::new(listener, connections);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             accepted = accepting.next() => accepted,
             () = &mut shutdown => break,
         };
-        spawn_connection(stream, place, routes.now(), timeouts, &graceful);
+        spawn_connection(stream, peer, place, routes.now(), timeouts, &graceful);
     }
     drop(accepting);
     tracing::info!(
@@ -158,8 +162,8 @@ impl Accepting {
         }
     }
 
-    /// The next connection, and its place among all.
-    async fn next(&mut self) -> (TcpStream, OwnedSemaphorePermit) {
+    /// The next connection, who made it, and its place among all.
+    async fn next(&mut self) -> (TcpStream, ClientAddress, OwnedSemaphorePermit) {
         loop {
             if self.places.available_permits() == 0 && self.full.is_due() {
                 tracing::warn!("as many connections are open as may be: others wait");
@@ -167,7 +171,7 @@ impl Accepting {
             let place = Arc::clone(&self.places).acquire_owned().await;
             let place = place.expect("nobody closes the semaphore");
             match self.listener.accept().await {
-                Ok((stream, _)) => return (stream, place),
+                Ok((stream, peer)) => return (stream, ClientAddress::new(peer.ip()), place),
                 Err(error) => {
                     if self.failing.is_due() {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -196,6 +200,7 @@ impl Seldom {
 
 fn spawn_connection(
     stream: TcpStream,
+    peer: ClientAddress,
     place: OwnedSemaphorePermit,
     router: Router,
     timeouts: Timeouts,
@@ -204,14 +209,16 @@ fn spawn_connection(
     set_options(&stream);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(timeouts.write));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.read)
         .max_buf_size(BUFFER_MAX_BYTES)
-        .serve_connection(
-            TokioIo::new(Box::pin(stream)),
-            TowerToHyperService::new(router),
-        );
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         let _place = place;
