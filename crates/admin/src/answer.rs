@@ -189,11 +189,20 @@ pub(crate) struct ChangeErrors;
 pub(crate) struct BodyErrors;
 
 const FORBIDDEN: (&str, &str) = ("403", "The administration token is missing or wrong");
+const TOO_MANY: (&str, &str) = (
+    "429",
+    "Too many wrong tokens come from the caller's address: Retry-After tells when to try again",
+);
 const OTHER_METHOD: (&str, &str) = ("405", "The route has another method, which Allow names");
 
 impl IntoResponses for ListErrors {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        error_responses([FORBIDDEN, ("404", "The kind is switched off"), OTHER_METHOD])
+        error_responses([
+            FORBIDDEN,
+            ("404", "The kind is switched off"),
+            OTHER_METHOD,
+            TOO_MANY,
+        ])
     }
 }
 
@@ -204,6 +213,7 @@ impl IntoResponses for ShowErrors {
             FORBIDDEN,
             ("404", "There is no such entry, or the kind is switched off"),
             OTHER_METHOD,
+            TOO_MANY,
             ("500", "The disk refused"),
         ])
     }
@@ -230,6 +240,7 @@ impl IntoResponses for ChangeErrors {
                 "412",
                 "The catalogue is at another revision than If-Match names: ETag tells which",
             ),
+            TOO_MANY,
             (
                 "500",
                 "The module is wrong, there is no such plugin, or the disk refused",
@@ -244,6 +255,7 @@ impl IntoResponses for BodyErrors {
         responses.extend(error_responses([
             ("408", "The body did not arrive in time"),
             ("413", "The body is larger than the limit"),
+            ("415", "The body is compressed"),
         ]));
         responses
     }

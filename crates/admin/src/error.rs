@@ -18,7 +18,9 @@ use crate::revision::etag;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Code {
     Unauthorized,
+    TooManyWrongTokens,
     Ambiguous,
+    UnsupportedEncoding,
     NotMultipart,
     MissingPart,
     MalformedJson,
@@ -59,12 +61,25 @@ pub enum Error {
     #[error("😡 Unauthorized")]
     Unauthorized,
 
+    /// Too many wrong tokens come from the caller's address.
+    #[error("😡 too many wrong tokens come from this address: wait, or send the right one")]
+    TooManyWrongTokens {
+        /// When one is looked at again.
+        retry_after: Duration,
+    },
+
     /// The request says two things at once.
     #[error("😡 {reason}")]
     Ambiguous {
         /// Which.
         reason: &'static str,
     },
+
+    /// The body is compressed.
+    #[error(
+        "😡 the Content-Encoding header names a coding, and bodies are read without any: leave it out"
+    )]
+    UnsupportedEncoding,
 
     /// The body of an upload is no `multipart/form-data`.
     #[error("😡 the body is no multipart/form-data with wasmFile and pluginData: {reason}")]
@@ -175,7 +190,14 @@ impl Error {
     fn status_and_code(&self) -> (StatusCode, Code) {
         match self {
             Self::Unauthorized => (StatusCode::FORBIDDEN, Code::Unauthorized),
+            Self::TooManyWrongTokens { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, Code::TooManyWrongTokens)
+            }
             Self::Ambiguous { .. } => (StatusCode::BAD_REQUEST, Code::Ambiguous),
+            Self::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Code::UnsupportedEncoding,
+            ),
             Self::NotMultipart { .. } => (StatusCode::BAD_REQUEST, Code::NotMultipart),
             Self::MissingPart { .. } => (StatusCode::BAD_REQUEST, Code::MissingPart),
             Self::Malformed { .. } => (StatusCode::BAD_REQUEST, Code::MalformedJson),
@@ -251,6 +273,11 @@ impl IntoResponse for Error {
             }
             Self::TooSlow { .. } => (status, [(CONNECTION, "close")], answer).into_response(),
             Self::ServerMemory(_) => (status, [(RETRY_AFTER, "10")], answer).into_response(),
+            Self::TooManyWrongTokens { retry_after } => {
+                let seconds = retry_after.as_secs_f64().ceil().to_string();
+                let headers = [(RETRY_AFTER, seconds.as_str()), (CONNECTION, "close")];
+                (status, headers, answer).into_response()
+            }
             _ => (status, answer).into_response(),
         }
     }

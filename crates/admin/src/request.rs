@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
@@ -88,6 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 impl Admin {
     /// A JSON body.
     pub(crate) async fn json(&self, request: Request) -> Result<Value, Error> {
+        check_encoding(request.headers())?;
         let none = ChargedBytes::empty(self.catalog.budget().empty(), 0);
         let read = read(request.into_body(), self.body_max_bytes, none);
         let bytes = timeout(self.read_timeout, read).await;
@@ -102,6 +104,15 @@ impl Admin {
             reason: error.to_string(),
         })
     }
+}
+
+/// Refuses a body that is compressed (RFC 9110, section 8.4).
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Error::UnsupportedEncoding);
+    }
+    Ok(())
 }
 
 /// Reads a body, charged as it comes.

@@ -13,7 +13,7 @@ use wasimancer_catalog::{Incoming, Upload, apart};
 use crate::definition::PluginDefinition;
 use crate::error::Error;
 use crate::paced::Paced;
-use crate::request::{Admin, OPERATORS, blocking};
+use crate::request::{Admin, OPERATORS, blocking, check_encoding};
 
 /// Most bytes of `pluginData`: a definition of a thousand functions has some 100 KiB.
 const DATA_MAX_BYTES: u64 = 1024 * 1024;
@@ -58,6 +58,7 @@ impl Admin {
         let _charge = self.catalog.budget().charge_patiently(HELD_BYTES).await?;
         let paced = Paced::new(self.read_timeout);
         let request = request.map(|body| paced.body(body));
+        check_encoding(request.headers())?;
         let multipart = request.extract::<Multipart, _>().await;
         let mut multipart = multipart.map_err(|error| Error::NotMultipart {
             reason: error.body_text(),

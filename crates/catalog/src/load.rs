@@ -7,7 +7,7 @@ mod prepared;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use wasimancer_runtime::Runtime;
+use wasimancer_runtime::{Runtime, without_credentials};
 
 use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
@@ -122,7 +122,10 @@ pub(crate) fn resource(known: &ResourcesBuilder, entry: &mut Entry<'_>) -> Optio
         entry.wrong_because(
             Cause::UriTaken,
             "uri",
-            format!("{uri:?} is taken by an earlier resource: choose another"),
+            format!(
+                "{:?} is taken by an earlier resource: choose another",
+                without_credentials(uri)
+            ),
         );
     }
     entry.is_right().then_some(resource)

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
+use wasimancer_runtime::without_credentials;
 
 use crate::arguments::{Argument, RESERVED_ARGUMENT};
 use crate::choices::Choices;
@@ -116,6 +117,7 @@ fn entry(uri_field: &str, uri: &str, name: &str, shown: Map<String, Value>) -> V
 fn template(node: &Node, uri: &str, reader: &mut Reader<'_>) -> Option<UriTemplate> {
     let template = UriTemplate::parse(uri);
     if let Err(error) = &template {
+        let uri = without_credentials(uri);
         reader.wrong(node, "uri", format!("{uri:?} is no URI template: {error}"));
     }
     let is_reserved = |variable: &String| variable == RESERVED_ARGUMENT;

@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    AUTHORIZATION, HOST, ORIGIN, VARY,
+    AUTHORIZATION, HOST, ORIGIN, TRANSFER_ENCODING, VARY,
 };
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::Error;
 use crate::http::refuse;
@@ -32,7 +32,7 @@ const PREFLIGHT_MAX_AGE_SECONDS: &str = "600";
 /// Decides which clients may call.
 pub trait Admission: Send + Sync {
     /// The answer to a client that may not; none where it may.
-    fn refusal(&self, headers: &HeaderMap) -> Option<Response>;
+    fn refusal(&self, request: &Request) -> Option<Response>;
 }
 
 /// What a request to the endpoint passes before anything else of it is looked at. It is part of the
@@ -53,7 +53,7 @@ impl Gate {
     ) -> Response {
         let admitted = async |request: Request| {
             let admission = self.admission.as_ref();
-            match admission.and_then(|admission| admission.refusal(request.headers())) {
+            match admission.and_then(|admission| admission.refusal(&request)) {
                 Some(refusal) => refusal,
                 None => endpoint(request).await,
             }
@@ -62,8 +62,9 @@ impl Gate {
     }
 }
 
-/// What a request says twice, or in two ways, so that whoever stands before the server may have read
-/// another thing than the server would (RFC 9112, section 3.2).
+/// What a request says twice, or in two ways, or in a coding that the server does not know, so that
+/// whoever stands before the server may have read another thing than the server would (RFC 9112,
+/// sections 3.2 and 6.1).
 #[must_use]
 pub fn ambiguity(request: &Request) -> Option<&'static str> {
     let headers = request.headers();
@@ -73,6 +74,11 @@ pub fn ambiguity(request: &Request) -> Option<&'static str> {
     }
     if is_twice(AUTHORIZATION) {
         return Some("the Authorization header is there twice");
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_known = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_some_and(|coding| !is_known(coding)) || codings.next().is_some() {
+        return Some("the Transfer-Encoding header names another coding than chunked, once");
     }
     let (authority, host) = (request.uri().authority(), headers.get(HOST));
     match (authority, host.and_then(|host| host.to_str().ok())) {

@@ -16,6 +16,12 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Error> {
             "the Content-Type of a message must be application/json",
         ));
     }
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Error::UnsupportedMediaType(
+            "the Content-Encoding header names a coding, and messages are read without any: leave it out",
+        ));
+    }
     if !accepts(headers, &["application/json", "application/*", "*/*"]) {
         return Err(Error::NotAcceptable(
             "the Accept header must list application/json and text/event-stream",

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use wasimancer_runtime::without_credentials;
+
 /// Hosts that requests may name: in the `Host` header, and in the `Origin` of a web page.
 #[derive(Clone, Debug)]
 pub struct AllowedNames {
@@ -95,7 +97,8 @@ impl FromStr for Rule {
         let host = text.split_once("://").map_or(text, |(_, host)| host);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         if host.is_empty() || !host.bytes().all(plain) {
-            return Err(AllowedNamesError(text.to_owned()));
+            // It may be a whole URL, with a password in it.
+            return Err(AllowedNamesError(without_credentials(text).into_owned()));
         }
         Ok(Self::Exact(text.to_ascii_lowercase()))
     }

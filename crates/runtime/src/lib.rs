@@ -14,6 +14,7 @@ mod compile;
 mod compiler;
 mod context;
 mod conversation;
+mod credentials;
 mod digest;
 mod engine;
 mod error;
@@ -45,6 +46,7 @@ pub use budget::{Budget, BudgetUsage, Charge, ChargedBytes, Full, GiveWay, STEP_
 pub use call::Function;
 pub use compile::{Inspection, Plugin, PluginSpec};
 pub use compiler::{Allocation, Import};
+pub use credentials::without_credentials;
 pub use digest::{Digest, DigestError};
 pub use engine::{EngineOptions, Profile, Runtime};
 pub use error::{Error, Result};

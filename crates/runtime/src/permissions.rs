@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use crate::credentials::without_credentials;
+
 /// What a plugin may do outside its sandbox.
 #[derive(Clone, Debug, Default)]
 pub struct Permissions {
@@ -47,7 +49,8 @@ impl FromStr for HostRule {
     type Err = HostRuleError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || HostRuleError(text.to_owned());
+        // It may be a whole URL, with a password in it.
+        let wrong = || HostRuleError(without_credentials(text).into_owned());
         let (host, port) = split_port(text.trim()).ok_or_else(wrong)?;
         let pattern = if host == "*" {
             Pattern::Any

@@ -15,8 +15,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use subtle::ConstantTimeEq;
+use wasimancer_admin::Error as AdminError;
 use wasimancer_catalog::read_regular_text;
-use wasimancer_mcp::Admission;
+use wasimancer_mcp::{Admission, ClientAddress};
+
+use crate::wrong_tokens::{Pace, WrongTokens};
 
 /// Random bytes of a generated token: 256 bits.
 const TOKEN_BYTES: usize = 32;
@@ -133,14 +136,58 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// Lets in who bears a token, and answers who bears another one. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Gatekeeper {
+    token: Token,
+    /// `clients` or `operators`, for the log.
+    whose: &'static str,
+    wrong_tokens: Arc<WrongTokens>,
+}
+
+impl Gatekeeper {
+    pub(crate) fn new(token: Token, whose: &'static str, wrong_tokens: Arc<WrongTokens>) -> Self {
+        Self {
+            token,
+            whose,
+            wrong_tokens,
+        }
+    }
+
+    /// Whether a request bears the token.
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+        self.token.is_borne_by(headers)
+    }
+
+    /// The answer to a request without the right token: `answer`, but slowly to an address that sends
+    /// wrong ones. A request without any guesses nothing.
+    pub(crate) fn answer(&self, request: &Request, answer: impl IntoResponse) -> Response {
+        if bearer(request.headers()).is_none() {
+            return answer.into_response();
+        }
+        let address = ClientAddress::of(request.extensions());
+        match self.wrong_tokens.count(address, self.whose) {
+            Pace::AtOnce => answer.into_response(),
+            Pace::HeldBack(until) => {
+                let mut answer = answer.into_response();
+                answer.extensions_mut().insert(until);
+                answer
+            }
+            Pace::Refused { retry_after } => {
+                AdminError::TooManyWrongTokens { retry_after }.into_response()
+            }
+        }
+    }
+}
+
 /// A client's token: 401 without it.
-impl Admission for Token {
-    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
-        if self.is_borne_by(headers) {
+impl Admission for Gatekeeper {
+    fn refusal(&self, request: &Request) -> Option<Response> {
+        if self.admits(request.headers()) {
             return None;
         }
         // RFC 6750, section 3: the error is named only where a token was given.
-        let (challenge, message) = match bearer(headers) {
+        let (challenge, message) = match bearer(request.headers()) {
             Some(_) => (
                 r#"Bearer realm="wasimancer", error="invalid_token""#,
                 "the bearer token is not valid",
@@ -155,22 +202,26 @@ impl Admission for Token {
             [(WWW_AUTHENTICATE, challenge)],
             Json(json!({ "error": message })),
         );
-        Some(refusal.into_response())
+        Some(self.answer(request, refusal))
     }
 }
 
 /// Puts the administration token before a router: 403 without it, before the body is read.
-pub(crate) fn require_admin_token(router: Router, token: Token) -> Router {
-    router.route_layer(from_fn_with_state(token, check_admin))
+pub(crate) fn require_admin_token(router: Router, gatekeeper: Gatekeeper) -> Router {
+    router.route_layer(from_fn_with_state(gatekeeper, check_admin))
 }
 
-async fn check_admin(State(token): State<Token>, request: Request, next: Next) -> Response {
+async fn check_admin(
+    State(gatekeeper): State<Gatekeeper>,
+    request: Request,
+    next: Next,
+) -> Response {
     if let Some(reason) = wasimancer_mcp::ambiguity(&request) {
-        wasimancer_admin::Error::Ambiguous { reason }.into_response()
-    } else if token.is_borne_by(request.headers()) {
+        AdminError::Ambiguous { reason }.into_response()
+    } else if gatekeeper.admits(request.headers()) {
         next.run(request).await
     } else {
-        wasimancer_admin::Error::Unauthorized.into_response()
+        gatekeeper.answer(&request, AdminError::Unauthorized)
     }
 }
 

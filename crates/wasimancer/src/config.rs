@@ -56,6 +56,10 @@ pub(crate) struct Flags {
     /// [env: WASIMANCER_PUBLIC_HOSTS, separated by commas] [default: the loopback names]
     #[arg(long, value_name = "HOST")]
     pub(crate) public_host: Vec<String>,
+    /// Network or address of proxies that name the clients they ask for; repeatable
+    /// [env: WASIMANCER_TRUSTED_PROXIES, separated by commas] [default: none]
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) trusted_proxy: Vec<String>,
     /// Host that every plugin may reach; repeatable [env: WASIMANCER_ALLOWED_HOSTS, separated by commas]
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
@@ -78,6 +82,8 @@ pub(crate) struct ConfigFile {
     pub(crate) address: Option<String>,
     pub(crate) http_port: Option<u16>,
     pub(crate) public_hosts: Option<Vec<String>>,
+    pub(crate) trusted_proxies: Option<Vec<String>>,
+    pub(crate) proxy_protocol: Option<bool>,
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) cache_folder: Option<String>,
     pub(crate) log_format: Option<LogFormat>,

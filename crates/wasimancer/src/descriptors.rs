@@ -18,3 +18,17 @@ pub(crate) fn raise_limit() -> u64 {
 pub(crate) fn raise_limit() -> u64 {
     u64::MAX
 }
+
+/// Whether something failed since the process, or the system, may open no more files.
+#[cfg(unix)]
+pub(crate) fn are_used_up(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+
+    Errno::from_io_error(error).is_some_and(|errno| [Errno::MFILE, Errno::NFILE].contains(&errno))
+}
+
+/// There is no such limit.
+#[cfg(not(unix))]
+pub(crate) fn are_used_up(_: &std::io::Error) -> bool {
+    false
+}

@@ -1,17 +1,20 @@
-//! `/healthz`: the process answers. `/readyz`: what it serves, and what is quarantined and why.
+//! `/healthz`: the process answers. `/readyz`: whether it serves, and for operators what is quarantined
+//! and why.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use wasimancer_catalog::Catalog;
+use tokio::sync::watch;
+use wasimancer_catalog::{Catalog, Snapshot};
 use wasimancer_runtime::escape;
 
+use crate::auth::Gatekeeper;
 use crate::telemetry;
 
 /// The two routes.
@@ -22,12 +25,26 @@ pub(crate) const READYZ: &str = "/readyz";
 /// balancers would take it out of service, or begin anew, for ever.
 const STARTING_MAX: Duration = Duration::from_mins(1);
 
-/// The two routes of a server that has begun at this moment.
-pub(crate) fn router(catalog: Arc<Catalog>, begun: Instant) -> Router {
+/// What probes are answered from.
+#[derive(Clone)]
+pub(crate) struct Health {
+    pub(crate) catalog: Arc<Catalog>,
+    /// When the server was started.
+    pub(crate) begun: Instant,
+    /// Who is told names and reasons. None: nobody at this address.
+    pub(crate) operators: Option<Gatekeeper>,
+    /// Whose token is no guess either. None: clients need none.
+    pub(crate) clients: Option<Gatekeeper>,
+    /// True once the server was told to stop.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// The routes of a server that has loaded what it serves.
+pub(crate) fn router(health: Health) -> Router {
     Router::new()
         .route(HEALTHZ, get(async || alive()))
         .route(READYZ, get(ready))
-        .with_state((catalog, begun))
+        .with_state(health)
 }
 
 /// The process answers.
@@ -42,49 +59,93 @@ pub(crate) fn loading() -> Response {
 }
 
 /// 200 also while something is quarantined, since the rest serves; 503 while code is compiled, since calls
-/// wait.
-async fn ready(State((catalog, begun)): State<(Arc<Catalog>, Instant)>) -> Response {
-    let snapshot = catalog.snapshot();
-    let compiled = snapshot.compiled();
-    let is_compiling = !compiled.is_everything();
-    let is_starting = is_compiling && begun.elapsed() < STARTING_MAX;
-    let counts = snapshot.counts();
-    let quarantined: Vec<Value> = snapshot
-        .quarantined()
-        .iter()
-        .map(|entry| json!({ "kind": entry.kind, "name": escape(&entry.name), "problems": entry.reasons() }))
-        .collect();
-    // An edit that is wrong: what was served before it is served still.
-    let edit = catalog.edit_problem();
-    let memory = catalog.budget().usage();
-    let is_whole = quarantined.is_empty() && edit.is_none() && !is_compiling;
-    let (code, status) = match (is_starting, is_whole) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        (false, true) => (StatusCode::OK, "ready"),
-        (false, false) => (StatusCode::OK, "degraded"),
-    };
-    let answer = json!({
+/// wait, and once the server was told to stop.
+async fn ready(State(health): State<Health>, request: Request) -> Response {
+    let snapshot = health.catalog.snapshot();
+    let (code, status) = health.status(&snapshot);
+    let headers = request.headers();
+    let strangers = || (code, Json(counts(&snapshot, status)));
+    match &health.operators {
+        Some(operators) if operators.admits(headers) => {
+            (code, Json(health.details(&snapshot, status))).into_response()
+        }
+        Some(operators) if !health.is_client(&request) => operators.answer(&request, strangers()),
+        _ => strangers().into_response(),
+    }
+}
+
+impl Health {
+    fn status(&self, snapshot: &Snapshot) -> (StatusCode, &'static str) {
+        let is_compiling = !snapshot.compiled().is_everything();
+        let is_whole = snapshot.quarantined().is_empty() && self.catalog.edit_problem().is_none();
+        if *self.stop.borrow() {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
+        } else if is_compiling && self.begun.elapsed() < STARTING_MAX {
+            (StatusCode::SERVICE_UNAVAILABLE, "starting")
+        } else if is_whole && !is_compiling {
+            (StatusCode::OK, "ready")
+        } else {
+            (StatusCode::OK, "degraded")
+        }
+    }
+
+    fn is_client(&self, request: &Request) -> bool {
+        let clients = self.clients.as_ref();
+        clients.is_some_and(|clients| clients.admits(request.headers()))
+    }
+
+    /// What operators may know too: names, reasons, and what is in use.
+    fn details(&self, snapshot: &Snapshot, status: &str) -> Value {
+        let quarantined: Vec<Value> = snapshot
+            .quarantined()
+            .iter()
+            .map(|entry| json!({ "kind": entry.kind, "name": escape(&entry.name), "problems": entry.reasons() }))
+            .collect();
+        // An edit that is wrong: what was served before it is served still.
+        let edit = self.catalog.edit_problem();
+        let memory = self.catalog.budget().usage();
+        json!({
+            "status": status,
+            "compiled": compiled(snapshot),
+            "serves": serves(snapshot),
+            "quarantined": quarantined,
+            "notLoaded": edit.as_deref().map(|problem| escape(problem)),
+            // What plugins and clients hold together, and how often somebody found no room.
+            "memory": {
+                "budget": memory.limit,
+                "used": memory.used,
+                "mostUsed": memory.most_used,
+                "refused": memory.refused,
+            },
+            // A log that nobody reads loses lines, and nothing else.
+            "logLinesDropped": telemetry::dropped_lines(),
+        })
+    }
+}
+
+/// What everybody may know.
+fn counts(snapshot: &Snapshot, status: &str) -> Value {
+    json!({
         "status": status,
-        // Plugins whose code is there, of all that are served.
-        "compiled": { "plugins": compiled.plugins, "of": compiled.of },
-        "serves": {
-            "plugins": counts.plugins,
-            "tools": counts.tools,
-            "resources": counts.resources,
-            "resourceTemplates": counts.resource_templates,
-            "prompts": counts.prompts,
-        },
-        "quarantined": quarantined,
-        "notLoaded": edit.as_deref().map(|problem| escape(problem)),
-        // What plugins and clients hold together, and how often somebody found no room.
-        "memory": {
-            "budget": memory.limit,
-            "used": memory.used,
-            "mostUsed": memory.most_used,
-            "refused": memory.refused,
-        },
-        // A log that nobody reads loses lines, and nothing else.
-        "logLinesDropped": telemetry::dropped_lines(),
-    });
-    (code, Json(answer)).into_response()
+        "compiled": compiled(snapshot),
+        "serves": serves(snapshot),
+        "quarantined": snapshot.quarantined().len(),
+    })
+}
+
+/// Plugins whose code is there, of all that are served.
+fn compiled(snapshot: &Snapshot) -> Value {
+    let compiled = snapshot.compiled();
+    json!({ "plugins": compiled.plugins, "of": compiled.of })
+}
+
+fn serves(snapshot: &Snapshot) -> Value {
+    let counts = snapshot.counts();
+    json!({
+        "plugins": counts.plugins,
+        "tools": counts.tools,
+        "resources": counts.resources,
+        "resourceTemplates": counts.resource_templates,
+        "prompts": counts.prompts,
+    })
 }

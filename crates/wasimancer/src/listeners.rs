@@ -1,36 +1,43 @@
 //! Connections: bound, accepted, served, drained.
 
+mod connections;
+mod exchange;
+mod head_meter;
+mod proxy_protocol;
+
 use std::error::Error;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-#[cfg(target_os = "linux")]
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+#[cfg(unix)]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_io_timeout::TimeoutWriter;
 use wasimancer_mcp::ClientAddress;
 
-use crate::opening::Routes;
+use crate::descriptors;
+use crate::opening::{Routes, Served};
+use crate::proxies::TrustedProxies;
+use crate::seldom::Seldom;
+use connections::{Connections, Place};
+use exchange::Exchanges;
+use head_meter::HeadMeter;
 
 /// Most bytes of the head of a request, and of what is read ahead of a body: connections are many.
 const BUFFER_MAX_BYTES: usize = 64 * 1024;
 /// How long to wait after a failed accept, which is mostly a lack of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How often the log is told of what happens to every connection.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+/// What a connection is told for which there is no place at all.
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How long a peer may acknowledge nothing of what it was sent, before the connection is taken for
 /// dead: four of the comments that keep a stream of notifications alive.
@@ -71,35 +78,59 @@ pub(crate) async fn bind(address: SocketAddr, settings: &str) -> anyhow::Result<
     })
 }
 
-/// Serves connections until `shutdown`, so many at once, then lets the requests under way finish
-/// within the grace.
+/// How a listener serves connections.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) timeouts: Timeouts,
+    /// Most connections at once, but for a few more for probes and operators.
+    pub(crate) connections: usize,
+    /// Who is taken at their word about whom they ask for.
+    pub(crate) proxies: Arc<TrustedProxies>,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
+}
+
+/// Serves connections until `shutdown`, then lets the requests under way finish within the grace, while
+/// new connections are told that the server stops.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Routes,
     shutdown: impl Future<Output = ()>,
-    timeouts: Timeouts,
-    connections: usize,
+    settings: Settings,
 ) {
-    let grace = timeouts.shutdown_grace;
+    let grace = settings.timeouts.shutdown_grace;
     let graceful = GracefulShutdown::new();
-    let mut accepting = Accepting::new(listener, connections);
+    let mut accepting = Accepting {
+        listener,
+        connections: Connections::new(settings.connections),
+        routes,
+        settings,
+        full: Seldom::default(),
+        failing: Seldom::default(),
+    };
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (stream, peer, place) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = accepting.next() => accepted,
             () = &mut shutdown => break,
         };
-        spawn_connection(stream, peer, place, routes.now(), timeouts, &graceful);
+        accepting.spawn(stream, peer, Some(&graceful));
     }
-    drop(accepting);
     tracing::info!(
         ?grace,
-        "shutting down: no new connections, calls under way may finish"
+        "shutting down: no new requests, calls under way may finish"
     );
-    if tokio::time::timeout(grace, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    let mut drained = std::pin::pin!(tokio::time::timeout(grace, graceful.shutdown()));
+    let drained = loop {
+        let (stream, peer) = tokio::select! {
+            // Whoever ends in time is not kept by whoever comes.
+            biased;
+            drained = &mut drained => break drained,
+            accepted = accepting.next() => accepted,
+        };
+        accepting.spawn(stream, peer, None);
+    };
+    if drained.is_err() {
         tracing::warn!(
             ?grace,
             "calls were still under way at the end of the grace period and are ended"
@@ -113,8 +144,7 @@ pub(crate) fn serve_apart(
     listener: TcpListener,
     routes: Routes,
     shutdown: impl Future<Output = ()> + Send + 'static,
-    timeouts: Timeouts,
-    connections: usize,
+    settings: Settings,
 ) -> anyhow::Result<impl Future<Output = ()>> {
     let scheduler = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -131,7 +161,7 @@ pub(crate) fn serve_apart(
     std::thread::Builder::new()
         .name("administration".to_owned())
         .spawn(move || {
-            scheduler.block_on(serve(listener, routes, shutdown, timeouts, connections));
+            scheduler.block_on(serve(listener, routes, shutdown, settings));
             // What still holds a thread is left, as where clients are served.
             scheduler.shutdown_background();
             // Nobody waits where clients could not be served.
@@ -144,92 +174,147 @@ pub(crate) fn serve_apart(
     })
 }
 
-/// Connections that are yet to be accepted. Those for which there is no place wait in the listener.
+/// A listener, and what becomes of its connections.
 struct Accepting {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    connections: Arc<Connections>,
+    routes: Routes,
+    settings: Settings,
     full: Seldom,
     failing: Seldom,
 }
 
 impl Accepting {
-    fn new(listener: TcpListener, connections: usize) -> Self {
-        Self {
-            listener,
-            places: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            full: Seldom::default(),
-            failing: Seldom::default(),
-        }
-    }
-
-    /// The next connection, who made it, and its place among all.
-    async fn next(&mut self) -> (TcpStream, ClientAddress, OwnedSemaphorePermit) {
+    /// The next connection, and who made it.
+    async fn next(&mut self) -> (TcpStream, ClientAddress) {
         loop {
-            if self.places.available_permits() == 0 && self.full.is_due() {
-                tracing::warn!("as many connections are open as may be: others wait");
-            }
-            let place = Arc::clone(&self.places).acquire_owned().await;
-            let place = place.expect("nobody closes the semaphore");
             match self.listener.accept().await {
-                Ok((stream, peer)) => return (stream, ClientAddress::new(peer.ip()), place),
+                Ok((stream, peer)) => return (stream, ClientAddress::new(peer.ip())),
                 Err(error) => {
                     if self.failing.is_due() {
                         tracing::warn!(%error, "a connection could not be accepted");
+                    }
+                    if descriptors::are_used_up(&error) {
+                        self.connections.make_room();
                     }
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             }
         }
     }
-}
 
-/// Something of which the log is told again only after a while.
-#[derive(Default)]
-struct Seldom(Option<Instant>);
+    /// Serves a connection, if there is a place for it. `graceful` waits for its requests at the end;
+    /// without it the end has begun.
+    fn spawn(
+        &mut self,
+        stream: TcpStream,
+        peer: ClientAddress,
+        graceful: Option<&GracefulShutdown>,
+    ) {
+        let is_proxy = self.settings.proxies.trusts(peer);
+        let network = (!is_proxy).then(|| peer.network());
+        let place = match graceful {
+            Some(_) => self.connections.admit(network),
+            None => self.connections.admit_reserved(network),
+        };
+        let Some(place) = place else {
+            self.turn_away(&stream);
+            return;
+        };
+        set_options(&stream);
+        let connection = place.connection().clone();
+        let serving = Serving {
+            stream,
+            peer,
+            place,
+            served: self.routes.now(),
+            proxies: self.settings.proxies.clone(),
+            expects_header: is_proxy && self.settings.proxy_protocol,
+            timeouts: self.settings.timeouts,
+            graceful: graceful.map(GracefulShutdown::watcher),
+        };
+        let task = tokio::spawn(serving.run());
+        connection.set_task(task.abort_handle());
+    }
 
-impl Seldom {
-    fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let is_due = self.0.is_none_or(|told| now - told >= TOLD_EVERY);
-        if is_due {
-            self.0 = Some(now);
+    /// Tells a client that there is no place, and closes its connection.
+    fn turn_away(&mut self, stream: &TcpStream) {
+        if self.full.is_due() {
+            tracing::warn!("a connection is closed, since all others are busy");
         }
-        is_due
+        // Where it cannot be written at once, nobody waits for it.
+        #[cfg(unix)]
+        let _ = SockRef::from(stream).send(NO_PLACE);
+        #[cfg(not(unix))]
+        let _ = stream.try_write(NO_PLACE);
     }
 }
 
-fn spawn_connection(
+/// A connection that has a place.
+struct Serving {
     stream: TcpStream,
     peer: ClientAddress,
-    place: OwnedSemaphorePermit,
-    router: Router,
+    place: Place,
+    served: Arc<Served>,
+    proxies: Arc<TrustedProxies>,
+    /// Whether it begins with a header of the PROXY protocol.
+    expects_header: bool,
     timeouts: Timeouts,
-    graceful: &GracefulShutdown,
-) {
-    set_options(&stream);
-    let mut stream = TimeoutWriter::new(stream);
-    stream.set_timeout(Some(timeouts.write));
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(timeouts.read)
-        .max_buf_size(BUFFER_MAX_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        let _place = place;
-        match connection.await {
+    /// What waits for its requests at the end. None: the end has begun.
+    graceful: Option<Watcher>,
+}
+
+impl Serving {
+    /// Serves it to its end.
+    async fn run(mut self) {
+        let peer = match self.announced_peer().await {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::debug!(%error, peer = %self.peer, "a connection of a proxy ended");
+                return;
+            }
+        };
+        let exchanges = Exchanges {
+            connection: self.place.connection().clone(),
+            served: self.served,
+            peer,
+            proxies: self.proxies.trusts(peer).then_some(self.proxies),
+            is_late: self.graceful.is_none(),
+        };
+        let stream = HeadMeter::new(self.stream, self.place.connection().clone());
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(self.timeouts.write));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.timeouts.read)
+            .max_buf_size(BUFFER_MAX_BYTES)
+            .max_header_size(BUFFER_MAX_BYTES)
+            .serve_connection(
+                TokioIo::new(Box::pin(stream)),
+                service_fn(move |request| exchanges.serve(request)),
+            );
+        let ended = match self.graceful {
+            Some(graceful) => graceful.watch(connection).await,
+            None => connection.await,
+        };
+        match ended {
             Ok(()) => {}
             Err(error) if is_timeout(&error) => {
                 tracing::info!("a connection was ended, since its client reads nothing any more");
             }
             Err(error) => tracing::debug!(%error, "a connection ended"),
         }
-    });
+    }
+
+    /// Who has made the connection, as the proxy announces it where it does.
+    async fn announced_peer(&mut self) -> io::Result<ClientAddress> {
+        if !self.expects_header {
+            return Ok(self.peer);
+        }
+        let announced = proxy_protocol::announced(&mut self.stream);
+        let announced = tokio::time::timeout(self.timeouts.read, announced).await??;
+        Ok(announced.map_or(self.peer, ClientAddress::new))
+    }
 }
 
 fn set_options(stream: &TcpStream) {

@@ -11,8 +11,11 @@ mod listeners;
 mod log_queue;
 mod memory;
 mod opening;
+mod proxies;
+mod seldom;
 mod signals;
 mod telemetry;
+mod wrong_tokens;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -10,8 +10,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::{Json, Router};
 use futures_util::future::OptionFuture;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wasimancer_catalog::{
@@ -20,14 +23,16 @@ use wasimancer_catalog::{
 use wasimancer_mcp::{Admission, Gate};
 use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
 
-use crate::auth::{Token, require_admin_token};
+use crate::auth::{Gatekeeper, Token, require_admin_token};
 #[cfg(target_os = "linux")]
 use crate::compilers::{CompileLimits, Compilers};
 use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
+use crate::health::Health;
 use crate::listeners::Timeouts;
-use crate::opening::Opening;
+use crate::opening::{Opening, Served};
 use crate::signals::{Asked, HangUp};
+use crate::wrong_tokens::WrongTokens;
 use crate::{descriptors, health, listeners, memory, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
@@ -76,21 +81,29 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let connections = connections(&config);
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
-    let timeouts = Timeouts {
-        read: config.read_timeout,
-        write: config.write_timeout,
-        shutdown_grace: config.shutdown_grace,
+    let settings = listeners::Settings {
+        timeouts: Timeouts {
+            read: config.read_timeout,
+            write: config.write_timeout,
+            shutdown_grace: config.shutdown_grace,
+        },
+        connections,
+        proxies: Arc::new(config.trusted_proxies.clone()),
+        proxy_protocol: config.proxy_protocol,
     };
     // Probes are answered from here on; everything else waits until it is loaded.
     let (clients, routes) = Opening::begin();
     let stopped = signals::stopped(asked.stop.clone());
-    let serving = listeners::serve(listeners.clients, routes, stopped, timeouts, connections);
+    let serving = listeners::serve(listeners.clients, routes, stopped, settings.clone());
     let serving = tokio::spawn(serving);
     let (operators, routes) = Opening::begin();
     let apart = listeners.operators.map(|listener| {
-        let connections = OPERATOR_CONNECTIONS.min(connections);
+        let settings = listeners::Settings {
+            connections: OPERATOR_CONNECTIONS.min(connections),
+            ..settings
+        };
         let stopped = signals::stopped(asked.stop.clone());
-        listeners::serve_apart(listener, routes, stopped, timeouts, connections)
+        listeners::serve_apart(listener, routes, stopped, settings)
     });
     let apart = apart.transpose()?;
     let tokens = Tokens::resolve(&config)?;
@@ -378,9 +391,9 @@ impl Tokens {
 
 /// All routes with their layers, in the one place where their order shows.
 struct Routes {
-    clients: Router,
+    clients: Served,
     /// None where operators are served where clients are.
-    operators: Option<Router>,
+    operators: Option<Served>,
 }
 
 impl Routes {
@@ -392,13 +405,20 @@ impl Routes {
         stop: &watch::Receiver<bool>,
         begun: Instant,
     ) -> Self {
+        let wrong_tokens = Arc::new(WrongTokens::default());
+        let gatekeeper =
+            |token: &Token, whose| Gatekeeper::new(token.clone(), whose, Arc::clone(&wrong_tokens));
+        let clients = tokens.client.as_ref();
+        let clients = clients.map(|token| gatekeeper(token, "clients"));
+        let operators = gatekeeper(&tokens.admin, "operators");
         let address = addresses.clients.ip();
         let names = config.public_hosts.clone().and_address(address);
         let options = mcp_options(config);
-        let admission = tokens.client.clone();
         let gate = Gate {
             names: names.clone(),
-            admission: admission.map(|token| Arc::new(token) as Arc<dyn Admission>),
+            admission: clients
+                .clone()
+                .map(|clients| Arc::new(clients) as Arc<dyn Admission>),
         };
         let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, stop.clone());
         let options = wasimancer_admin::Options {
@@ -407,25 +427,60 @@ impl Routes {
             read_timeout: config.read_timeout,
         };
         let admin = wasimancer_admin::router(catalog.clone(), &options);
-        let admin = require_admin_token(admin, tokens.admin.clone());
+        let admin = require_admin_token(admin, operators.clone());
         // Probes name the server by its address, which no rebound name can stand for.
         let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
-        let health = wasimancer_mcp::guard(health::router(catalog.clone(), begun), names);
+        let health = |operators| {
+            let health = health::router(Health {
+                catalog: catalog.clone(),
+                begun,
+                operators,
+                clients: clients.clone(),
+                stop: stop.clone(),
+            });
+            wasimancer_mcp::guard(health, names.clone())
+        };
+        let with_details = health(Some(operators));
+        let stopping = |health| unavailable(health, "the server is about to stop");
+        let busy = |some| unavailable(some, "as many connections are open as may be");
         match addresses.operators {
-            Some(_) => Self {
-                clients: health.clone().merge(mcp),
-                operators: Some(
-                    admin
-                        .fallback(async || wasimancer_admin::Error::NoRoute)
-                        .merge(health),
-                ),
-            },
-            None => Self {
-                clients: health.merge(mcp).merge(admin),
-                operators: None,
-            },
+            Some(_) => {
+                let health = health(None);
+                let admin = admin.fallback(async || wasimancer_admin::Error::NoRoute);
+                let admin = admin.merge(with_details.clone());
+                Self {
+                    clients: Served::new(
+                        health.clone().merge(mcp),
+                        busy(health.clone()),
+                        stopping(health),
+                    ),
+                    operators: Some(Served::new(admin.clone(), admin, stopping(with_details))),
+                }
+            }
+            None => {
+                let without_clients = with_details.clone().merge(admin);
+                Self {
+                    clients: Served::new(
+                        without_clients.clone().merge(mcp),
+                        busy(without_clients),
+                        stopping(with_details),
+                    ),
+                    operators: None,
+                }
+            }
         }
     }
+}
+
+/// The same routes, and 503 for all others.
+fn unavailable(router: Router, reason: &'static str) -> Router {
+    router.fallback(async move || {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(RETRY_AFTER, "10"), (CONNECTION, "close")],
+            Json(json!({ "error": format!("{reason}: try again later") })),
+        )
+    })
 }
 
 fn log_quarantined(snapshot: &Snapshot) {

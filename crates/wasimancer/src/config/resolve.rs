@@ -1,5 +1,6 @@
 //! Configuration as it is used: every default filled in, every value checked, all errors at once.
 
+mod hosts;
 mod publishing;
 mod secrets;
 
@@ -17,6 +18,7 @@ use wasimancer_runtime::{
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
 use crate::auth::Token;
+use crate::proxies::TrustedProxies;
 
 pub(crate) use publishing::Publishing;
 
@@ -57,6 +59,10 @@ pub(crate) struct Config {
     pub(crate) address: SocketAddr,
     pub(crate) home: Home,
     pub(crate) public_hosts: AllowedNames,
+    /// Whose word is taken for the addresses of clients.
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
     pub(crate) allowed_hosts: Vec<HostRule>,
     pub(crate) cache_folder: CacheFolder,
     pub(crate) log_format: LogFormat,
@@ -201,11 +207,14 @@ impl Resolver<'_> {
         let definitions = self.home(flags, file, home);
         let plugins = definitions.plugins.as_ref();
         let plugins = plugins.map(|kind| kind.folder.as_path());
+        let trusted_proxies = self.trusted_proxies(flags, file);
         Config {
             address: self.address(flags, file),
             publishing: self.publishing(flags, file, home, plugins),
             home: definitions,
             public_hosts: self.public_hosts(flags, file),
+            proxy_protocol: self.proxy_protocol(file, &trusted_proxies),
+            trusted_proxies,
             allowed_hosts: self.allowed_hosts(flags, file),
             cache_folder: self.cache_folder(flags, file),
             log_format: log_format.unwrap_or_default(),
@@ -245,7 +254,7 @@ impl Resolver<'_> {
                 .value("queue_timeout", file.queue_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_QUEUE_TIMEOUT),
             memory_budget: self.memory_budget(file),
-            compile_apart: self.compile_apart(file),
+            compile_apart: self.switch("WASIMANCER_COMPILE_APART", file.compile_apart, true),
             compile_cpu: self
                 .value("compile_cpu", file.compile_cpu.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_COMPILE_CPU),
@@ -265,16 +274,17 @@ impl Resolver<'_> {
         self.environment.get(name).filter(|value| !value.is_empty())
     }
 
-    fn compile_apart(&mut self, file: &ConfigFile) -> bool {
-        let name = "WASIMANCER_COMPILE_APART";
-        match self.variable(name).as_deref() {
-            None => file.compile_apart.unwrap_or(true),
+    /// Something that is on or off.
+    fn switch(&mut self, variable: &str, file: Option<bool>, default: bool) -> bool {
+        match self.variable(variable).as_deref() {
+            None => file.unwrap_or(default),
             Some("true") => true,
             Some("false") => false,
             Some(other) => {
-                self.errors
-                    .push(format!("{name}: {other:?} is neither: write true or false"));
-                true
+                self.errors.push(format!(
+                    "{variable}: {other:?} is neither: write true or false"
+                ));
+                default
             }
         }
     }
@@ -399,49 +409,6 @@ impl Resolver<'_> {
         };
         let folder = given.map_or_else(in_home, PathBuf::from);
         (!folder.as_os_str().is_empty()).then_some(folder)
-    }
-
-    fn public_hosts(&mut self, flags: &Flags, file: &ConfigFile) -> AllowedNames {
-        let names = self.names(
-            &flags.public_host,
-            "WASIMANCER_PUBLIC_HOSTS",
-            file.public_hosts.as_ref(),
-        );
-        AllowedNames::with(names.iter().map(String::as_str)).unwrap_or_else(|error| {
-            self.errors.push(format!("public hosts: {error}"));
-            AllowedNames::loopback()
-        })
-    }
-
-    fn allowed_hosts(&mut self, flags: &Flags, file: &ConfigFile) -> Vec<HostRule> {
-        let names = self.names(
-            &flags.allow_host,
-            "WASIMANCER_ALLOWED_HOSTS",
-            file.allowed_hosts.as_ref(),
-        );
-        let mut rules = Vec::with_capacity(names.len());
-        for name in names {
-            match name.parse() {
-                Ok(rule) => rules.push(rule),
-                Err(error) => self.errors.push(format!("allowed hosts: {error}")),
-            }
-        }
-        rules
-    }
-
-    fn names(&self, flags: &[String], variable: &str, file: Option<&Vec<String>>) -> Vec<String> {
-        if !flags.is_empty() {
-            return flags.to_vec();
-        }
-        match self.variable(variable) {
-            Some(text) => text
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            None => file.cloned().unwrap_or_default(),
-        }
     }
 
     fn cache_folder(&self, flags: &Flags, file: &ConfigFile) -> CacheFolder {

@@ -31,6 +31,9 @@ async fn probes_are_answered_there_too() {
     }
     let answer = operator.stranger(reqwest::Method::GET, "/plugins");
     assert_eq!(crate::support::answer(answer).await.status, 403);
+    // Only here are operators told more.
+    assert_eq!(operator.get("/readyz").await.json["quarantined"], json!([]));
+    assert_eq!(at_clients.ready().await.json["quarantined"], 0);
 }
 
 #[cfg(target_os = "linux")]

@@ -101,7 +101,7 @@ async fn slow_compiling_stays_within_the_budget() {
     let server = start("memory_budget = \"200MiB\"\n");
     let told = refusal(&Operator::of(&server)).await;
     assert!(told.contains("server_memory"), "{told}");
-    let ready = server.client(MODERN).get("/readyz").await.json;
+    let ready = server.client(MODERN).ready().await.json;
     assert_eq!(ready["memory"]["used"], 0, "{ready}");
 }
 

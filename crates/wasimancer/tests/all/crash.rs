@@ -282,7 +282,7 @@ async fn slow_after_every_kill_the_catalogue_is_as_before_the_change_in_flight_o
         } else {
             assert_eq!(found, offer, "kill {kill}");
         }
-        let ready = server.client(MODERN).get("/readyz").await;
+        let ready = server.client(MODERN).ready().await;
         assert_eq!(ready.json["status"], "ready", "kill {kill}: {}", ready.text);
         check_files(&Operator::of(&server), folder, &found, &history).await;
         offer = found;

@@ -143,7 +143,7 @@ async fn provoke(server: &Server) {
         .request(Method::GET, "/plugins")
         .header("if-match", "\u{2028}FORGED".as_bytes());
     sentences_are_honest(&answer_of(request).await);
-    answer_is_honest(&client.get("/readyz").await.json);
+    answer_is_honest(&client.ready().await.json);
 }
 
 async fn answer_of(request: reqwest::RequestBuilder) -> Value {

@@ -25,7 +25,7 @@ async fn ready(server: &Server, holds: impl Fn(&Value) -> bool) -> Value {
     let client = server.client(MODERN);
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
-        let answer = client.get("/readyz").await.json;
+        let answer = client.ready().await.json;
         if holds(&answer) {
             return answer;
         }

@@ -17,7 +17,7 @@ async fn fill(server: &Server) {
     for _ in 0..200 {
         operator.delete(&format!("/remove-plugin/{name}")).await;
     }
-    let ready = client.get("/readyz").await.json;
+    let ready = client.ready().await.json;
     assert!(ready["logLinesDropped"].as_u64().unwrap() > 0, "{ready}");
     assert_eq!(ready["status"], "ready", "only the log is at a loss");
 }
@@ -37,7 +37,7 @@ async fn slow_what_nobody_reads_is_dropped_and_told_once_somebody_reads() {
         server
             .logs("lines of the log were dropped, since nobody read them")
             .await;
-        let ready = client.get("/readyz").await.json;
+        let ready = client.ready().await.json;
         server.signal("TERM");
         assert_eq!(server.ended().await.code(), Some(0));
         let log = server.whole_output().await;

@@ -122,7 +122,7 @@ async fn lists_do_not_show_the_functions() {
 #[tokio::test]
 async fn what_is_not_there_is_warned_of_and_the_rest_serves() {
     let server = start();
-    let ready = server.client(MODERN).get("/readyz").await;
+    let ready = server.client(MODERN).ready().await;
     assert_eq!(ready.json["status"], "ready");
     for warning in [
         "resource \"orphan\": plugin: the function \"echo\" of plugin \"nobody\" cannot be called",

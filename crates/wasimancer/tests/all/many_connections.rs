@@ -1,7 +1,7 @@
 //! Connections by the thousand: bounded, survived, and gone when they are gone.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -15,17 +15,6 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-fn ask(stream: &mut TcpStream) {
-    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    stream.write_all(request).unwrap();
-}
-
-fn is_answered(stream: &mut TcpStream) {
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 200");
-}
-
 async fn answers(server: &Server) {
     let client = server.client(MODERN);
     let answer = client.call("text", r#"{"output":"on"}"#).await;
@@ -36,28 +25,6 @@ fn start(settings: &str) -> Server {
     let home = Home::guest();
     home.file("wasimancer.toml", settings);
     Launch::of(home).start()
-}
-
-#[tokio::test]
-async fn a_connection_beyond_the_bound_waits_until_another_ends() {
-    let server = start("connections = 3\nread_timeout = \"10m\"\n");
-    let mut open: Vec<TcpStream> = (0..3).map(|_| connect(&server)).collect();
-    for stream in &mut open {
-        ask(stream);
-        is_answered(stream);
-    }
-    server.logs("as many connections are open as may be").await;
-    let mut waiting = connect(&server);
-    ask(&mut waiting);
-    waiting.set_nonblocking(true).unwrap();
-    assert!(waiting.read(&mut [0; 1]).is_err(), "it is answered");
-    waiting.set_nonblocking(false).unwrap();
-    open.pop();
-    spawn_blocking(move || is_answered(&mut waiting))
-        .await
-        .unwrap();
-    drop(open);
-    answers(&server).await;
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn start(configuration: &str) -> Server {
 }
 
 async fn memory(client: &Client) -> Value {
-    let ready = client.get("/readyz").await.json;
+    let ready = client.ready().await.json;
     ready["memory"].clone()
 }
 

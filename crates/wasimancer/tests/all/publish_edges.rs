@@ -47,7 +47,7 @@ async fn ready(server: &Server, holds: impl Fn(&Value) -> bool) {
     let client = server.client(MODERN);
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
-        let now = client.get("/readyz").await.json;
+        let now = client.ready().await.json;
         if holds(&now) {
             return;
         }

@@ -13,7 +13,7 @@ fn plugin(name: &str, more: &str) -> String {
 
 /// Everything that `/readyz` says of a quarantined entry.
 async fn problems(server: &Server, kind: &str, name: &str) -> Vec<String> {
-    let ready = server.client(MODERN).get("/readyz").await;
+    let ready = server.client(MODERN).ready().await;
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json["status"], "degraded");
     let entries = ready.json["quarantined"].as_array().unwrap();
@@ -493,7 +493,7 @@ async fn broken_resources_and_prompts_are_left_out() {
         );
         server.logs(&told[0]).await;
     }
-    let ready = client.get("/readyz").await;
+    let ready = client.ready().await;
     assert_eq!(ready.json["quarantined"].as_array().unwrap().len(), 14);
 }
 
@@ -589,7 +589,7 @@ async fn an_empty_home_is_served() {
     home.file("prompts/prompts.yml", "");
     let server = Launch::of(home).start();
     let client = server.client(MODERN);
-    assert_eq!(client.get("/readyz").await.json["status"], "ready");
+    assert_eq!(client.ready().await.json["status"], "ready");
     for (method, field) in [
         ("tools/list", "tools"),
         ("resources/list", "resources"),

@@ -45,6 +45,7 @@ async fn the_log_holds_no_secret_at_any_level() {
             client.call("config", r#"{"output":5}"#).await;
             client.post("{").await;
             client.get("/readyz").await;
+            client.ready().await;
             let url = format!("http://{}/?key=1", upstream.address);
             let arguments =
                 json!({"url": url, "method": "GET", "headers": {"Authorization": OUTBOUND}});
@@ -88,6 +89,7 @@ async fn answers_hold_no_secret() {
             assert_secret(&client.ask(method, params).await.text);
         }
         assert_secret(&client.get("/readyz").await.text);
+        assert_secret(&client.ready().await.text);
         assert_secret(&client.get("/healthz").await.text);
         let answer = client.call("config", r#"{"output":"WASM_SECRET"}"#).await;
         assert_eq!(answer.output(), VARIABLE);
@@ -99,8 +101,15 @@ async fn answers_hold_no_secret() {
 #[tokio::test]
 async fn problems_hold_no_secret() {
     let home = Home::with_plugins(&format!(
-        "plugins:\n  - name: wrong\n    path: guest.wasm\n    config: {{key: [{PLUGIN}]}}\n    functions: [{{function: echo}}]\n"
+        "plugins:\n  - name: wrong\n    path: guest.wasm\n    config: {{key: [{PLUGIN}]}}\n    permissions: {{network: [\"https://user:{PLUGIN}@internal.example/x\"]}}\n    \
+         functions: [{{function: echo}}]\n"
     ));
+    home.file(
+        "resources/resources.yml",
+        format!(
+            "resources:\n  dynamic:\n    - {{name: wrong, uri: \"db://user:{PLUGIN}@internal.example/{{x}}{{\", arguments: [{{name: x}}], contents: [{{text: x}}]}}\n"
+        ),
+    );
     let ended = finish(
         command(["check", "--home"])
             .arg(home.path())
@@ -109,6 +118,12 @@ async fn problems_hold_no_secret() {
     );
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.contains("config.key"), "{}", ended.stdout);
+    for shown in [
+        "https://…@internal.example/x",
+        "db://…@internal.example/{x}{",
+    ] {
+        assert!(ended.stdout.contains(shown), "{shown}: {}", ended.stdout);
+    }
     assert_secret(&format!("{}{}", ended.stdout, ended.stderr));
     // A token that somebody wrote into the file: there is no such key.
     home.file(

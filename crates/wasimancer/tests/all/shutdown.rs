@@ -5,7 +5,9 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Home, Launch, MODERN, PATIENCE, Server, TOKEN, Upstream, until};
+use crate::support::{
+    ADMIN_TOKEN, Home, Launch, MODERN, PATIENCE, Server, TOKEN, Upstream, exchange, until,
+};
 
 fn home(grace: &str) -> Home {
     let home = Home::with_plugins(
@@ -16,11 +18,24 @@ fn home(grace: &str) -> Home {
     home
 }
 
-async fn refuses_connections(server: &Server) {
-    until("no connection is accepted any more", || {
-        TcpStream::connect(server.address).is_err()
+/// Waits until it tells new clients that it stops.
+async fn is_draining(server: &Server) {
+    let ask = |request: &str| {
+        let rest = "HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        exchange(server.address, format!("{request} {rest}").as_bytes())
+    };
+    until("it is draining", || {
+        let ready = ask("GET /readyz");
+        ready.starts_with("HTTP/1.1 503 ") && ready.contains(r#""status":"draining""#)
     })
     .await;
+    assert!(ask("GET /healthz").starts_with("HTTP/1.1 200 "));
+    for request in ["POST /mcp", "GET /plugins"] {
+        let told = ask(request);
+        assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+        assert!(told.contains("\r\nretry-after: 10\r\n"), "{told}");
+        assert!(told.contains("about to stop"), "{told}");
+    }
 }
 
 #[tokio::test]
@@ -36,7 +51,7 @@ async fn a_running_call_is_answered_before_the_end() {
         let stopping = async {
             upstream.holds(1).await;
             server.signal(signal);
-            refuses_connections(&server).await;
+            is_draining(&server).await;
             upstream.release("in time");
         };
         let (answer, ()) = tokio::join!(client.call("get", url), stopping);
@@ -100,7 +115,7 @@ async fn a_second_signal_does_not_wait_for_calls() {
     let stream = begin_spinning(&server);
     server.logs("running").await;
     server.signal("TERM");
-    refuses_connections(&server).await;
+    is_draining(&server).await;
     server.signal("INT");
     assert_eq!(server.ended().await.code(), Some(1));
     let output = server.whole_output().await;

@@ -229,7 +229,7 @@ async fn a_pinned_module_that_was_replaced_by_hand_is_served_as_it_was_published
     // Without what was kept, nothing has the digest any more.
     fs::remove_dir_all(folder.join("plugins/bucket/.versions")).unwrap();
     let server = Launch::again(&folder).start();
-    let ready = server.client(MODERN).get("/readyz").await.json;
+    let ready = server.client(MODERN).ready().await.json;
     let problem = ready["quarantined"][0]["problems"][0].as_str().unwrap();
     assert!(problem.contains("remove `digest`"), "{problem}");
 }

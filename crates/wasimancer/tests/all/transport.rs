@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    ADMIN_TOKEN, Home, LEGACY, Launch, MODERN, REVISIONS, TOKEN, exchange, guest,
+    ADMIN_TOKEN, Home, LEGACY, Launch, MODERN, Operator, REVISIONS, TOKEN, exchange, guest,
 };
 
 #[tokio::test]
@@ -181,7 +181,75 @@ async fn health_is_told_without_a_token() {
     assert_eq!(answer.json["serves"]["resources"], 4);
     assert_eq!(answer.json["serves"]["resourceTemplates"], 2);
     assert_eq!(answer.json["serves"]["prompts"], 4);
-    assert_eq!(answer.json["quarantined"], json!([]));
+    assert_eq!(answer.json["quarantined"], 0);
+}
+
+/// No coding of a body is known but chunks, and nobody is to think that another one was read.
+#[tokio::test]
+async fn unknown_codings_are_refused() {
+    let server = guest();
+    for revision in [MODERN, LEGACY[0]] {
+        let client = server.client(revision);
+        let request = || client.request("tools/list", json!({}));
+        for coding in ["gzip", "br", "identity, gzip", "x"] {
+            let answer = request().header("content-encoding", coding).send().await;
+            let error = answer.refused(415, -32600);
+            assert!(
+                error["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("Content-Encoding")
+            );
+        }
+        let plain = request().header("content-encoding", "Identity");
+        plain.send().await.result();
+    }
+    let operator = Operator::of(&server);
+    for path in ["/add-resource", "/upload-plugin"] {
+        let request = operator.request(Method::POST, path);
+        let request = request.header("content-encoding", "gzip").body("x");
+        let answer = crate::support::answer(request).await;
+        assert_eq!(
+            (answer.status, &answer.json["code"]),
+            (415, &json!("unsupported_encoding"))
+        );
+    }
+}
+
+#[test]
+fn bodies_whose_length_is_in_doubt_are_refused_or_end_the_connection() {
+    let server = guest();
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let post = |headers: &str| {
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n"
+        );
+        // The connection ends by itself, or this waits for long.
+        exchange(
+            server.address,
+            format!("{head}{headers}\r\n{chunks}").as_bytes(),
+        )
+    };
+    for both in [
+        "content-length: 4\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+    ] {
+        let answer = post(both);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{both}: {answer}");
+        assert!(answer.contains(r#""result":{}"#), "{both}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{both}: {answer}");
+    }
+    for unknown in [
+        "gzip, chunked",
+        "chunked, identity",
+        "xchunked",
+        "chunked\r\ntransfer-encoding: chunked",
+    ] {
+        let close = "connection: close\r\n";
+        let answer = post(&format!("{close}transfer-encoding: {unknown}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{unknown}: {answer}");
+    }
 }
 
 /// One connection, one request after another, the answers byte for byte.

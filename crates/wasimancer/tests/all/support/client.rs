@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use socket2::{Domain, Socket, Type};
 
 use super::{ADMIN_TOKEN, Events, PATIENCE, TOKEN, spec};
 
@@ -200,6 +201,13 @@ impl Client {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let url = self.url.replace("/mcp", path);
         Answer::of(self.http.get(url).send().await.expect("an answer")).await
+    }
+
+    /// What `/readyz` tells operators.
+    pub(crate) async fn ready(&self) -> Answer {
+        let request = self.http.get(self.url.replace("/mcp", "/readyz"));
+        let request = request.bearer_auth(ADMIN_TOKEN);
+        Answer::of(request.send().await.expect("an answer")).await
     }
 }
 
@@ -540,6 +548,17 @@ fn text_of(result: &Value) -> &str {
         "{result}"
     );
     content[0]["text"].as_str().expect("a text")
+}
+
+/// A connection from 127.0.0.`host`: each of them is another client to the server.
+pub(crate) fn connect_from(host: u8, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let own = SocketAddr::from(([127, 0, 0, host], 0));
+    socket.bind(&own.into()).expect("an address of loopback");
+    socket.connect(&address.into()).expect("a connection");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
 }
 
 /// Writes bytes to a connection of its own and reads until the server closes it.
