@@ -1,9 +1,11 @@
 //! What all subscribers together may take of the server.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasimancer_runtime::{Seat, Seats, Use};
 
+use crate::caller::Caller;
 use crate::error::Error;
 
 /// Most streams at once. Each is an open connection, of some 14 kB with its buffers.
@@ -13,68 +15,108 @@ const URI_MAX_BYTES: usize = 16 * 1024;
 /// Most bytes of URIs and ids that are held at once, over all streams and sessions: with as many
 /// of both as there may be, some six thousand for each.
 const HELD_MAX_BYTES: usize = 128 * 1024 * 1024;
+/// How many times as many bytes as are free one caller may hold: alone two thirds of all. Others find
+/// room, and none of the many texts of a stream has to give way by itself.
+const HELD_PER_FREE: usize = 2;
 
 /// The bounds over all subscribers of an endpoint.
 pub(crate) struct Bounds {
-    streams: Arc<Semaphore>,
-    held_bytes: Arc<Semaphore>,
+    streams: Seats,
+    texts: Arc<Texts>,
 }
 
-/// A stream's place among all streams, free again when it is dropped.
-pub(crate) struct Place {
-    permit: OwnedSemaphorePermit,
+/// The bytes that callers hold.
+#[derive(Default)]
+struct Texts(Mutex<HeldBytes>);
+
+#[derive(Default)]
+struct HeldBytes {
+    all: usize,
+    by_caller: HashMap<u64, usize>,
 }
+
+/// A stream's place among all streams, free again when it is dropped. The oldest ones give way.
+pub(crate) struct Place(Seat);
 
 /// A text that is kept as long as its subscriber is.
 pub(crate) struct Held {
     text: Box<str>,
-    _room: OwnedSemaphorePermit,
+    caller: u64,
+    texts: Arc<Texts>,
 }
 
 impl Bounds {
     pub(crate) fn new() -> Self {
         Self {
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
-            held_bytes: Arc::new(Semaphore::new(HELD_MAX_BYTES)),
+            streams: Seats::new(STREAMS_MAX),
+            texts: Arc::default(),
         }
     }
 
     /// A place for a stream.
-    pub(crate) fn place(&self) -> Result<Place, Error> {
-        let permit = self.streams.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| {
-            Error::Busy("as many streams are open as the server has places for: try again later")
-        })?;
-        let place = Place { permit };
-        tracing::debug!(open = place.taken(), "a stream of notifications was opened");
-        Ok(place)
+    pub(crate) fn place(&self, caller: Caller) -> Result<Place, Error> {
+        let seat = self.streams.take(caller.key(), 0, Use::Idle);
+        let seat = seat.ok_or(Error::Busy(
+            "as many streams are open as the server has places for: try again later",
+        ))?;
+        let open = self.streams.taken();
+        tracing::debug!(open, "a stream of notifications was opened");
+        Ok(Place(seat))
     }
 
     /// Keeps a URI, given in the field `field`.
-    pub(crate) fn hold_uri(&self, uri: &str, field: &str) -> Result<Held, Error> {
+    pub(crate) fn hold_uri(&self, caller: Caller, uri: &str, field: &str) -> Result<Held, Error> {
         if uri.len() > URI_MAX_BYTES {
             return Err(Error::InvalidParams(format!(
                 "`{field}` is a URI of {} bytes: at most {URI_MAX_BYTES} can be subscribed to",
                 uri.len()
             )));
         }
-        self.hold(uri)
+        self.hold(caller, uri)
     }
 
     /// Keeps a text.
-    pub(crate) fn hold(&self, text: &str) -> Result<Held, Error> {
-        let busy = Error::Busy(
-            "subscribers hold as many bytes of URIs as the server keeps: try again later, or with fewer",
-        );
-        let Ok(bytes) = u32::try_from(text.len()) else {
-            return Err(busy);
-        };
-        match self.held_bytes.clone().try_acquire_many_owned(bytes) {
-            Ok(room) => Ok(Held {
-                text: text.into(),
-                _room: room,
-            }),
-            Err(_) => Err(busy),
+    pub(crate) fn hold(&self, caller: Caller, text: &str) -> Result<Held, Error> {
+        let caller = caller.key();
+        if !self.texts.lock().take(caller, text.len()) {
+            return Err(Error::Busy(
+                "subscribers hold as many bytes of URIs as the server keeps: try again later, or with fewer",
+            ));
+        }
+        Ok(Held {
+            text: text.into(),
+            caller,
+            texts: self.texts.clone(),
+        })
+    }
+}
+
+impl Texts {
+    fn lock(&self) -> MutexGuard<'_, HeldBytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldBytes {
+    /// Takes so many bytes; whether there was room for them.
+    fn take(&mut self, caller: u64, bytes: usize) -> bool {
+        let held = self.by_caller.get(&caller).copied().unwrap_or_default();
+        let free = HELD_MAX_BYTES - self.all;
+        if bytes > free || held + bytes > (free - bytes) * HELD_PER_FREE {
+            return false;
+        }
+        self.all += bytes;
+        self.by_caller.insert(caller, held + bytes);
+        true
+    }
+
+    fn give_back(&mut self, caller: u64, bytes: usize) {
+        self.all -= bytes;
+        if let Some(held) = self.by_caller.get_mut(&caller) {
+            *held -= bytes;
+            if *held == 0 {
+                self.by_caller.remove(&caller);
+            }
         }
     }
 }
@@ -85,16 +127,22 @@ impl Held {
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.texts.lock().give_back(self.caller, self.text.len());
+    }
+}
+
 impl Place {
-    /// How many places are taken, this one included.
-    fn taken(&self) -> usize {
-        STREAMS_MAX - self.permit.semaphore().available_permits()
+    /// Completes when the stream has to end, since others want the place.
+    pub(crate) async fn gives_way(&self) {
+        self.0.gives_way().await;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let open = self.taken() - 1;
+        let open = self.0.seats().taken().saturating_sub(1);
         tracing::debug!(open, "a stream of notifications has ended");
     }
 }
@@ -103,27 +151,41 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    #[test]
-    fn places_are_free_again_with_their_streams() {
+    #[tokio::test]
+    async fn places_are_free_again_with_their_streams_and_the_oldest_gives_way() {
         let bounds = Bounds::new();
-        let mut places: Vec<Place> = (0..STREAMS_MAX).map(|_| bounds.place().unwrap()).collect();
-        assert!(matches!(bounds.place(), Err(Error::Busy(_))));
+        let place = |number| bounds.place(Caller::numbered(number)).unwrap();
+        let mut places: Vec<Place> = (0..STREAMS_MAX).map(|_| place(1)).collect();
         places.pop();
-        assert!(bounds.place().is_ok());
+        let last = place(1);
+        let other = place(2);
+        places[0].gives_way().await;
+        let own = place(1);
+        places[1].gives_way().await;
+        drop((places, last, other, own));
+        assert_eq!(bounds.streams.taken(), 0);
     }
 
     #[test]
     fn texts_have_a_size_each_and_together() {
         let bounds = Bounds::new();
         let longest = "x".repeat(URI_MAX_BYTES);
-        let too_long = bounds.hold_uri(&format!("{longest}x"), "uri");
+        let take = |number, uri: &str| bounds.hold_uri(Caller::numbered(number), uri, "uri");
+        let too_long = take(1, &format!("{longest}x"));
         assert!(matches!(too_long, Err(Error::InvalidParams(_))));
-        let another = || bounds.hold_uri(&longest, "uri");
-        let mut held: Vec<Held> = (0..HELD_MAX_BYTES / URI_MAX_BYTES)
-            .map(|_| another().unwrap())
+        let mut held: Vec<Held> = std::iter::from_fn(|| take(1, &longest).ok()).collect();
+        assert_eq!(held.len(), HELD_MAX_BYTES / URI_MAX_BYTES * 2 / 3);
+        assert!(matches!(take(1, &longest), Err(Error::Busy(_))));
+        // There is room for others, as long as there are few who hold so much.
+        let others: Vec<Held> = (2..20)
+            .flat_map(|caller| (0..20).map(move |_| caller))
+            .map(|caller| take(caller, &longest).unwrap())
             .collect();
-        assert!(matches!(another(), Err(Error::Busy(_))));
+        drop(others);
         assert_eq!(held.pop().unwrap().text(), longest);
-        assert!(another().is_ok());
+        assert!(take(1, &longest).is_ok());
+        drop(held);
+        let books = bounds.texts.lock();
+        assert!(books.all == 0 && books.by_caller.is_empty());
     }
 }

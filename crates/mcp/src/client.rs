@@ -3,43 +3,15 @@
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::HeaderValue;
-use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use wasimancer_runtime::{Event, Requester, Severity};
 
+use crate::caller::Caller;
 use crate::capabilities::Capabilities;
 use crate::outbox::Outbox;
 use crate::revision::Revision;
 use crate::subscriptions::notification;
 use crate::tasks::Task;
-
-/// Who asks, told apart by the credentials of the request. Nothing of them can be read from it.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Caller([u8; 32]);
-
-impl Caller {
-    /// The caller with the value of an `Authorization` header; none are all the same.
-    pub(crate) fn of(authorization: Option<&HeaderValue>) -> Self {
-        let mut caller = Self::default();
-        if let Some(authorization) = authorization {
-            let digest = digest(&SHA256, authorization.as_bytes());
-            caller.0.copy_from_slice(digest.as_ref());
-        }
-        caller
-    }
-
-    /// What tells callers apart where they take turns.
-    pub(crate) fn key(&self) -> u64 {
-        let mut key = [0; 8];
-        key.copy_from_slice(&self.0[..8]);
-        u64::from_ne_bytes(key)
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
 
 /// The client of one request.
 pub(crate) struct Client {

@@ -45,6 +45,11 @@ impl Conversation {
         })
     }
 
+    /// Whether no request is under way.
+    pub(crate) fn is_silent(&self) -> bool {
+        lock(&self.under_way).is_empty()
+    }
+
     /// Cancels a request; nothing happens where it is not under way any more.
     pub(crate) fn cancel(&self, id: &str) {
         lock(&self.under_way).retain(|(known, _)| known != id);

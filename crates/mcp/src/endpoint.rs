@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use wasimancer_catalog::Catalog;
-use wasimancer_runtime::Budget;
+use wasimancer_runtime::{Budget, Seats};
 
 use crate::bounds::Bounds;
 use crate::replay;
@@ -59,8 +59,8 @@ pub(crate) struct Endpoint {
     pub(crate) bounds: Bounds,
     /// What everything that clients and plugins can make large is charged to.
     pub(crate) budget: Budget,
-    /// Places for streams that clients can come back to.
-    pub(crate) replay_places: Arc<Semaphore>,
+    /// Seats of streams that clients can come back to.
+    pub(crate) replay_seats: Seats,
     /// Of states between the rounds of a request; none where this machine gives no random numbers.
     pub(crate) seal: Option<Seal>,
     /// JSON of an `Implementation`.
@@ -85,7 +85,7 @@ impl Endpoint {
             sessions: Sessions::new(),
             tasks: Tasks::new(),
             bounds: Bounds::new(),
-            replay_places: replay::places(),
+            replay_seats: replay::seats(),
             seal: Seal::new(options.state_secret.as_deref()),
             server_info: server_info.to_string().into(),
             instructions: options.instructions,

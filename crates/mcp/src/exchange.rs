@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Snapshot, apart};
 
-use crate::client::{Caller, Client};
+use crate::caller::Caller;
+use crate::client::Client;
 use crate::conversation::Conversation;
 use crate::endpoint::Endpoint;
 use crate::era::{Declared, Meta, decide};
@@ -51,12 +52,6 @@ impl Arrival {
             Self::Http(headers) => Some(headers),
             Self::Stdio(_) => None,
         }
-    }
-
-    /// Who asks.
-    pub(crate) fn caller(&self) -> Caller {
-        let headers = self.headers();
-        Caller::of(headers.and_then(|headers| headers.get(header::AUTHORIZATION)))
     }
 }
 

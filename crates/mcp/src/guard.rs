@@ -15,6 +15,7 @@ use http::header::{
 use http::uri::Authority;
 use http::{HeaderValue, Method, StatusCode};
 
+use crate::caller::{Caller, ClientAddress};
 use crate::error::Error;
 use crate::http::refuse;
 use crate::origin::AllowedNames;
@@ -49,14 +50,16 @@ impl Gate {
     pub(crate) async fn pass<F: Future<Output = Response>>(
         &self,
         request: Request,
-        endpoint: impl FnOnce(Request) -> F,
+        endpoint: impl FnOnce(Request, Caller) -> F,
     ) -> Response {
         let admitted = async |request: Request| {
             let admission = self.admission.as_ref();
-            match admission.and_then(|admission| admission.refusal(&request)) {
-                Some(refusal) => refusal,
-                None => endpoint(request).await,
+            if let Some(refusal) = admission.and_then(|admission| admission.refusal(&request)) {
+                return refusal;
             }
+            let address = ClientAddress::of(request.extensions());
+            let caller = Caller::new(request.headers(), address, admission.is_some());
+            endpoint(request, caller).await
         };
         check(&self.names, request, admitted).await
     }

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
 use wasimancer_runtime::{ChargedBytes, STEP_BYTES};
 
+use crate::caller::Caller;
 use crate::endpoint::{Endpoint, Options};
 use crate::era::{Declared, decide};
 use crate::error::Error;
@@ -53,16 +54,16 @@ pub fn router(
     let endpoint = Arc::new(Endpoint::new(catalog, options, shutdown));
     let gate = Arc::new(gate);
     let serve = async move |request: Request| {
-        gate.pass(request, |request| serve(&endpoint, request))
+        gate.pass(request, |request, caller| serve(&endpoint, request, caller))
             .await
     };
     Router::new().route(PATH, any(serve))
 }
 
-async fn serve(endpoint: &Arc<Endpoint>, request: Request) -> Response {
+async fn serve(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Response {
     match *request.method() {
-        Method::POST => post(endpoint, request).await,
-        Method::GET => get(endpoint, request.headers()),
+        Method::POST => post(endpoint, request, caller).await,
+        Method::GET => get(endpoint, request.headers(), caller),
         Method::DELETE => delete(endpoint, request.headers()),
         _ => not_allowed("GET, POST, DELETE, OPTIONS"),
     }
@@ -75,7 +76,7 @@ fn not_allowed(allowed: &'static str) -> Response {
 
 /// Opens the stream of a session (2025-11-25, transports, "Listening for Messages from the
 /// Server").
-fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap) -> Response {
+fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap, caller: Caller) -> Response {
     match declared(headers) {
         Ok(Revision::Modern) => return not_allowed("POST, DELETE, OPTIONS"),
         Ok(Revision::Legacy(_)) => {}
@@ -86,7 +87,7 @@ fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap) -> Response {
     let session_id = session_id.map(|id| id.to_str().unwrap_or_default());
     let opened = match headers.get(LAST_EVENT_ID) {
         Some(last) => session_stream::resume(endpoint, headers, session_id, last),
-        None => session_stream::open(endpoint, headers, session_id),
+        None => session_stream::open(endpoint, caller, headers, session_id),
     };
     opened.unwrap_or_else(|error| refuse(&error, Era::Legacy))
 }
@@ -118,7 +119,7 @@ fn declared(headers: &HeaderMap) -> Result<Revision, Error> {
     })
 }
 
-async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
+async fn post(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Response {
     let (parts, body) = request.into_parts();
     let answered = match media_types::check(&parts.headers) {
         Ok(()) => {
@@ -139,7 +140,7 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
     let exchange = Exchange {
         endpoint: endpoint.clone(),
         snapshot: endpoint.catalog.snapshot(),
-        caller: arrival.caller(),
+        caller,
         arrival,
         outbox: if takes_events {
             outbox
@@ -161,7 +162,7 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request) -> Response {
             reply_error(None, &broken, era)
         })
     });
-    answer(endpoint, session, frames(answering, inbox)).await
+    answer(endpoint, caller, session, frames(answering, inbox)).await
 }
 
 /// Ends a task when nobody waits for it any more.
@@ -183,6 +184,7 @@ fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Arc<Session>> {
 /// Answers with JSON, or with a stream where something comes before the answer.
 async fn answer(
     endpoint: &Arc<Endpoint>,
+    caller: Caller,
     session: Option<Arc<Session>>,
     mut frames: impl Stream<Item = Frame<Reply>> + Send + Unpin + 'static,
 ) -> Response {
@@ -194,7 +196,7 @@ async fn answer(
     let frames = stream::iter([first]).chain(frames);
     let replay = session.as_ref().and_then(|session| {
         let replays = &session.going_on().replays;
-        replays.begin(&endpoint.replay_places, &endpoint.budget)
+        replays.begin(&endpoint.replay_seats, caller, &endpoint.budget)
     });
     let (Some(session), Some(replay)) = (session, replay) else {
         let events = frames.filter_map(|frame| ready(event_of(frame)));
@@ -203,8 +205,8 @@ async fn answer(
     let primes = Revision::Legacy(session.version()).knows_elicitation_modes();
     let events = replay.clone().read(primes);
     tokio::spawn(async move {
-        replay.keep(frames, Reply::into_message).await;
-        session.going_on().replays.forget(&replay);
+        let forget = || session.going_on().replays.forget(&replay);
+        replay.keep(frames, Reply::into_message, forget).await;
     });
     sse::answer(sse::kept_alive(events))
 }

@@ -19,8 +19,8 @@ pub(crate) enum Wake {
     Changed(Arc<Watched>),
     /// There was nothing to tell for a while.
     Silence,
-    /// The server is shutting down.
-    Shutdown,
+    /// The server is shutting down, or the stream gives way to others.
+    End,
 }
 
 /// Waits for changes on behalf of one stream.
@@ -63,7 +63,7 @@ impl Listener {
     pub(crate) async fn next(&mut self, watchlist: &Watchlist) -> Wake {
         loop {
             if *self.shutdown.borrow() {
-                return Wake::Shutdown;
+                return Wake::End;
             }
             while let Some(watched) = self.unseen.next() {
                 take_turns(self.unseen.len()).await;
@@ -73,10 +73,10 @@ impl Listener {
             }
             tokio::select! {
                 // Fails with the end of the process alone, which is a shutdown too.
-                _ = self.shutdown.changed() => return Wake::Shutdown,
+                _ = self.shutdown.changed() => return Wake::End,
                 published = self.publications.changed() => {
                     if published.is_err() {
-                        return Wake::Shutdown;
+                        return Wake::End;
                     }
                     self.unseen = watchlist.all().into_iter();
                 }

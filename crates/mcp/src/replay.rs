@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use wasimancer_runtime::{Budget, GiveWay};
+use tokio::sync::watch;
+use wasimancer_runtime::{Budget, GiveWay, Seat, Seats, Use};
 
+use crate::caller::Caller;
 use crate::message::Message;
 use crate::outbox::{Frame, Sent};
 use crate::sse;
@@ -46,7 +47,7 @@ pub(crate) struct Replay {
     kept: Mutex<Kept>,
     /// Tells of more.
     more: watch::Sender<()>,
-    _place: OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 #[derive(Default)]
@@ -66,9 +67,9 @@ enum Kind {
     Release,
 }
 
-/// Places for the streams of all sessions.
-pub(crate) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(ALL_STREAMS_MAX))
+/// Seats for the streams of all sessions.
+pub(crate) fn seats() -> Seats {
+    Seats::new(ALL_STREAMS_MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,9 +78,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Replays {
     /// Begins to keep a stream, whose messages are charged to the budget; none where there are too
-    /// many.
-    pub(crate) fn begin(&self, places: &Arc<Semaphore>, budget: &Budget) -> Option<Arc<Replay>> {
-        let place = places.clone().try_acquire_owned().ok()?;
+    /// many. Those that have ended give way first.
+    pub(crate) fn begin(
+        &self,
+        seats: &Seats,
+        caller: Caller,
+        budget: &Budget,
+    ) -> Option<Arc<Replay>> {
+        if lock(&self.by_number).streams.len() >= STREAMS_MAX {
+            return None;
+        }
+        let seat = seats.take(caller.key(), 0, Use::Busy)?;
         let mut numbered = lock(&self.by_number);
         if numbered.streams.len() >= STREAMS_MAX {
             return None;
@@ -93,7 +102,7 @@ impl Replays {
                 ..Kept::default()
             }),
             more: watch::Sender::new(()),
-            _place: place,
+            seat,
         });
         numbered.streams.insert(replay.number, replay.clone());
         drop(numbered);
@@ -118,13 +127,30 @@ impl Replays {
 
 impl Replay {
     /// Keeps everything that a request is answered with, and the stream for a while after.
-    /// `message` makes the last message of the answer, where there is one.
+    /// `message` makes the last message of the answer, where there is one. `forget` is for a stream that
+    /// cannot be come back to any more; whoever reads it then reads on.
     pub(crate) async fn keep<R>(
         &self,
         mut frames: impl Stream<Item = Frame<R>> + Unpin,
         message: impl Fn(R) -> Option<Message>,
+        forget: impl Fn(),
     ) {
-        while let Some(frame) = frames.next().await {
+        let mut is_forgotten = false;
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = frames.next() => frame,
+                () = self.seat.gives_way(), if !is_forgotten => {
+                    is_forgotten = true;
+                    forget();
+                    // What was read is of no use any more.
+                    self.give_way();
+                    continue;
+                }
+            };
+            let Some(frame) = frame else {
+                break;
+            };
             let message = match frame {
                 Frame::Sent(Sent::Release) => {
                     self.push(Kind::Release);
@@ -139,7 +165,12 @@ impl Replay {
         }
         lock(&self.kept).has_ended = true;
         self.more.send_replace(());
-        tokio::time::sleep(KEPT).await;
+        self.seat.set_use(Use::Idle);
+        tokio::select! {
+            () = tokio::time::sleep(KEPT) => {}
+            () = self.seat.gives_way() => {}
+        }
+        forget();
     }
 
     fn push(&self, kind: Kind) {
@@ -250,4 +281,52 @@ enum At {
 fn event(stream: u64, number: u64, message: Bytes) -> Vec<Bytes> {
     let before = Bytes::from(format!("id: {stream}-{number}\ndata: "));
     vec![before, message, Bytes::from_static(b"\n\n")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Keeping = tokio::task::JoinHandle<()>;
+
+    /// Keeps a stream that ends at once, or never.
+    fn keep(session: &Arc<Replays>, replay: &Arc<Replay>, ends: bool) -> Keeping {
+        let (session, replay) = (session.clone(), replay.clone());
+        let frames = stream::iter((!ends).then(stream::pending::<Frame<()>>)).flatten();
+        let forget = move |replay: &Replay| session.forget(replay);
+        tokio::spawn(async move { replay.keep(frames, |()| None, || forget(&replay)).await })
+    }
+
+    #[tokio::test]
+    async fn streams_give_way_to_those_of_others_and_those_that_have_ended_first() {
+        let (seats, budget) = (seats(), Budget::default());
+        let sessions: Vec<Arc<Replays>> = (0..ALL_STREAMS_MAX).map(|_| Arc::default()).collect();
+        let begin = |session: usize, caller| {
+            sessions[session].begin(&seats, Caller::numbered(caller), &budget)
+        };
+        let replays = (0..ALL_STREAMS_MAX).map(|session| begin(session, 1).unwrap());
+        let replays: Vec<Arc<Replay>> = replays.collect();
+        let is_kept = |session: usize| sessions[session].find("1-0").is_some();
+        let until = async |session: usize| {
+            while is_kept(session) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let going_on = ALL_STREAMS_MAX - 1;
+        let keeping = keep(&sessions[going_on], &replays[going_on], false);
+        let ended = keep(&sessions[1], &replays[1], true);
+        while !lock(&replays[1].kept).has_ended {
+            tokio::task::yield_now().await;
+        }
+        let other = begin(0, 2).expect("one has ended");
+        ended.await.expect("it gives way");
+        assert!(!is_kept(1) && is_kept(going_on));
+        // Of those that go on, the newest can be come back to no more, and goes on.
+        assert!(begin(0, 1).is_none());
+        let second = begin(0, 2).expect("the other has more");
+        until(going_on).await;
+        assert!(!keeping.is_finished());
+        keeping.abort();
+        drop((other, second));
+    }
 }

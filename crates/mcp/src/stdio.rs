@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use wasimancer_catalog::Catalog;
 
-use crate::client::Caller;
+use crate::caller::Caller;
 use crate::conversation::Conversation;
 use crate::endpoint::{Endpoint, Options};
 use crate::error::Error;
@@ -248,7 +248,7 @@ async fn tell_changes(
                 send(Message::small(watched.notification(None)), &lines).await;
             }
             Wake::Silence => {}
-            Wake::Shutdown => return,
+            Wake::End => return,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Tasks: tool calls that go on while their clients come and go (the extension
 //! io.modelcontextprotocol/tasks).
 //!
-//! A task is kept in memory until its time is over, whether its client asks for it or not.
+//! A task is kept in memory until its time is over, whether its client asks for it or not. Where there are
+//! too many, or too much is kept of their results, tasks give way to others ([`Shares`]), those that have
+//! ended first.
 
 mod run;
 
@@ -15,9 +17,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
-use wasimancer_runtime::Event;
+use wasimancer_runtime::{Event, Shares, Ticket, Use};
 
-use crate::client::Caller;
+use crate::caller::Caller;
 use crate::error::Error;
 use crate::input_required::InputRequired;
 use crate::message::Message;
@@ -43,16 +45,26 @@ pub(crate) struct Tasks {
     changes: watch::Sender<()>,
 }
 
-#[derive(Default)]
 struct Kept {
-    by_id: HashMap<String, Arc<Task>>,
-    result_bytes: usize,
+    by_id: HashMap<String, KeptTask>,
+    places: Shares<Arc<Task>>,
+    /// By their bytes.
+    results: Shares<Arc<Task>>,
+}
+
+struct KeptTask {
+    task: Arc<Task>,
+    place: Ticket,
+    /// None: it has not ended.
+    result: Option<Ticket>,
 }
 
 /// A task.
 pub(crate) struct Task {
     id: String,
     caller: Caller,
+    /// What tells its plugin from others.
+    plugin: u64,
     created: SystemTime,
     ttl: Duration,
     state: Mutex<State>,
@@ -60,6 +72,8 @@ pub(crate) struct Task {
     answered: Notify,
     /// Ends it.
     cancelled: Notify,
+    /// Says that it was forgotten before its time, since others wanted its place.
+    gave_way: Notify,
     changes: watch::Sender<()>,
 }
 
@@ -110,7 +124,11 @@ impl Status {
 impl Tasks {
     pub(crate) fn new() -> Self {
         Self {
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept {
+                by_id: HashMap::new(),
+                places: Shares::new(TASKS_MAX),
+                results: Shares::new(RESULTS_MAX_BYTES),
+            }),
             changes: watch::Sender::new(()),
         }
     }
@@ -125,7 +143,12 @@ impl Tasks {
     }
 
     /// A new task, which can be asked for from now on.
-    fn create(&self, caller: Caller, ttl: Option<Duration>) -> Result<Arc<Task>, Error> {
+    fn create(
+        &self,
+        caller: Caller,
+        plugin: u64,
+        ttl: Option<Duration>,
+    ) -> Result<Arc<Task>, Error> {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes)
             .map_err(|_| Error::Busy("this machine gives no random numbers for a task"))?;
@@ -133,6 +156,7 @@ impl Tasks {
         let task = Arc::new(Task {
             id: URL_SAFE_NO_PAD.encode(bytes),
             caller,
+            plugin,
             created: now,
             ttl: ttl.unwrap_or(TTL),
             state: Mutex::new(State {
@@ -144,53 +168,105 @@ impl Tasks {
             }),
             answered: Notify::new(),
             cancelled: Notify::new(),
+            gave_way: Notify::new(),
             changes: self.changes.clone(),
         });
         let mut kept = self.kept();
-        if kept.by_id.len() >= TASKS_MAX || kept.result_bytes >= RESULTS_MAX_BYTES {
-            return Err(Error::Busy(
-                "as many tasks are kept as the server has places for: try again later",
-            ));
-        }
-        kept.by_id.insert(task.id.clone(), task.clone());
+        let enter = |_| task.clone();
+        let places = &mut kept.places;
+        let (place, gave_way) = places.enter(caller.key(), plugin, 1, Use::Busy, enter);
+        kept.drop_all(&gave_way);
+        let place = place.ok_or(Error::Busy(
+            "as many tasks are kept as the server has places for: try again later",
+        ))?;
+        let entry = KeptTask {
+            task: task.clone(),
+            place,
+            result: None,
+        };
+        kept.by_id.insert(task.id.clone(), entry);
         Ok(task)
     }
 
     /// A caller's task. Those of others do not exist for it.
     pub(crate) fn find(&self, id: &str, caller: &Caller) -> Result<Arc<Task>, Error> {
-        let task = self.kept().by_id.get(id).cloned();
-        task.filter(|task| task.caller == *caller).ok_or_else(|| {
+        let task = self.kept().by_id.get(id).map(|kept| kept.task.clone());
+        let is_own = |task: &Arc<Task>| task.caller.credentials() == caller.credentials();
+        task.filter(is_own).ok_or_else(|| {
             Error::InvalidParams(format!(
-                "`taskId`: there is no task {id:?}: it has expired, or was never yours"
+                "`taskId`: there is no task {id:?}: it has expired, gave way to others, or was never yours"
             ))
         })
     }
 
-    /// Ends a task, unless it has ended before.
-    fn end(&self, task: &Task, status: Status, message: Option<String>) {
+    /// Says what is done with a task from now on.
+    fn set_use(&self, task: &Task, usage: Use) {
+        let mut kept = self.kept();
+        if let Some(place) = kept.by_id.get(&task.id).map(|kept| kept.place) {
+            kept.places.set_use(place, usage);
+        }
+    }
+
+    /// Ends a task, which has not ended before. Others may have to give way to its result.
+    fn end(&self, task: &Task, mut status: Status, mut message: Option<String>) {
         let bytes = match &status {
             Status::Completed(text) | Status::Failed(text) => text.as_str().len(),
             _ => 0,
         };
-        self.kept().result_bytes += bytes;
-        if !task.change(|state| {
+        if !self.kept().hold_result(task, bytes) {
+            (status, message) = failed(&Error::Busy(
+                "the result is larger than the server keeps of all tasks: ask for less",
+            ));
+        }
+        task.change(|state| {
             state.message = message;
             state.status = status;
-        }) {
-            self.kept().result_bytes -= bytes;
-        }
+        });
     }
 
     /// Forgets a task whose time is over.
     fn forget(&self, task: &Task) {
         let mut kept = self.kept();
-        if kept.by_id.remove(&task.id).is_some()
-            && let Status::Completed(text) | Status::Failed(text) = &task.state().status
-        {
-            kept.result_bytes -= text.as_str().len();
+        if let Some(entry) = kept.by_id.remove(&task.id) {
+            kept.places.leave(entry.place);
+            entry.result.and_then(|result| kept.results.leave(result));
         }
         drop(kept);
         self.changes.send_replace(());
+    }
+}
+
+impl Kept {
+    /// Notes the end of a task, with a result of so many bytes; whether there is room for it.
+    fn hold_result(&mut self, task: &Task, bytes: usize) -> bool {
+        let Some(entry) = self.by_id.get_mut(&task.id) else {
+            // It gave way, and nobody finds what comes of it.
+            return true;
+        };
+        self.places.set_use(entry.place, Use::Idle);
+        if bytes == 0 {
+            return true;
+        }
+        let (caller, item) = (task.caller.key(), entry.task.clone());
+        let (result, gave_way) = self
+            .results
+            .enter(caller, task.plugin, bytes, Use::Idle, |_| item);
+        entry.result = result;
+        self.drop_all(&gave_way);
+        result.is_some()
+    }
+
+    /// Forgets tasks that have given way, and ends those that are under way.
+    fn drop_all(&mut self, gave_way: &[Arc<Task>]) {
+        for task in gave_way {
+            if let Some(entry) = self.by_id.remove(&task.id) {
+                self.places.leave(entry.place);
+                entry.result.and_then(|result| self.results.leave(result));
+            }
+            tracing::debug!("a task gave way to another one");
+            task.cancel();
+            task.gave_way.notify_one();
+        }
     }
 }
 
@@ -377,27 +453,80 @@ mod tests {
 
     use super::*;
 
+    fn create_for(tasks: &Tasks, caller: u64, plugin: u64) -> Result<Arc<Task>, Error> {
+        tasks.create(Caller::numbered(caller), plugin, None)
+    }
+
     fn create(tasks: &Tasks) -> Result<Arc<Task>, Error> {
-        tasks.create(Caller::default(), None)
+        create_for(tasks, 0, 0)
+    }
+
+    fn is_kept(tasks: &Tasks, task: &Task) -> bool {
+        tasks.find(task.id(), &task.caller).is_ok()
+    }
+
+    fn result(bytes: usize) -> Status {
+        Status::Completed(Message::small("x".repeat(bytes)))
     }
 
     #[test]
-    fn tasks_and_their_results_are_bounded() {
+    fn tasks_that_have_ended_give_way_to_new_ones() {
         let tasks = Tasks::new();
         let all: Vec<Arc<Task>> = (0..TASKS_MAX).map(|_| create(&tasks).unwrap()).collect();
         assert!(matches!(create(&tasks), Err(Error::Busy(_))));
         tasks.forget(&all[0]);
-        assert!(tasks.find(all[0].id(), &Caller::default()).is_err());
-        let task = create(&tasks).unwrap();
-        tasks.forget(&all[1]);
-        let result = || Status::Completed(Message::small("x".repeat(RESULTS_MAX_BYTES)));
-        tasks.end(&task, result(), None);
+        assert!(!is_kept(&tasks, &all[0]));
+        create(&tasks).unwrap();
+        tasks.set_use(&all[1], Use::Waiting);
+        tasks.end(&all[2], result(1), None);
+        for gone in [2, 1] {
+            assert!(is_kept(&tasks, &all[gone]));
+            create(&tasks).unwrap();
+            assert!(!is_kept(&tasks, &all[gone]));
+        }
         assert!(matches!(create(&tasks), Err(Error::Busy(_))));
-        // It has ended: nothing more is kept of it.
-        tasks.end(&task, result(), None);
-        tasks.forget(&task);
-        assert_eq!(tasks.kept().result_bytes, 0);
-        assert!(create(&tasks).is_ok());
+        assert_eq!(tasks.kept().places.held(), TASKS_MAX);
+        assert_eq!(tasks.kept().results.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn running_tasks_give_way_to_others_alone() {
+        let tasks = Tasks::new();
+        let all: Vec<Arc<Task>> = (0..TASKS_MAX).map(|_| create(&tasks).unwrap()).collect();
+        create_for(&tasks, 1, 0).unwrap();
+        let last = all.last().unwrap();
+        assert!(!is_kept(&tasks, last) && is_kept(&tasks, &all[0]));
+        // It is told to end, and not kept for its time.
+        last.cancelled.notified().await;
+        last.gave_way.notified().await;
+        // Another plugin of the same caller has a share too.
+        assert!(create_for(&tasks, 0, 0).is_err());
+        create_for(&tasks, 0, 7).unwrap();
+    }
+
+    #[test]
+    fn results_give_way_to_newer_ones() {
+        let tasks = Tasks::new();
+        let half = RESULTS_MAX_BYTES / 2;
+        let ended = |caller, bytes| {
+            let task = create_for(&tasks, caller, 0).unwrap();
+            tasks.end(&task, result(bytes), None);
+            task
+        };
+        let (first, second) = (ended(1, half), ended(1, half));
+        let other = ended(2, 10);
+        assert!(!is_kept(&tasks, &first) && is_kept(&tasks, &second));
+        let third = ended(1, half);
+        assert!(!is_kept(&tasks, &second) && is_kept(&tasks, &other));
+        let too_large = ended(1, RESULTS_MAX_BYTES + 1);
+        assert!(too_large.details().contains("\"failed\""));
+        assert!(is_kept(&tasks, &third));
+        assert_eq!(tasks.kept().results.held(), half + 10);
+        for task in [third, other, too_large] {
+            tasks.forget(&task);
+        }
+        let kept = tasks.kept();
+        assert_eq!((kept.results.held(), kept.places.held()), (0, 0));
     }
 
     /// Every key means one request in the life of a task (the extension, "Task Update Requests").

@@ -49,7 +49,7 @@ pub(crate) async fn handle(
             exchange.apart(params.bytes(), set).await?
         }
         "resources/subscribe" if snapshot.serves_resources() => {
-            session_stream::subscribe(endpoint, session, &params)?
+            session_stream::subscribe(endpoint, exchange.caller, session, &params)?
         }
         "resources/unsubscribe" if snapshot.serves_resources() => {
             session_stream::unsubscribe(session, &params)?
@@ -99,7 +99,10 @@ fn initialize(exchange: &Exchange, params: &Params<'_>) -> Result<Answer, Error>
     }
     let capabilities = Capabilities::of(&params.capabilities);
     let session = match &exchange.arrival {
-        Arrival::Http(_) => endpoint.sessions.begin(version, capabilities),
+        Arrival::Http(_) => {
+            let sessions = &endpoint.sessions;
+            sessions.begin(exchange.caller, version, capabilities)
+        }
         Arrival::Stdio(pipe) => {
             pipe.begin(Session::alone(version, capabilities));
             None

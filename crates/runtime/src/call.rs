@@ -97,19 +97,19 @@ impl Function {
             None => Box::pin(plugin.readiness.wait(limits.timeout)).await?,
         };
         let pool = &plugin.runtime.0;
-        let queue = Queue::new(pool.options.queue_timeout);
         let key = requester.key();
+        let order = Order {
+            // Where it lies in memory tells a plugin from all others that are served.
+            group: std::ptr::from_ref(&**plugin) as usize as u64,
+            key,
+        };
+        let queue = Queue::new(pool, order);
         let own = Places {
             turns: &plugin.places,
             whose: "the plugin",
             limit: limits.concurrency,
         };
         let own = queue.place(own, Order { group: key, key: 0 }).await?;
-        let order = Order {
-            // Where it lies in memory tells a plugin from all others that are served.
-            group: std::ptr::from_ref(&**plugin) as usize as u64,
-            key,
-        };
         let pooled = queue.place(Places::of(pool), order).await?;
         let budget = &pool.options.budget;
         let charge = budget.charge_patiently(CALL_BYTES + 2 * input.len()).await;

@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::budget::Budget;
 use crate::compiler::{Allocation, Compiler};
 use crate::error::Result;
-use crate::kept::KEPT_INSTANCES_MAX;
+use crate::kept::KeptPlaces;
 use crate::permissions::HostRule;
 use crate::precompile::Precompile;
+use crate::queue::WAITING_MAX;
+use crate::seats::Seats;
 use crate::turns::Turns;
 
 /// What the engines are to be like.
@@ -82,8 +82,10 @@ pub(crate) struct Inner {
     pub(crate) places: Turns,
     /// What guests are polled in, so that other tasks never wait for more of them than there are cores.
     pub(crate) turns: Turns,
-    /// One permit for each instance that may be kept between calls.
-    pub(crate) kept_places: Arc<Semaphore>,
+    /// One for each call that may wait for its places.
+    pub(crate) waiting: Seats,
+    /// One for each instance that may be kept between calls.
+    pub(crate) kept_places: KeptPlaces,
     short: Compiler,
     /// Made for the first plugin that wants it.
     compute: OnceLock<Result<Compiler>>,
@@ -101,7 +103,8 @@ impl Runtime {
         Ok(Self(Arc::new(Inner {
             places: Turns::shared(options.instances_max as usize),
             turns: Turns::new(available_parallelism().map_or(1, NonZero::get)),
-            kept_places: Arc::new(Semaphore::new(KEPT_INSTANCES_MAX as usize)),
+            waiting: Seats::new(WAITING_MAX),
+            kept_places: KeptPlaces::new(),
             options,
             short,
             compute: OnceLock::new(),

@@ -7,7 +7,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::engine::Inner as Pool;
 use crate::error::{Error, Result};
 use crate::limits::DURATION_MAX;
+use crate::seats::Seats;
+use crate::shares::Use;
 use crate::turns::{Order, Turn, Turns};
+
+/// Most calls that wait for a place, over all plugins: ten for each place of the default, since each
+/// holds its input and some kilobytes.
+pub(crate) const WAITING_MAX: usize = 10_000;
 
 /// The places that a plugin, or the server, has for its calls.
 pub(crate) struct Places<'p> {
@@ -28,16 +34,23 @@ impl<'p> Places<'p> {
     }
 }
 
-/// Waiting for places.
-pub(crate) struct Queue {
+/// A call's way to its places.
+pub(crate) struct Queue<'p> {
+    /// Seats of the calls that wait.
+    seats: &'p Seats,
+    /// The plugin, and who calls it.
+    order: Order,
     until: Instant,
     timeout: Duration,
 }
 
-impl Queue {
-    /// Waits so long for all places together.
-    pub(crate) fn new(timeout: Duration) -> Self {
+impl<'p> Queue<'p> {
+    /// Waits as long as the server lets a call wait for all places together.
+    pub(crate) fn new(pool: &'p Pool, order: Order) -> Self {
+        let timeout = pool.options.queue_timeout;
         Self {
+            seats: &pool.waiting,
+            order,
             until: Instant::now() + timeout.min(DURATION_MAX),
             timeout,
         }
@@ -50,7 +63,15 @@ impl Queue {
             Ok(place) => return Ok(place),
             Err(waiting) => waiting,
         };
-        match timeout_at(self.until, waiting).await {
+        let Order { group, key } = self.order;
+        let seat = self.seats.take(key, group, Use::Busy);
+        let seat = seat.ok_or(Error::QueueFull { limit: WAITING_MAX })?;
+        let waited = tokio::select! {
+            biased;
+            waited = timeout_at(self.until, waiting) => waited,
+            () = seat.gives_way() => return Err(Error::QueueFull { limit: WAITING_MAX }),
+        };
+        match waited {
             // A place that comes too late is passed on. Otherwise each of many calls that waited in
             // vain would still run until its first yield, one after another.
             Ok(place) if Instant::now() < self.until => Ok(place),

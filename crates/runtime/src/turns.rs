@@ -27,19 +27,18 @@ struct State {
     free: usize,
     /// How many each group holds; none where that bounds nothing.
     held: Option<HashMap<u64, usize>>,
-    /// Each with at least one key that waits.
-    groups: VecDeque<Group>,
+    /// Each with at least one key.
+    groups: HashMap<u64, Group>,
+    /// Whose turn it is next.
+    order: VecDeque<u64>,
 }
 
+#[derive(Default)]
 struct Group {
-    id: u64,
-    /// Each with at least one who waits.
-    keys: VecDeque<Key>,
-}
-
-struct Key {
-    id: u64,
-    waiting: VecDeque<oneshot::Sender<Turn>>,
+    /// Each with at least one who waits, or has given up.
+    keys: HashMap<u64, VecDeque<oneshot::Sender<Turn>>>,
+    /// Whose turn it is next.
+    order: VecDeque<u64>,
 }
 
 /// A turn; dropping it passes it on.
@@ -72,7 +71,8 @@ impl Turns {
         Self(Arc::new(Mutex::new(State {
             free: turns.max(1),
             held,
-            groups: VecDeque::new(),
+            groups: HashMap::new(),
+            order: VecDeque::new(),
         })))
     }
 
@@ -176,44 +176,28 @@ impl State {
     }
 
     fn push(&mut self, group: u64, key: u64, sender: oneshot::Sender<Turn>) {
-        let group = match self.groups.iter().position(|known| known.id == group) {
-            Some(index) => &mut self.groups[index],
-            None => {
-                let keys = VecDeque::new();
-                self.groups.push_back(Group { id: group, keys });
-                self.groups.back_mut().expect("one was pushed")
+        if !self.groups.contains_key(&group) {
+            if is_full(&self.order) {
+                self.groups.retain(|_, group| group.waits());
+                self.order.retain(|id| self.groups.contains_key(id));
             }
-        };
-        match group.keys.iter_mut().find(|known| known.id == key) {
-            Some(known) => {
-                make_room(&mut known.waiting, waits);
-                known.waiting.push_back(sender);
-            }
-            None => {
-                make_room(&mut group.keys, |key| key.waiting.iter().any(waits));
-                let waiting = VecDeque::from([sender]);
-                group.keys.push_back(Key { id: key, waiting });
-            }
+            self.order.push_back(group);
         }
+        self.groups.entry(group).or_default().push(key, sender);
     }
 
     /// The next one that may take a turn, with its group; its key then stands last in its group, and
     /// its group last of all. Those who gave up are passed over.
     fn next(&mut self) -> Option<(u64, oneshot::Sender<Turn>)> {
         loop {
-            let may_take = |group: &Group| self.may_take(group.id);
-            let index = self.groups.iter().position(may_take)?;
-            let mut group = self.groups.remove(index)?;
-            let id = group.id;
-            let mut next = None;
-            if let Some(mut key) = group.keys.pop_front() {
-                next = key.waiting.pop_front();
-                if !key.waiting.is_empty() {
-                    group.keys.push_back(key);
-                }
-            }
-            if !group.keys.is_empty() {
-                self.groups.push_back(group);
+            let index = self.order.iter().position(|id| self.may_take(*id))?;
+            let id = self.order.remove(index)?;
+            let group = self.groups.get_mut(&id)?;
+            let next = group.pop();
+            if group.keys.is_empty() {
+                self.groups.remove(&id);
+            } else {
+                self.order.push_back(id);
             }
             if let Some(next) = next.filter(waits) {
                 return Some((id, next));
@@ -222,17 +206,51 @@ impl State {
     }
 }
 
+impl Group {
+    fn push(&mut self, key: u64, sender: oneshot::Sender<Turn>) {
+        if let Some(waiting) = self.keys.get_mut(&key) {
+            if is_full(waiting) {
+                waiting.retain(waits);
+            }
+            waiting.push_back(sender);
+            return;
+        }
+        if is_full(&self.order) {
+            self.keys.retain(|_, waiting| waiting.iter().any(waits));
+            self.order.retain(|id| self.keys.contains_key(id));
+        }
+        self.order.push_back(key);
+        self.keys.insert(key, VecDeque::from([sender]));
+    }
+
+    /// The next one, whose key then stands last.
+    fn pop(&mut self) -> Option<oneshot::Sender<Turn>> {
+        let key = self.order.pop_front()?;
+        let waiting = self.keys.get_mut(&key)?;
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            self.keys.remove(&key);
+        } else {
+            self.order.push_back(key);
+        }
+        next
+    }
+
+    /// Whether anybody still waits.
+    fn waits(&self) -> bool {
+        self.keys.values().flatten().any(waits)
+    }
+}
+
 /// Whether somebody still waits for it.
 fn waits(sender: &oneshot::Sender<Turn>) -> bool {
     !sender.is_closed()
 }
 
-/// Drops what is of no use before a queue would grow, so that it grows with those who wait, not with
-/// those who gave up.
-fn make_room<T>(queue: &mut VecDeque<T>, is_of_use: impl FnMut(&T) -> bool) {
-    if queue.len() == queue.capacity() {
-        queue.retain(is_of_use);
-    }
+/// Whether a queue would grow. What is of no use is dropped before, so that it grows with those who wait,
+/// not with those who gave up.
+fn is_full<T>(queue: &VecDeque<T>) -> bool {
+    queue.len() == queue.capacity()
 }
 
 #[cfg(test)]
@@ -300,12 +318,15 @@ mod tests {
             // Each under a key of its own, and all under one.
             drop(turns.try_take(0, key));
             drop(turns.try_take(1, 0));
+            // And each in a group of its own.
+            drop(turns.try_take(2 + key, 0));
         }
         let state = turns.state();
-        let keys = state.groups.iter().map(|group| group.keys.len());
-        let waiting = state.groups.iter().flat_map(|group| &group.keys);
-        let longest = waiting.map(|key| key.waiting.len()).max();
+        let keys = state.groups.values().map(|group| group.keys.len());
+        let waiting = state.groups.values().flat_map(|group| group.keys.values());
+        let longest = waiting.map(VecDeque::len).max();
         assert!(keys.max() < Some(100) && longest < Some(100));
+        assert!(state.groups.len() < 100 && state.order.len() < 100);
     }
 
     #[tokio::test]

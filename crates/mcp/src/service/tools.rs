@@ -1,5 +1,6 @@
 //! Calls of tools.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use wasimancer_catalog::TaskPolicy;
@@ -13,8 +14,9 @@ use crate::error::Error;
 use crate::outcome::Performed;
 use crate::revision::Revision;
 
-/// How a request becomes a task for this client, where its tool says so.
-pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error> {
+/// How a request becomes a task for this client, where its tool says so, and what tells the plugin from
+/// others.
+pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<(TaskPolicy, u64)>, Error> {
     if asked.method != "tools/call" {
         return Ok(None);
     }
@@ -26,7 +28,9 @@ pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<TaskPolicy>, Error
     check_required(asked.client, tool.requires())?;
     let client = asked.client;
     if client.revision == Revision::Modern && client.capabilities.has(Capability::Tasks) {
-        return Ok(Some(*policy));
+        let mut plugin = DefaultHasher::new();
+        tool.plugin().hash(&mut plugin);
+        return Ok(Some((*policy, plugin.finish())));
     }
     if policy.required {
         let missing = Capabilities::default().missing([Capability::Tasks]);

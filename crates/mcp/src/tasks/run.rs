@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wasimancer_catalog::{Snapshot, TaskPolicy, apart};
+use wasimancer_runtime::Use;
 
 use super::{Status, Task, failed};
 use crate::client::Client;
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) client: Arc<Client>,
+    /// What tells its plugin from others.
+    pub(crate) plugin: u64,
     pub(crate) params: Option<Box<RawValue>>,
     /// The first round.
     pub(crate) round: Round,
@@ -60,8 +63,8 @@ impl Job {
 
 /// Begins a tool call, which becomes a task as its policy says.
 pub(crate) async fn start(job: Job, policy: &TaskPolicy) -> Started {
-    let (endpoint, client) = (job.endpoint.clone(), job.client.clone());
-    let create = || endpoint.tasks.create(client.caller, policy.ttl);
+    let (endpoint, client, plugin) = (job.endpoint.clone(), job.client.clone(), job.plugin);
+    let create = || endpoint.tasks.create(client.caller, plugin, policy.ttl);
     let mut running = Running::new();
     let Some(after) = policy.after else {
         return match create() {
@@ -124,8 +127,11 @@ async fn live(endpoint: Arc<Endpoint>, task: Arc<Task>, running: Running) {
         }),
     };
     tasks.end(&task, status, message);
-    sleep_until(expiry).await;
-    tasks.forget(&task);
+    tokio::select! {
+        () = sleep_until(expiry) => tasks.forget(&task),
+        // It is forgotten already.
+        () = task.gave_way.notified() => {}
+    }
 }
 
 /// Stands for longer lives, which the clock could not add up.
@@ -155,8 +161,11 @@ async fn rounds(
         if let Some(missing) = job.client.capabilities.missing(required.needs()) {
             return failed(&Error::MissingCapability { missing });
         }
+        endpoint.tasks.set_use(task, Use::Waiting);
+        let responses = task.ask(&required).await;
+        endpoint.tasks.set_use(task, Use::Busy);
         let round = Round {
-            responses: Some(task.ask(&required).await),
+            responses: Some(responses),
             state: required.state,
         };
         performed = job.perform(&round).await;

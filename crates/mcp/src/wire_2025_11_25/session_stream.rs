@@ -7,6 +7,7 @@ use axum::response::Response;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue};
 
+use crate::caller::Caller;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::listener::{Listener, Wake};
@@ -21,6 +22,7 @@ use crate::subscriptions::{Topic, Watched};
 /// Opens the stream of the session with this id.
 pub(crate) fn open(
     endpoint: &Arc<Endpoint>,
+    caller: Caller,
     headers: &HeaderMap,
     session_id: Option<&str>,
 ) -> Result<Response, Error> {
@@ -33,7 +35,7 @@ pub(crate) fn open(
     })?;
     let turn = endpoint
         .sessions
-        .open_stream(session_id, &endpoint.bounds)?;
+        .open_stream(session_id, caller, &endpoint.bounds)?;
     let mut listener = Listener::new(endpoint, Era::Legacy);
     let watchlist = &turn.session.watchlist;
     watchlist.add_lists(&endpoint.catalog.snapshot(), Era::Legacy);
@@ -51,7 +53,7 @@ pub(crate) fn open(
         let event = match wake {
             Wake::Changed(watched) => sse::event(Message::small(watched.notification(None))),
             Wake::Silence => sse::COMMENT,
-            Wake::Shutdown => return None,
+            Wake::End => return None,
         };
         Some((event, (turn, listener)))
     });
@@ -81,6 +83,7 @@ pub(crate) fn resume(
 /// `resources/subscribe`: the session's stream tells of changes from now on.
 pub(crate) fn subscribe(
     endpoint: &Endpoint,
+    caller: Caller,
     session: Option<&Arc<Session>>,
     params: &Params<'_>,
 ) -> Result<String, Error> {
@@ -91,7 +94,7 @@ pub(crate) fn subscribe(
             let uri = uri.clone().into_owned();
             return Err(Error::ResourceNotFound { uri });
         }
-        let topic = Topic::Resource(endpoint.bounds.hold_uri(&uri, "uri")?);
+        let topic = Topic::Resource(endpoint.bounds.hold_uri(caller, &uri, "uri")?);
         Ok(Watched::new(topic, &snapshot, Era::Legacy))
     };
     required(session)?.watchlist.add_uri(&uri, watch)?;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use wasimancer_catalog::Snapshot;
 
 use crate::bounds::{Bounds, Held, Place};
+use crate::caller::Caller;
 use crate::capabilities::Capability;
 use crate::client::Client;
 use crate::error::Error;
@@ -43,13 +44,14 @@ pub(super) async fn listen(
     {
         return Err(Error::MissingCapability { missing });
     }
-    let place = endpoint.bounds.place()?;
-    let id = endpoint.bounds.hold(id.json())?;
+    let caller = client.caller;
+    let place = endpoint.bounds.place(caller)?;
+    let id = endpoint.bounds.hold(caller, id.json())?;
     // It listens before the first look, so that no publication falls between the two.
     let mut listener = Listener::new(endpoint, Era::Modern);
     let snapshot = endpoint.catalog.snapshot();
     let mut watched = Vec::new();
-    for topic in filter.topics(&snapshot, &endpoint.bounds)? {
+    for topic in filter.topics(&snapshot, &endpoint.bounds, caller)? {
         take_turns(watched.len()).await;
         watched.push(Arc::new(Watched::new(topic, &snapshot, Era::Modern)));
     }
@@ -66,15 +68,21 @@ pub(super) async fn listen(
         server_info: endpoint.server_info.clone(),
         watchlist: Watchlist::new(watched),
         listener,
-        _place: place,
+        place,
     };
     let opening = stream::iter([Some(acknowledgement)]);
     let messages = stream::unfold(Some(subscription), |subscription| async move {
         let mut subscription = subscription?;
-        let message = match subscription.listener.next(&subscription.watchlist).await {
+        let wake = tokio::select! {
+            biased;
+            // Others want the place, which is free with the subscription.
+            () = subscription.place.gives_way() => Wake::End,
+            wake = subscription.listener.next(&subscription.watchlist) => wake,
+        };
+        let message = match wake {
             Wake::Changed(watched) => Some(watched.notification(Some(&meta(&subscription.id)))),
             Wake::Silence => None,
-            Wake::Shutdown => return Some((Some(subscription.closure()), None)),
+            Wake::End => return Some((Some(subscription.closure()), None)),
         };
         Some((message, Some(subscription)))
     });
@@ -89,7 +97,7 @@ struct Subscription {
     server_info: Arc<str>,
     watchlist: Watchlist,
     listener: Listener,
-    _place: Place,
+    place: Place,
 }
 
 impl Subscription {
@@ -179,7 +187,12 @@ impl Filter {
     }
 
     /// What can be told of it: a kind that is not served is left out.
-    fn topics(&self, snapshot: &Snapshot, bounds: &Bounds) -> Result<Vec<Topic>, Error> {
+    fn topics(
+        &self,
+        snapshot: &Snapshot,
+        bounds: &Bounds,
+        caller: Caller,
+    ) -> Result<Vec<Topic>, Error> {
         let is_wanted = |topic: &Topic| match topic {
             Topic::Tools => self.tools,
             Topic::Resources => self.resources,
@@ -189,7 +202,8 @@ impl Filter {
         let mut topics: Vec<Topic> = Topic::lists(snapshot).filter(is_wanted).collect();
         if snapshot.serves_resources() {
             for uri in &self.uris {
-                let uri = bounds.hold_uri(uri, "notifications.resourceSubscriptions")?;
+                let field = "notifications.resourceSubscriptions";
+                let uri = bounds.hold_uri(caller, uri, field)?;
                 topics.push(Topic::Resource(uri));
             }
         }

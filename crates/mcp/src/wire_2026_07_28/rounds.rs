@@ -32,7 +32,7 @@ pub(super) async fn serve(
             method,
             about.text(),
             params.arguments,
-            client.caller.bytes(),
+            client.caller.credentials(),
         )
     };
     let read = || {
@@ -86,7 +86,7 @@ async fn started(
         round: &round,
     };
     let policy = service::task_policy(&asked)?;
-    let Some(policy) = policy else {
+    let Some((policy, plugin)) = policy else {
         let performed = service::handle(&asked).await;
         let performed = performed.ok_or_else(|| Error::MethodNotFound(method.to_owned()))?;
         return Ok(Started::Performed(performed));
@@ -95,6 +95,7 @@ async fn started(
         endpoint: exchange.endpoint.clone(),
         snapshot: exchange.snapshot.clone(),
         client: client.clone(),
+        plugin,
         params: params.whole().map(RawValue::to_owned),
         round,
     };

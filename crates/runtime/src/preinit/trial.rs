@@ -110,10 +110,9 @@ impl<'r> Trial<'r> {
     /// A new instance, set up within the limits of a call.
     async fn start(&self, module: &Module) -> Result<Started, Hindrance> {
         let limits = &self.context.limits;
-        let options = &self.runtime.0.options;
-        let queue = Queue::new(options.queue_timeout);
         // Trials are together like one plugin.
         let order = Order { group: 0, key: 0 };
+        let queue = Queue::new(&self.runtime.0, order);
         let place = queue.place(Places::of(&self.runtime.0), order);
         let place = place.await.map_err(|error| untried(&error))?;
         let deadline = deadline(limits);

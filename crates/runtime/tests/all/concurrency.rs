@@ -152,6 +152,41 @@ async fn callers_take_turns_at_the_places_of_a_plugin() {
     spinning.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// One caller has as many calls wait as may, of which the newest gives way to another caller's.
+#[tokio::test]
+async fn who_fills_the_queue_is_refused_and_others_wait_in_it() {
+    const WAITING_MAX: usize = 10_000;
+    capture_log();
+    let runtime = runtime_with(EngineOptions {
+        queue_timeout: Duration::from_mins(5),
+        ..options()
+    });
+    let plugin = limited(&runtime, "fills_the_queue", &bombs(), one_at_once());
+    let spinning = announce_and_spin(&plugin, "");
+    until("it runs", || !messages("fills_the_queue").is_empty()).await;
+    let function = plugin.function("answer").unwrap();
+    let call_of = |key| {
+        let function = function.clone();
+        async move { function.call_for(Arc::new(Keyed(key)), b"here").await }
+    };
+    let mut calls = JoinSet::new();
+    for _ in 0..=WAITING_MAX {
+        calls.spawn(call_of(1));
+    }
+    // The last one finds no room.
+    let refused = calls.join_next().await.unwrap().unwrap();
+    assert!(matches!(refused, Err(Error::QueueFull { .. })));
+    let mut other = JoinSet::new();
+    other.spawn(call_of(2));
+    let refused = calls.join_next().await.unwrap().unwrap();
+    assert!(matches!(refused, Err(Error::QueueFull { .. })));
+    spinning.abort();
+    let answered = other.join_next().await.unwrap().unwrap();
+    assert_eq!(Vec::from(answered.unwrap()), b"here");
+    let left = WAITING_MAX - calls.len();
+    assert!(left < 100, "{left} calls of the other went before");
+}
+
 /// The first holds the only place for as long as the second may run.
 #[tokio::test]
 async fn waiting_for_a_place_does_not_count_as_running() {

@@ -58,6 +58,7 @@ mod rounds;
 mod secrets;
 mod session_streams;
 mod sessions;
+mod shares;
 mod shutdown;
 mod signals;
 mod slow_clients;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -89,6 +89,15 @@ impl Client {
             revision,
             headers,
         }
+    }
+
+    /// The same with connections from this address of the machine, such as 127.0.0.2.
+    pub(crate) fn at(mut self, address: &str) -> Self {
+        let address: IpAddr = address.parse().expect("an address");
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+        let http = http.local_address(address).build();
+        self.http = http.expect("a client");
+        self
     }
 
     fn is_modern(&self) -> bool {
