@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
-use wasimancer_runtime::Turns;
+use wasimancer_runtime::{Budget, Turns, charge_json};
 
 use crate::validation::{STEPS_MAX, STEPS_ON_THE_SPOT, Violations};
 
@@ -32,19 +32,25 @@ pub async fn apart<T>(caller: u64, bytes: usize, work: impl FnOnce() -> T) -> T 
     in_turn(caller, work).await
 }
 
-/// Checks JSON of so many bytes in few steps, and apart in many where that is not enough.
+/// Checks JSON in few steps, and apart in many where that is not enough. What `check` reads it into is
+/// charged.
 pub(crate) async fn checked<T>(
     caller: u64,
-    bytes: usize,
+    json: &str,
+    budget: &Budget,
     check: impl Fn(u64) -> Result<T, Violations>,
 ) -> Result<T, Violations> {
-    if bytes <= ON_THE_SPOT_MAX_BYTES {
+    if json.len() <= ON_THE_SPOT_MAX_BYTES {
         match check(STEPS_ON_THE_SPOT) {
             Err(Violations::Spent(_)) => {}
             checked => return checked,
         }
     }
-    in_turn(caller, || check(STEPS_MAX)).await
+    let check = || {
+        let _values = charge_json(json, budget)?;
+        check(STEPS_MAX)
+    };
+    in_turn(caller, check).await
 }
 
 async fn in_turn<T>(caller: u64, work: impl FnOnce() -> T) -> T {

@@ -77,6 +77,6 @@ pub use snapshot::{Counts, Defined, Quarantined, Snapshot};
 pub use source::{Source, UnresolvedSource};
 pub use store::{Incoming, Version};
 pub use task_policy::TaskPolicy;
-pub use tool::{OutputError, Tool};
+pub use tool::{InputError, OutputError, Tool};
 pub use wasimancer_runtime::{Budget, Charge, ChargedBytes, Digest, Escaped, Full, Profile};
 pub use watch::Watch;

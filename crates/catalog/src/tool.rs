@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use wasimancer_runtime::{ChargedBytes, Function, Requester};
+use wasimancer_runtime::{ChargedBytes, Full, Function, Requester};
 
 use crate::apart;
 use crate::arguments::{ArgumentsError, RESERVED_ARGUMENT};
@@ -172,22 +172,27 @@ impl Tool {
     /// [apart], a turn for each caller.
     ///
     /// # Errors
-    /// When the arguments are no object, break the schema, or cannot be checked within its bounds.
+    /// When the arguments are no object, break the schema, or cannot be checked within its bounds or the
+    /// memory that is left.
     pub async fn input(
         &self,
         caller: u64,
         arguments: Option<&RawValue>,
-    ) -> Result<Vec<u8>, ArgumentsError> {
+    ) -> Result<Vec<u8>, InputError> {
         let text = match arguments.map(RawValue::get) {
             None | Some("null") => "{}",
             Some(text) => text,
         };
-        let checked = apart::checked(caller, text.len(), |steps| self.checked_input(text, steps));
+        let check = |steps| self.checked_input(text, steps);
+        let checked = apart::checked(caller, text, self.function.budget(), check);
         checked.await.map_err(|error| {
-            ArgumentsError(format!(
+            if let Violations::Full(full) = error {
+                return InputError::Full(full);
+            }
+            InputError::Arguments(ArgumentsError(format!(
                 "invalid arguments for tool {:?}: {error}; expected {}",
                 self.name, self.contract.expected
-            ))
+            )))
         })
     }
 
@@ -271,9 +276,20 @@ impl Tool {
                 serde_json::from_str(text).map_err(|error| Violations::Wrong(error.to_string()))?;
             schema.check(&value, steps)
         };
-        let checked = apart::checked(caller, text.len(), check).await;
+        let checked = apart::checked(caller, text, self.function.budget(), check).await;
         checked.map_err(|error| OutputError(error.to_string()))
     }
+}
+
+/// Why a tool gets no input.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InputError {
+    /// The arguments are wrong.
+    #[error(transparent)]
+    Arguments(#[from] ArgumentsError),
+    /// There is no memory left to check them in.
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// An output that is not what the tool's `outputSchema` promises.

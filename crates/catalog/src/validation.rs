@@ -21,6 +21,7 @@ use jsonschema::{
     Keyword, PatternOptions, Retrieve, Uri, ValidationError, ValidationOptions, Validator,
 };
 use serde_json::Value;
+use wasimancer_runtime::Full;
 
 use self::explain::explain;
 use self::fuel::{Counted, Counting, NameCost, Stopped, spend, within};
@@ -63,6 +64,8 @@ pub(crate) enum Violations {
     TooDeep,
     #[error("they could not be checked: {0}")]
     Pattern(String),
+    #[error("they could not be checked (server_memory): {0}")]
+    Full(#[from] Full),
 }
 
 impl CompiledSchema {

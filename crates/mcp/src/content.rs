@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Returns, Tool, apart};
+use wasimancer_runtime::{Budget, charge_json};
 
 use crate::answer::{Answer, Fields};
 use crate::block;
@@ -146,8 +147,8 @@ async fn complete(
     let write = || {
         let mut fields = match (content, structured) {
             (Some(content), _) => {
-                let content =
-                    self::content(content, revision).map_err(|message| malformed(&message))?;
+                let content = self::content(content, output.tool.function().budget(), revision)
+                    .map_err(|message| malformed(&message))?;
                 format!("\"content\":{content}")
             }
             (None, Some(structured)) => text(structured.get()),
@@ -165,7 +166,9 @@ async fn complete(
 }
 
 /// The blocks of a result, checked, as a revision knows them.
-fn content(content: &RawValue, revision: Revision) -> Result<String, String> {
+fn content(content: &RawValue, budget: &Budget, revision: Revision) -> Result<String, String> {
+    let _values = charge_json(content.get(), budget)
+        .map_err(|full| format!("content could not be read (server_memory): {full}"))?;
     let blocks: Vec<Value> = serde_json::from_str(content.get())
         .map_err(|_| "content must be a list of blocks".to_owned())?;
     for (index, block) in blocks.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use wasimancer_runtime::{Severity, SeverityError};
+use wasimancer_runtime::{Budget, Full, Severity, SeverityError, charge_json};
 
 use crate::capabilities::Capabilities;
 use crate::error::Error;
@@ -65,12 +65,13 @@ impl<'a> Meta<'a> {
     }
 
     /// What the client can do, as far as it says so.
-    pub(crate) fn capabilities(&self) -> Capabilities {
+    pub(crate) fn capabilities(&self, budget: &Budget) -> Result<Capabilities, Full> {
         match self.capabilities.map(RawValue::get) {
-            None | Some("{}") => Capabilities::default(),
+            None | Some("{}") => Ok(Capabilities::default()),
             Some(declared) => {
+                let _values = charge_json(declared, budget)?;
                 let declared: Value = serde_json::from_str(declared).unwrap_or_default();
-                Capabilities::of(&declared)
+                Ok(Capabilities::of(&declared))
             }
         }
     }
@@ -210,8 +211,8 @@ mod tests {
         let meta: Meta<'_> = serde_json::from_str(&text).unwrap();
         assert_eq!(meta.version(), Some("2"));
         assert_eq!(
-            meta.capabilities(),
-            Capabilities::of(&serde_json::json!({ "roots": {} }))
+            meta.capabilities(&Budget::default()),
+            Ok(Capabilities::of(&serde_json::json!({ "roots": {} })))
         );
         assert_eq!(meta.log_level().unwrap(), Some(Severity::Error));
     }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use wasimancer_catalog::{Snapshot, apart};
 
 use crate::caller::Caller;
+use crate::capabilities::Capabilities;
 use crate::client::Client;
 use crate::conversation::Conversation;
 use crate::endpoint::Endpoint;
@@ -187,7 +188,10 @@ impl Exchange {
     ) -> Result<Client, Error> {
         let capabilities = match session {
             Some(session) => session.capabilities,
-            None => meta.map(Meta::capabilities).unwrap_or_default(),
+            None => match meta {
+                Some(meta) => meta.capabilities(&self.endpoint.budget)?,
+                None => Capabilities::default(),
+            },
         };
         let log = match revision {
             Revision::Modern => meta.map_or(Ok(None), Meta::log_level)?,

@@ -75,8 +75,12 @@ impl<'a> Params<'a> {
 
     /// The params of a method that has others than these.
     pub(crate) fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
-        let text = self.whole.map_or("{}", RawValue::get);
-        serde_json::from_str(text).map_err(|error| invalid(&error))
+        serde_json::from_str(self.text()).map_err(|error| invalid(&error))
+    }
+
+    /// Their JSON.
+    pub(crate) fn text(&self) -> &'a str {
+        self.whole.map_or("{}", RawValue::get)
     }
 
     /// The bytes of their JSON.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wasimancer_runtime::SeverityError;
+use wasimancer_runtime::{SeverityError, charge_json};
 
 use crate::capabilities::Capabilities;
 use crate::era::Meta;
@@ -82,6 +82,7 @@ struct InitializeParams<'a> {
 /// Negotiates a revision: the client's, where it is served, else our newest of this era.
 fn initialize(exchange: &Exchange, params: &Params<'_>) -> Result<Answer, Error> {
     let endpoint = &exchange.endpoint;
+    let _values = charge_json(params.text(), &endpoint.budget)?;
     let params: InitializeParams<'_> = params.read()?;
     let version = legacy(&params.protocol_version).unwrap_or(LATEST_LEGACY_VERSION);
     let capabilities = service::capabilities(&exchange.snapshot);

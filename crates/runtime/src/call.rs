@@ -64,6 +64,12 @@ impl Function {
         &self.named.name
     }
 
+    /// What its calls are charged to.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        self.plugin.0.runtime.budget()
+    }
+
     /// Calls the function on behalf of nobody who would hear more than its output.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use wasimancer_catalog::TaskPolicy;
+use wasimancer_catalog::{InputError, TaskPolicy};
 use wasimancer_runtime::Full;
 
 use super::{Asked, check_required};
@@ -56,6 +56,7 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
     let caller = asked.client.caller.key();
     let input = match tool.input(caller, arguments).await {
         Ok(input) => asked.round.input(input),
+        Err(InputError::Full(full)) => return Err(full.into()),
         Err(error) if revision.reports_arguments_to_the_model() => {
             return Ok(Performed::Complete(content::failure(&error.to_string())));
         }

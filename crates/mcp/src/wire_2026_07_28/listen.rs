@@ -9,6 +9,7 @@ use futures_util::stream::{self, BoxStream};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use wasimancer_catalog::Snapshot;
+use wasimancer_runtime::charge_json;
 
 use crate::bounds::{Bounds, Held, Place};
 use crate::caller::Caller;
@@ -37,7 +38,10 @@ pub(super) async fn listen(
         check_accepts_events(headers)?;
     }
     let endpoint = &exchange.endpoint;
-    let read = || Filter::parse(params);
+    let read = || {
+        let _values = charge_json(params.text(), &endpoint.budget)?;
+        Filter::parse(params)
+    };
     let filter = exchange.apart(params.bytes(), read).await?;
     if !filter.task_ids.is_empty()
         && let Some(missing) = client.capabilities.missing([Capability::Tasks])

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use wasimancer_runtime::charge_json;
 
 use super::{Answer, complete, with_type};
 use crate::client::Client;
@@ -28,18 +29,17 @@ pub(super) async fn serve(
     let endpoint = &exchange.endpoint;
     let about = params.about(method)?;
     let binding = || {
-        Binding::new(
-            method,
-            about.text(),
-            params.arguments,
-            client.caller.credentials(),
-        )
+        let arguments = params.arguments.map_or("", RawValue::get);
+        let _values = charge_json(arguments, &endpoint.budget)?;
+        let caller = client.caller.credentials();
+        let binding = Binding::new(method, about.text(), params.arguments, caller);
+        Ok::<_, Error>(binding)
     };
     let read = || {
         let mut round = Round::of(params.responses, params.state)?;
         if let Some(sealed) = round.state.take() {
             let seal = endpoint.seal.as_ref().ok_or_else(no_random_numbers)?;
-            round.state = Some(seal.open(&sealed, &binding())?);
+            round.state = Some(seal.open(&sealed, &binding()?)?);
         }
         Ok::<_, Error>(round)
     };
@@ -58,9 +58,13 @@ pub(super) async fn serve(
                 return Err(Error::MissingCapability { missing });
             }
             let ask = || {
-                let seal = |state: &String| endpoint.seal.as_ref()?.seal(state, &binding());
+                let seal = |state: &String| {
+                    let binding = binding()?;
+                    let seal = endpoint.seal.as_ref();
+                    let sealed = seal.and_then(|seal| seal.seal(state, &binding));
+                    sealed.ok_or_else(no_random_numbers)
+                };
                 let sealed = required.state.as_ref().map(seal);
-                let sealed = sealed.map(|sealed| sealed.ok_or_else(no_random_numbers));
                 Ok::<_, Error>(asked(&required, sealed.transpose()?))
             };
             let bytes = params.bytes() + required.bytes;

@@ -91,6 +91,28 @@ async fn calls_that_find_no_room_end_and_the_others_go_on() {
     );
 }
 
+/// Two bytes of a list become a value of 72, and a vector of them may have room for twice as many.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_json_becomes_is_charged() {
+    let server = start("memory_budget = \"32MiB\"\n");
+    let client = server.client(MODERN);
+    let call = async |value: &str| {
+        let arguments = format!("{{\"x\":{value}}}");
+        let request = client.request_call("small", arguments.as_str());
+        request.id("7").send().await
+    };
+    let list = format!("[{}0]", "0,".repeat(300_000));
+    let refused = call(&list).await;
+    let error = refused.refused(503, -32603);
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("server_memory"), "{message}");
+    assert_eq!(refused.json["id"], 7);
+    // A text of as many bytes is nothing but itself.
+    let text = format!("\"{}\"", "[0,".repeat(200_000));
+    assert_eq!(call(&text).await.output(), "");
+    nothing_is_held(&client).await;
+}
+
 /// The body is small, and there is no room for a call.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_does_not_begin_is_refused_with_its_id() {
