@@ -119,6 +119,7 @@ impl Connections {
             phase: AtomicU8::new(UNASKED),
             since: AtomicU64::new(number),
             head_bytes: AtomicUsize::new(0),
+            leaves_body: AtomicBool::new(false),
             task: OnceLock::new(),
         });
         table.reserved += usize::from(is_reserved);
@@ -253,6 +254,8 @@ pub(super) struct Connection {
     since: AtomicU64,
     /// What its unfinished head takes.
     head_bytes: AtomicUsize,
+    /// Whether something of a request's body was left unread.
+    leaves_body: AtomicBool,
     task: OnceLock<AbortHandle>,
 }
 
@@ -280,6 +283,11 @@ impl Connection {
     /// Notes that nothing of the request is waited for any more.
     pub(super) fn has_received(&self) {
         self.turn(RECEIVING, BUSY);
+    }
+
+    /// Notes that the rest of a request's body will not be read.
+    pub(super) fn leave_body(&self) {
+        self.leaves_body.store(true, Ordering::Relaxed);
     }
 
     /// Whether it must keep to what probes and operators ask. It need not any more once there is a
@@ -377,6 +385,11 @@ impl Drop for Place {
 pub(super) struct UnderWay(Arc<Connection>);
 
 impl UnderWay {
+    /// Whether the rest of its body will not be read.
+    pub(super) fn leaves_body(&self) -> bool {
+        self.0.leaves_body.load(Ordering::Relaxed)
+    }
+
     /// Waits with the answer, during which the connection may give way.
     pub(super) async fn hold_back(&self, until: Instant) {
         self.0.turn(BUSY, HELD_BACK);

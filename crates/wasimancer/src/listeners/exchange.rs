@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body as AxumBody;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -44,6 +46,7 @@ impl Exchanges {
                 self.connection.has_received();
             }
             RequestBody {
+                is_read: body.is_end_stream(),
                 body,
                 connection: self.connection.clone(),
             }
@@ -53,7 +56,12 @@ impl Exchanges {
                 // The task of the connection is about to end.
                 return std::future::pending().await;
             };
-            let response = answering.await?;
+            let mut response = answering.await?;
+            if under_way.leaves_body() {
+                // The rest of the body is not read, so no request can follow it.
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             if let Some(HeldBack(until)) = response.extensions().get() {
                 under_way.hold_back(*until).await;
             }
@@ -78,6 +86,8 @@ impl Exchanges {
 /// The body of a request, which tells when nothing of it is waited for any more.
 struct RequestBody {
     body: Incoming,
+    /// Whether all of it was.
+    is_read: bool,
     connection: Arc<Connection>,
 }
 
@@ -91,6 +101,7 @@ impl Body for RequestBody {
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if frame.is_none() || self.body.is_end_stream() {
+            self.is_read = true;
             self.connection.has_received();
         }
         Poll::Ready(frame)
@@ -107,6 +118,9 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
+        if !self.is_read {
+            self.connection.leave_body();
+        }
         self.connection.has_received();
     }
 }

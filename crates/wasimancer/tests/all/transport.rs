@@ -1,5 +1,8 @@
 //! HTTP itself: methods, media types, sizes, paths, connections.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -311,4 +314,30 @@ async fn what_is_no_http_is_survived() {
         .ask("tools/list", json!({}))
         .await
         .result();
+}
+
+/// A client that did not know would lose its next request.
+#[test]
+fn a_refusal_that_leaves_a_body_unread_says_that_the_connection_ends() {
+    let server = guest();
+    for (token, body_bytes, is_kept) in [
+        (TOKEN, 500_000, true),
+        ("wrong", 0, true),
+        ("wrong", 500_000, false),
+    ] {
+        let body = "[".repeat(body_bytes);
+        let request = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {body_bytes}\r\n\r\n{body}"
+        );
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        // It may be closed before everything is sent.
+        let _ = stream.write_all(request.as_bytes());
+        let mut head = String::new();
+        let mut answer = BufReader::new(stream);
+        while !head.ends_with("\r\n\r\n") {
+            answer.read_line(&mut head).unwrap();
+        }
+        assert_eq!(!head.contains("connection: close"), is_kept, "{head}");
+    }
 }

@@ -82,6 +82,8 @@ pub(crate) struct Case {
     plugins: Vec<Sample>,
     config: String,
     launch: fn(Launch) -> Launch,
+    /// None: its memory is watched, and not bounded.
+    growth_max_mib: Option<u64>,
 }
 
 /// A case of calls, each of which has the time of [`call_limit`].
@@ -99,6 +101,7 @@ pub(crate) fn case(title: &'static str) -> Case {
             scaled("compile_memory = \"8GiB\"\ncompile_cpu = \"10m\"\n", "")
         ),
         launch: |launch| launch,
+        growth_max_mib: None,
     }
 }
 
@@ -125,6 +128,12 @@ impl Case {
     /// With another way to start the server.
     pub(crate) fn launch(mut self, launch: fn(Launch) -> Launch) -> Self {
         self.launch = launch;
+        self
+    }
+
+    /// Lets the server hold so many MiB more than before the attack.
+    pub(crate) fn grows_within(mut self, mib: u64) -> Self {
+        self.growth_max_mib = Some(mib);
         self
     }
 
@@ -166,6 +175,7 @@ impl Case {
         let stage = Stage::set(&self).await;
         let probe = Probe::start(&stage.server);
         stage.watch.forget_peak();
+        let before_mib = stage.watch.resident_mib();
         let ended = attack(&stage).await;
         let measured = probe.end();
         let peak_mib = stage.watch.peak_mib();
@@ -173,6 +183,10 @@ impl Case {
         problems.extend(measured.problems(PROBE_MAX));
         problems.extend(stage.terminate().await);
         problems.extend(stage.watch.problem());
+        let growth_max_mib = self.growth_max_mib.unwrap_or(u64::MAX);
+        if peak_mib > before_mib.saturating_add(growth_max_mib) {
+            problems.push(format!("held {peak_mib} MiB after {before_mib} MiB"));
+        }
         let logged = stage.server.stderr().len();
         if logged > LOG_MAX_BYTES {
             problems.push(format!("left {} MiB of log", logged >> 20));

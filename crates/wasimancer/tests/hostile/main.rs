@@ -26,3 +26,4 @@ use all::support;
 mod guests;
 mod harness;
 mod slow_attacks;
+mod slow_soak;

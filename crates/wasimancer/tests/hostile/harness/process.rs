@@ -58,6 +58,11 @@ impl Watch {
         self.seen.peak_kib.load(Ordering::Relaxed) / 1024
     }
 
+    /// What it holds now, in MiB.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        status_kib(self.pid, "VmRSS:").unwrap_or_default() / 1024
+    }
+
     /// What is not as it must be.
     pub(crate) fn problem(&self) -> Option<String> {
         let was_killed = self.seen.was_killed.load(Ordering::Relaxed);
