@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,6 +13,7 @@ use wasimancer_catalog::Catalog;
 use wasimancer_runtime::escape;
 
 use crate::telemetry;
+use crate::tokens::Tokens;
 
 /// The two routes.
 pub(crate) const HEALTHZ: &str = "/healthz";
@@ -23,11 +24,11 @@ pub(crate) const READYZ: &str = "/readyz";
 const STARTING_MAX: Duration = Duration::from_mins(1);
 
 /// The two routes of a server that has begun at this moment.
-pub(crate) fn router(catalog: Arc<Catalog>, begun: Instant) -> Router {
+pub(crate) fn router(catalog: Arc<Catalog>, tokens: Tokens, begun: Instant) -> Router {
     Router::new()
         .route(HEALTHZ, get(async || alive()))
         .route(READYZ, get(ready))
-        .with_state((catalog, begun))
+        .with_state((catalog, tokens, begun))
 }
 
 /// The process answers.
@@ -43,7 +44,10 @@ pub(crate) fn loading() -> Response {
 
 /// 200 also while something is quarantined, since the rest serves; 503 while code is compiled, since calls
 /// wait.
-async fn ready(State((catalog, begun)): State<(Arc<Catalog>, Instant)>) -> Response {
+async fn ready(
+    State((catalog, tokens, begun)): State<(Arc<Catalog>, Tokens, Instant)>,
+    headers: HeaderMap,
+) -> Response {
     let snapshot = catalog.snapshot();
     let compiled = snapshot.compiled();
     let is_compiling = !compiled.is_everything();
@@ -63,7 +67,7 @@ async fn ready(State((catalog, begun)): State<(Arc<Catalog>, Instant)>) -> Respo
         (false, true) => (StatusCode::OK, "ready"),
         (false, false) => (StatusCode::OK, "degraded"),
     };
-    let answer = json!({
+    let mut answer = json!({
         "status": status,
         // Plugins whose code is there, of all that are served.
         "compiled": { "plugins": compiled.plugins, "of": compiled.of },
@@ -86,5 +90,9 @@ async fn ready(State((catalog, begun)): State<(Arc<Catalog>, Instant)>) -> Respo
         // A log that nobody reads loses lines, and nothing else.
         "logLinesDropped": telemetry::dropped_lines(),
     });
+    // Which token is weak is for operators alone.
+    if tokens.admin.is_borne_by(&headers) {
+        answer["warnings"] = json!(tokens.warnings());
+    }
     (code, Json(answer)).into_response()
 }

@@ -13,6 +13,7 @@ mod memory;
 mod opening;
 mod signals;
 mod telemetry;
+mod tokens;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

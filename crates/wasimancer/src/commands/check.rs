@@ -20,6 +20,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start("warn", config.log_format)?;
+    for warning in config.token_warnings() {
+        tracing::warn!("{warning}");
+    }
     let definitions = Definitions::read(&config.home)?;
     let catalog = open_catalog(&config, &definitions, &start_runtime(&config)?)?;
     catalog.compile_rest();

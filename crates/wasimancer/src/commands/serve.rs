@@ -20,14 +20,15 @@ use wasimancer_catalog::{
 use wasimancer_mcp::{Admission, Gate};
 use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
 
-use crate::auth::{Token, require_admin_token};
+use crate::auth::require_admin_token;
 #[cfg(target_os = "linux")]
 use crate::compilers::{CompileLimits, Compilers};
-use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
+use crate::config::resolve::{CacheFolder, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::listeners::Timeouts;
 use crate::opening::Opening;
 use crate::signals::{Asked, HangUp};
+use crate::tokens::Tokens;
 use crate::{descriptors, health, listeners, memory, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
@@ -94,6 +95,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     });
     let apart = apart.transpose()?;
     let tokens = Tokens::resolve(&config)?;
+    tokens.log_warnings();
     let (telling, announced) = mpsc::channel();
     announce_aside(announced)?;
     let announce = {
@@ -193,18 +195,12 @@ fn reload_when_asked(
     tokens: &Tokens,
 ) -> anyhow::Result<()> {
     let catalog = catalog.clone();
-    let tokens = [tokens.client.clone(), Some(tokens.admin.clone())];
+    let tokens = tokens.clone();
     std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || {
             for () in asked {
-                for token in tokens.iter().flatten() {
-                    match token.reload() {
-                        Ok(true) => tracing::info!("a token is another one now"),
-                        Ok(false) => {}
-                        Err(reason) => tracing::error!("a token stays as it was: {reason}"),
-                    }
-                }
+                tokens.reload();
                 let is_new = catalog.reload();
                 let revision = catalog.snapshot().revision();
                 tracing::info!(is_new, %revision, "told to load the files anew");
@@ -349,33 +345,6 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
     }
 }
 
-/// The tokens in use, and which of them were generated.
-struct Tokens {
-    /// None where clients need no token.
-    client: Option<Token>,
-    client_is_generated: bool,
-    admin: Token,
-    admin_is_generated: bool,
-}
-
-impl Tokens {
-    fn resolve(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: match &config.client_token {
-                ClientToken::Off => None,
-                ClientToken::Given(token) => Some(token.clone()),
-                ClientToken::Generate => Some(Token::generate()?),
-            },
-            client_is_generated: matches!(config.client_token, ClientToken::Generate),
-            admin: match &config.admin_token {
-                Some(token) => token.clone(),
-                None => Token::generate()?,
-            },
-            admin_is_generated: config.admin_token.is_none(),
-        })
-    }
-}
-
 /// All routes with their layers, in the one place where their order shows.
 struct Routes {
     clients: Router,
@@ -410,7 +379,8 @@ impl Routes {
         let admin = require_admin_token(admin, tokens.admin.clone());
         // Probes name the server by its address, which no rebound name can stand for.
         let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
-        let health = wasimancer_mcp::guard(health::router(catalog.clone(), begun), names);
+        let health = health::router(catalog.clone(), tokens.clone(), begun);
+        let health = wasimancer_mcp::guard(health, names);
         match addresses.operators {
             Some(_) => Self {
                 clients: health.clone().merge(mcp),

@@ -84,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) client_token: ClientToken,
     /// None where it is to be generated.
     pub(crate) admin_token: Option<Token>,
+    /// Whether weak tokens are refused, and not only named.
+    pub(crate) strict_tokens: bool,
     /// What the state of requests is protected with between their rounds; none where that is to be
     /// generated.
     pub(crate) state_secret: Option<Token>,
@@ -143,6 +145,7 @@ pub(crate) fn resolve(
         errors: &mut errors,
     };
     let config = resolver.config(flags, &file, &home);
+    resolver.check_strictly(&config);
     if errors.is_empty() {
         Ok(config)
     } else {
@@ -245,7 +248,7 @@ impl Resolver<'_> {
                 .value("queue_timeout", file.queue_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_QUEUE_TIMEOUT),
             memory_budget: self.memory_budget(file),
-            compile_apart: self.compile_apart(file),
+            compile_apart: self.switch("WASIMANCER_COMPILE_APART", file.compile_apart, true),
             compile_cpu: self
                 .value("compile_cpu", file.compile_cpu.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_COMPILE_CPU),
@@ -256,6 +259,7 @@ impl Resolver<'_> {
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),
             admin_token: self.admin_token(),
+            strict_tokens: self.switch("WASIMANCER_STRICT_TOKENS", file.strict_tokens, false),
             state_secret: self.state_secret(),
         }
     }
@@ -265,16 +269,15 @@ impl Resolver<'_> {
         self.environment.get(name).filter(|value| !value.is_empty())
     }
 
-    fn compile_apart(&mut self, file: &ConfigFile) -> bool {
-        let name = "WASIMANCER_COMPILE_APART";
+    fn switch(&mut self, name: &str, file: Option<bool>, default: bool) -> bool {
         match self.variable(name).as_deref() {
-            None => file.compile_apart.unwrap_or(true),
+            None => file.unwrap_or(default),
             Some("true") => true,
             Some("false") => false,
             Some(other) => {
                 self.errors
                     .push(format!("{name}: {other:?} is neither: write true or false"));
-                true
+                default
             }
         }
     }

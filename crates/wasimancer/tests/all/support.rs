@@ -10,7 +10,9 @@ mod upstream;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use client::{Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_KEY, exchange};
+pub(crate) use client::{
+    Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_KEY, exchange, http_client,
+};
 pub(crate) use events::Events;
 pub(crate) use home::{Home, assemble, examples_folder, fixtures_folder, guest_module};
 pub(crate) use operator::{Operator, Sample, answer, files, speaking};
