@@ -48,6 +48,7 @@ mod subschemas;
 mod task_policy;
 mod template;
 mod tool;
+mod tool_names;
 mod uri_template;
 mod validation;
 mod version;

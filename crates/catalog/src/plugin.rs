@@ -40,6 +40,8 @@ pub struct ServedPlugin {
 /// A tool of a plugin, and how it is listed.
 pub(crate) struct ServedTool {
     pub(crate) tool: Arc<Tool>,
+    /// What its name looks like.
+    pub(crate) looks: [String; 2],
     /// What the list of tools shows.
     pub(crate) entry: Value,
 }

@@ -69,6 +69,7 @@ mod subscriptions;
 mod support;
 mod tasks;
 mod tokens;
+mod tool_names;
 mod tools;
 mod transport;
 mod validation;
