@@ -62,6 +62,7 @@ pub use catalog::Catalog;
 pub use changes::{Changes, Difference};
 pub use choices::Choices;
 pub use compile_rest::Compiled;
+pub use definition::VARIABLES_PREFIX;
 pub use error::{Cause, Error, Problem, Result};
 pub use header_parameters::HeaderParameter;
 pub use home::{Home, Kind, Settings};

@@ -183,7 +183,7 @@ impl Loader {
         when: Compile,
         entry: &mut Entry<'_>,
     ) -> Option<Plugin> {
-        let mut config = self.settings.config.clone();
+        let mut config = definition.variables_of(&self.settings.config);
         config.extend(definition.config.clone());
         let spec = PluginSpec {
             name: &definition.name,

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasimancer_catalog::{Home, Kind, read_regular_text};
+use wasimancer_catalog::{Home, Kind, VARIABLES_PREFIX, read_regular_text};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{
     Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
@@ -45,8 +45,6 @@ const DEFAULT_COMPILE_CPU: Duration = Duration::from_mins(2);
 const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Least bytes of a budget: some twenty small calls at once.
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
-/// Variables that are configuration of plugins begin like this.
-const PLUGIN_CONFIG_PREFIX: &str = "WASM_";
 /// The name of the configuration file in a home.
 const FILE_NAME: &str = "wasimancer.toml";
 /// Most bytes of that file.
@@ -511,7 +509,7 @@ impl Resolver<'_> {
     }
 
     fn plugin_values(&self) -> BTreeMap<String, String> {
-        let mut config = self.environment.beginning_with(PLUGIN_CONFIG_PREFIX);
+        let mut config = self.environment.beginning_with(VARIABLES_PREFIX);
         config.retain(|_, value| !value.is_empty());
         config
     }

@@ -42,6 +42,7 @@ mod notifications;
 mod origins;
 mod pagination;
 mod plugin_messages;
+mod plugin_variables;
 mod prompts;
 mod publish_beside;
 mod publish_data;
