@@ -27,6 +27,7 @@ mod envelopes;
 mod eras;
 mod examples;
 mod faults;
+mod filling;
 mod foreign_text;
 mod hand_edits;
 mod headers;
