@@ -70,6 +70,7 @@ mod storage;
 mod subscriptions;
 mod support;
 mod tasks;
+mod threat_model;
 mod tokens;
 mod tool_names;
 mod tools;
