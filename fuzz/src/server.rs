@@ -16,7 +16,7 @@ use wasimancer_mcp::{AllowedNames, Gate, Options};
 use wasimancer_runtime::{EngineOptions, Runtime};
 
 /// Answers its input.
-const ECHO: &str = r#"(module
+pub(crate) const ECHO: &str = r#"(module
   (import "extism:host/env" "input_offset" (func $offset (result i64)))
   (import "extism:host/env" "input_length" (func $length (result i64)))
   (import "extism:host/env" "output_set" (func $output (param i64 i64)))

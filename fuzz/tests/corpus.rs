@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use wasimancer_fuzz::{cursors, headers, host_calls, legacy, modern, uri_templates, validation};
+use wasimancer_fuzz::{
+    cursors, definitions, headers, host_calls, legacy, modern, multipart, templates, uri_templates,
+    validation, yaml_edits,
+};
 
 /// Mutations of each input of a corpus.
 const MUTATIONS: u64 = 200;
@@ -90,4 +93,24 @@ fn slow_the_host_calls() {
 #[test]
 fn the_validation() {
     over_corpus("validation", validation::run);
+}
+
+#[test]
+fn the_templates() {
+    over_corpus("templates", templates::run);
+}
+
+#[test]
+fn slow_the_edits_of_yaml() {
+    over_corpus("yaml_edits", yaml_edits::run);
+}
+
+#[test]
+fn slow_the_definition_files() {
+    over_corpus("definitions", definitions::run);
+}
+
+#[test]
+fn slow_the_forms_of_uploads() {
+    over_corpus("multipart", multipart::run);
 }

@@ -39,6 +39,9 @@ pub(crate) struct PluginDefinition {
     permissions: Option<Permissions>,
     /// What the plugin may look up. The values are never shown again.
     config: Option<BTreeMap<String, Scalar>>,
+    /// The environment variables of the server that the plugin may look up; all whose names begin with
+    /// `WASM_` where it is left out.
+    variables: Option<Vec<String>>,
     preinit: Option<Preinit>,
     profile: Option<Profile>,
     instances: Option<Instances>,

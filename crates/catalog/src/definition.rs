@@ -29,6 +29,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) limits: LimitsOverride,
     pub(crate) permissions: Permissions,
     pub(crate) config: BTreeMap<String, String>,
+    /// The variables of the server that it may read. None: all that are for plugins.
+    pub(crate) variables: Option<Vec<String>>,
     /// Whether its start is run once in advance.
     pub(crate) preinit: Preinit,
     pub(crate) profile: Profile,
@@ -59,8 +61,11 @@ pub(crate) struct FunctionDefinition<'n> {
     pub(crate) shown: Map<String, Value>,
 }
 
+/// Variables of the server that are configuration of plugins begin like this.
+pub const VARIABLES_PREFIX: &str = "WASM_";
+
 /// Fields of a plugin that mean something to the server.
-const PLUGIN_FIELDS: [&str; 12] = [
+const PLUGIN_FIELDS: [&str; 13] = [
     "name",
     "path",
     "digest",
@@ -70,6 +75,7 @@ const PLUGIN_FIELDS: [&str; 12] = [
     "limits",
     "permissions",
     "config",
+    "variables",
     "preinit",
     "profile",
     "instances",
@@ -123,11 +129,23 @@ impl<'n> PluginDefinition<'n> {
             limits: limits(node, reader),
             permissions: permissions(node, reader),
             config: config(node, reader),
+            variables: variables(node, reader),
             preinit: preinit(node, reader),
             profile: profile(node, reader),
             instances: instances(node, reader),
             patterns,
         }
+    }
+
+    /// Those of the server's variables for plugins that this one may read.
+    pub(crate) fn variables_of(&self, all: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let Some(named) = &self.variables else {
+            return all.clone();
+        };
+        let found = named.iter().filter_map(|name| all.get_key_value(name));
+        found
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 }
 
@@ -340,6 +358,26 @@ fn config(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, String> {
         }
     }
     config
+}
+
+/// Reads `variables:`, a list of names. A name that is mistyped would be a value that is missing.
+fn variables(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    node.get("variables")?;
+    let mut names = Vec::new();
+    for name in reader.list(node, "variables") {
+        let Some(text) = reader.text(name, "variables") else {
+            continue;
+        };
+        if text.starts_with(VARIABLES_PREFIX) {
+            names.push(text);
+        } else {
+            let message = format!(
+                "{text:?} is no variable of plugins: their names begin with {VARIABLES_PREFIX}"
+            );
+            reader.problem(name.line, "variables", message);
+        }
+    }
+    Some(names)
 }
 
 fn preinit(node: &Node, reader: &mut Reader<'_>) -> Preinit {

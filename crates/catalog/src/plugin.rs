@@ -6,16 +6,17 @@ use serde_json::Value;
 use wasimancer_runtime::{Digest, Plugin, Profile, Usage};
 
 use crate::module::Identity;
-use crate::node::Node;
+use crate::node::{Data, Node};
 use crate::tool::Tool;
 
 /// What stands for the values of `config`, which may be secrets.
 const REDACTED: &str = "***";
 /// The fields of a plugin that decide how its functions run, beside its module.
-const RUNNING_FIELDS: [&str; 6] = [
+const RUNNING_FIELDS: [&str; 7] = [
     "limits",
     "permissions",
     "config",
+    "variables",
     "preinit",
     "profile",
     "instances",
@@ -40,6 +41,8 @@ pub struct ServedPlugin {
 /// A tool of a plugin, and how it is listed.
 pub(crate) struct ServedTool {
     pub(crate) tool: Arc<Tool>,
+    /// What its name looks like.
+    pub(crate) looks: [String; 2],
     /// What the list of tools shows.
     pub(crate) entry: Value,
 }
@@ -74,6 +77,22 @@ impl ServedPlugin {
     #[must_use]
     pub fn is_preinitialized(&self) -> bool {
         self.module.is_preinitialized()
+    }
+
+    /// The variables of the server that its definition names. `None`: it may read all that are for
+    /// plugins.
+    #[must_use]
+    pub fn variables(&self) -> Option<Vec<&str>> {
+        let Data::List(names) = &self.node.get("variables")?.data else {
+            return None;
+        };
+        Some(names.iter().filter_map(Node::scalar_text).collect())
+    }
+
+    /// Whether its module reads configuration.
+    #[must_use]
+    pub fn reads_configuration(&self) -> bool {
+        self.module.reads_configuration()
     }
 
     /// What its code is compiled for.

@@ -10,7 +10,7 @@ use crate::choices::Choices;
 use crate::node::{Data, Node, Reader, excerpt};
 use crate::shown::{check_role, shown};
 use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
-use crate::template::substitute;
+use crate::template::{FILLED_MAX_BYTES, Filling, TooLong};
 
 /// A prompt.
 pub struct Prompt {
@@ -91,8 +91,8 @@ impl Prompt {
     /// The messages with these arguments in place of their names; none where a function makes them.
     ///
     /// # Errors
-    /// When a required argument is missing, an unknown one is given, or a value is not of the
-    /// argument's type.
+    /// When a required argument is missing, an unknown one is given, a value is not of the argument's
+    /// type, or the messages would be too long.
     pub fn render(
         &self,
         arguments: &BTreeMap<String, String>,
@@ -106,10 +106,14 @@ impl Prompt {
         let Made::Data(templates) = &self.messages else {
             return Ok(Vec::new());
         };
-        Ok(templates
-            .iter()
-            .map(|template| template.fill(&value))
-            .collect())
+        let mut filling = Filling::new();
+        let templates = templates.iter();
+        let messages = templates.map(|template| template.fill(&mut filling, &value));
+        messages.collect::<Result<_, _>>().map_err(|TooLong| {
+            self.invalid(&format!(
+                "the messages would have more than {FILLED_MAX_BYTES} bytes: give shorter values"
+            ))
+        })
     }
 
     /// The input of the function that makes its messages: one JSON object of texts in the order of
@@ -235,16 +239,22 @@ fn messages(node: &Node, reader: &mut Reader<'_>) -> Vec<Template> {
 }
 
 impl Template {
-    fn fill<'v>(&self, value: &impl Fn(&str) -> Option<&'v str>) -> Message {
-        Message {
+    fn fill<'v>(
+        &self,
+        filling: &mut Filling,
+        value: &impl Fn(&str) -> Option<&'v str>,
+    ) -> Result<Message, TooLong> {
+        Ok(Message {
             role: self.role.clone(),
             content: match &self.content {
                 MessageContent::Text(text) => {
-                    MessageContent::Text(substitute(text, value).into_owned())
+                    MessageContent::Text(filling.substitute(text, value)?)
                 }
-                MessageContent::Block(block) => MessageContent::Block(substitute_all(block, value)),
+                MessageContent::Block(block) => {
+                    MessageContent::Block(substitute_all(filling, block, value)?)
+                }
             },
-        }
+        })
     }
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -294,21 +304,27 @@ fn block(message: &Node, content: &Node, reader: &mut Reader<'_>) -> Option<Mess
 }
 
 /// Replaces placeholders in every text of a block.
-fn substitute_all<'v>(value: &Value, known: &impl Fn(&str) -> Option<&'v str>) -> Value {
-    match value {
-        Value::String(text) => Value::String(substitute(text, known).into_owned()),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| substitute_all(item, known))
-            .collect(),
+fn substitute_all<'v>(
+    filling: &mut Filling,
+    value: &Value,
+    known: &impl Fn(&str) -> Option<&'v str>,
+) -> Result<Value, TooLong> {
+    Ok(match value {
+        Value::String(text) => Value::String(filling.substitute(text, known)?),
+        Value::Array(items) => {
+            let items = items.iter();
+            let items = items.map(|item| substitute_all(filling, item, known));
+            items.collect::<Result<_, _>>()?
+        }
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| (key.clone(), substitute_all(value, known)));
-            Value::Object(fields.collect())
+            let mut filled = Map::new();
+            for (key, value) in fields {
+                filled.insert(key.clone(), substitute_all(filling, value, known)?);
+            }
+            Value::Object(filled)
         }
         other => other.clone(),
-    }
+    })
 }
 
 /// What the list of prompts shows.

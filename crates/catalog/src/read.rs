@@ -9,6 +9,11 @@ use crate::source::Source;
 pub enum Read<'s> {
     /// The JSON array of its contents.
     Contents(Bytes),
+    /// More than one answer may have, with what the URI holds in the place of its variables.
+    TooLong {
+        /// Most bytes that the texts may have.
+        limit: usize,
+    },
     /// What a function makes of it.
     Function(ResourceCall<'s>),
 }

@@ -1,6 +1,8 @@
 //! Resources: static ones, whose answer is ready, and those behind a URI template. A function may
 //! make the contents of both.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -12,7 +14,7 @@ use crate::node::{Node, Reader};
 use crate::read::{Read, ResourceCall};
 use crate::shown::{check_base64, check_resource, shown};
 use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
-use crate::template::substitute;
+use crate::template::{FILLED_MAX_BYTES, Filling, TooLong};
 use crate::uri_template::UriTemplate;
 
 /// A resource with one URI.
@@ -294,7 +296,12 @@ impl ResourceTemplate {
         let values = self.template.matches(uri)?;
         let uri = well_formed(uri);
         Some(match &self.contents {
-            Made::Data(contents) => Read::Contents(fill(contents, &uri, &values)),
+            Made::Data(contents) => match fill(contents, &uri, &values) {
+                Ok(contents) => Read::Contents(contents),
+                Err(TooLong) => Read::TooLong {
+                    limit: FILLED_MAX_BYTES,
+                },
+            },
             Made::Function(source) => {
                 let values = values.into_iter();
                 let values = values.map(|(name, value)| (name.to_owned(), Value::from(value)));
@@ -310,19 +317,24 @@ impl ResourceTemplate {
 }
 
 /// The JSON array of contents with the values in their texts.
-fn fill(contents: &[Fields], uri: &str, values: &[(&str, String)]) -> Bytes {
-    let value = |name: &str| {
-        let found = values.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.as_str())
-    };
+fn fill(contents: &[Fields], uri: &str, values: &[(&str, String)]) -> Result<Bytes, TooLong> {
+    // Of a variable that stands twice the first value counts.
+    let values: BTreeMap<&str, &str> = values
+        .iter()
+        .rev()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let mut filling = Filling::new();
     let contents = contents.iter().map(|fields| {
         let mut fields = fields.clone();
+        filling.hold(uri)?;
         if let Some(Value::String(text)) = fields.get_mut("text") {
-            *text = substitute(text, value).into_owned();
+            *text = filling.substitute(text, |name| values.get(name).copied())?;
         }
-        with_uri(uri, fields)
+        Ok(with_uri(uri, fields))
     });
-    Bytes::from(contents.collect::<Value>().to_string())
+    let contents: Value = contents.collect::<Result<_, _>>()?;
+    Ok(Bytes::from(contents.to_string()))
 }
 
 #[cfg(test)]

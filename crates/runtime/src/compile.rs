@@ -271,6 +271,12 @@ impl Plugin {
         (cache.has(digest) && !starts) || compiler.failure(digest).is_some()
     }
 
+    /// Whether its module reads configuration (`config_get`).
+    #[must_use]
+    pub fn reads_configuration(&self) -> bool {
+        self.0.outline.reads_configuration
+    }
+
     /// The functions that can be called, in the order of the module.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {

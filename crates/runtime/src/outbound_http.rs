@@ -3,6 +3,8 @@
 //! The address is checked after resolution, on the very addresses that the connection then uses,
 //! and every hop of a redirect is checked like a request of its own.
 
+mod redirect;
+
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +16,8 @@ use reqwest::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
 };
-use reqwest::{Method, Url, redirect};
+use reqwest::redirect::Policy;
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -74,12 +77,7 @@ impl Request {
         })?;
         let url = Url::parse(&wanted.url)
             .map_err(|error| failed(format!("the URL is malformed: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(failed(format!(
-                "the scheme `{}` is neither http nor https",
-                url.scheme()
-            )));
-        }
+        check_scheme(&url)?;
         let method = wanted.method.filter(|method| !method.is_empty());
         let method = method.map_or(Ok(Method::GET), |method| {
             Method::from_bytes(method.to_uppercase().as_bytes())
@@ -129,7 +127,6 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn new(permissions: Permissions, response_max_bytes: u64) -> Result<Self, String> {
         let permissions = Arc::new(permissions);
-        let hop = permissions.clone();
         let client = reqwest::Client::builder()
             // A proxy would resolve names itself, out of reach of the address check.
             .no_proxy()
@@ -146,15 +143,8 @@ impl Outbound {
                 permissions: permissions.clone(),
                 resolver: Arc::new(Resolver::new()),
             }))
-            .redirect(redirect::Policy::custom(move |attempt| {
-                if attempt.previous().len() > REDIRECTS_MAX {
-                    return attempt.error(format!("more than {REDIRECTS_MAX} redirects"));
-                }
-                match check_url(&hop, attempt.url()) {
-                    Ok(()) => attempt.follow(),
-                    Err(denied) => attempt.error(denied),
-                }
-            }))
+            // They are followed here, since the library takes all but a few headers everywhere.
+            .redirect(Policy::none())
             .build()
             .map_err(|error| format!("no client could be made: {}", innermost(&error)))?;
         Ok(Self {
@@ -172,7 +162,6 @@ impl Outbound {
         body: Option<Vec<u8>>,
         mut hold: impl FnMut(usize) -> Result<()>,
     ) -> Result<Response> {
-        check_url(&self.permissions, &request.url)?;
         let mut builder = self
             .client
             .request(request.method, request.url)
@@ -180,7 +169,7 @@ impl Outbound {
         if let Some(body) = body {
             builder = builder.body(body);
         }
-        let mut response = builder.send().await.map_err(into_error)?;
+        let mut response = self.follow(builder.build().map_err(into_error)?).await?;
         let headers_json = headers_json(response.headers());
         hold(headers_json.len())?;
         let head = ResponseHead {
@@ -202,10 +191,37 @@ impl Outbound {
         }
         Ok(Response { head, body })
     }
+
+    /// Sends a request to where it is redirected to in the end. Each hop must be named like the first.
+    async fn follow(&self, mut request: reqwest::Request) -> Result<reqwest::Response> {
+        for _ in 0..=REDIRECTS_MAX {
+            check_url(&self.permissions, request.url())?;
+            // A body is bytes that are shared.
+            let sent = request.try_clone();
+            let response = self.client.execute(request).await.map_err(into_error)?;
+            match sent.and_then(|sent| redirect::next(sent, &response)) {
+                Some(next) => request = next,
+                None => return Ok(response),
+            }
+        }
+        Err(Error::Http {
+            reason: format!("more than {REDIRECTS_MAX} redirects"),
+        })
+    }
+}
+
+fn check_scheme(url: &Url) -> Result<()> {
+    match url.scheme() {
+        "http" | "https" => Ok(()),
+        other => Err(Error::Http {
+            reason: format!("the scheme `{other}` is neither http nor https"),
+        }),
+    }
 }
 
 /// Whether a URL's host is named; an address in a URL is never resolved, so it is checked here.
 fn check_url(permissions: &Permissions, url: &Url) -> Result<()> {
+    check_scheme(url)?;
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     if permissions.names_host(host, port) {

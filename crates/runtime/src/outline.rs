@@ -10,6 +10,7 @@ use wasmtime::{Engine, Module};
 use crate::compiler::invalid;
 use crate::error::{Error, Result};
 use crate::escape::cut;
+use crate::extism;
 
 /// Exports that set up a reactor module before the function runs: the first of each row that
 /// exists, row by row. `_initialize` calls the constructors itself; Haskell's run-time system
@@ -32,6 +33,8 @@ pub(crate) struct Outline {
     /// Linear memory that an instance starts with: that of its largest one.
     pub(crate) initial_memory_bytes: u64,
     pub(crate) has_start_section: bool,
+    /// Whether it imports `config_get`.
+    pub(crate) reads_configuration: bool,
     /// What sets an instance up after its start section, in its order.
     pub(crate) initializers: Vec<(&'static str, Shape)>,
 }
@@ -82,14 +85,18 @@ impl Outline {
         let mut exports: Vec<(&str, u32)> = Vec::new();
         let mut initial_memory_bytes = 0;
         let mut has_start_section = false;
+        let mut reads_configuration = false;
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
                 Payload::TypeSection(section) => types = Some(section),
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
-                        if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
+                        let import = import?;
+                        if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import.ty {
                             functions.push(ty);
                         }
+                        reads_configuration |=
+                            (import.module, import.name) == (extism::MODULE, "config_get");
                     }
                 }
                 Payload::FunctionSection(section) => {
@@ -143,6 +150,7 @@ impl Outline {
             exports: exports.collect(),
             initial_memory_bytes,
             has_start_section,
+            reads_configuration,
             initializers: Vec::new(),
         };
         let row = |row: &&[&'static str]| row.iter().find_map(|name| outline.initializer(name));

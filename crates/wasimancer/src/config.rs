@@ -101,6 +101,7 @@ pub(crate) struct ConfigFile {
     pub(crate) compile_apart: Option<bool>,
     pub(crate) compile_cpu: Option<String>,
     pub(crate) compile_memory: Option<String>,
+    pub(crate) strict_tokens: Option<bool>,
     pub(crate) plugins_path: Option<String>,
     pub(crate) plugins_definition_file: Option<String>,
     pub(crate) resources_path: Option<String>,

@@ -16,6 +16,7 @@ use wasimancer_runtime::escape;
 
 use crate::auth::Gatekeeper;
 use crate::telemetry;
+use crate::tokens::Tokens;
 
 /// The two routes.
 pub(crate) const HEALTHZ: &str = "/healthz";
@@ -35,6 +36,8 @@ pub(crate) struct Health {
     pub(crate) operators: Option<Gatekeeper>,
     /// Whose token is no guess either. None: clients need none.
     pub(crate) clients: Option<Gatekeeper>,
+    /// The tokens in use, of which operators are told what is weak.
+    pub(crate) tokens: Tokens,
     /// True once the server was told to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -119,6 +122,7 @@ impl Health {
             },
             // A log that nobody reads loses lines, and nothing else.
             "logLinesDropped": telemetry::dropped_lines(),
+            "warnings": self.tokens.warnings(),
         })
     }
 }

@@ -15,6 +15,7 @@ mod proxies;
 mod seldom;
 mod signals;
 mod telemetry;
+mod tokens;
 mod wrong_tokens;
 
 use std::io::IsTerminal;

@@ -18,6 +18,7 @@ use crate::plugin::{ServedPlugin, ServedTool};
 use crate::snapshot::{Origin, Tools, ToolsBuilder, tool_entry};
 use crate::store::without_place;
 use crate::tool::{Contract, Tool};
+use crate::tool_names;
 
 /// When the code of new plugins is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,6 +107,7 @@ impl Loader {
         entry: Entry<'_>,
     ) -> Result<ServedPlugin, Vec<Problem>> {
         let mut draft = Draft::read(entry);
+        draft.refuse_tool_names();
         self.compile(&mut draft, Some(given), Compile::Now);
         let plugin = draft.finish(others);
         plugin.ok_or_else(|| draft.entry.into_problems())
@@ -181,7 +183,7 @@ impl Loader {
         when: Compile,
         entry: &mut Entry<'_>,
     ) -> Option<Plugin> {
-        let mut config = self.settings.config.clone();
+        let mut config = definition.variables_of(&self.settings.config);
         config.extend(definition.config.clone());
         let spec = PluginSpec {
             name: &definition.name,
@@ -261,13 +263,25 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Refuses names of tools that no publication may bring, although a file may hold them.
+    fn refuse_tool_names(&mut self) {
+        let functions = self.definition.iter().flat_map(|one| &one.functions);
+        for function in functions {
+            if let Some(reason) = tool_names::refusal(&function.tool) {
+                let mut reader = self.entry.reader();
+                let mut reader = reader.inside(&function.place);
+                reader.wrong(function.node, "displayName", reason);
+            }
+        }
+    }
+
     /// Makes the plugin, after those before it; what is wrong with it goes to the entry.
     fn finish(&mut self, others: &ToolsBuilder) -> Option<ServedPlugin> {
         let definition = self.definition.take()?;
         let compiled = self.compiled.take();
         let plugin = compiled.as_ref().map(|compiled| &compiled.plugin);
         let tools = make_tools(&definition, plugin, others, &mut self.entry);
-        let advice = advice(&definition);
+        let advice = advice(&definition, others);
         for advice in &advice {
             tracing::warn!(plugin = definition.name, "{advice}");
         }
@@ -321,16 +335,32 @@ fn make_tools(
 }
 
 /// What is not wrong with a plugin whose schemas have been compiled, and could be better.
-fn advice(definition: &PluginDefinition<'_>) -> Vec<String> {
-    let names = definition.functions.iter();
-    let names = names.filter_map(|function| unusual_name(&function.tool));
+fn advice(definition: &PluginDefinition<'_>, others: &ToolsBuilder) -> Vec<String> {
+    let mut own: HashMap<String, &str> = HashMap::new();
+    let mut advice = Vec::new();
+    for FunctionDefinition { tool, .. } in &definition.functions {
+        advice.extend(tool_names::advice(tool));
+        let looks = tool_names::looks(tool);
+        let other = looks.iter().find_map(|look| {
+            let own = own
+                .get(look)
+                .map(|other| (*other, definition.name.as_str()));
+            own.or_else(|| others.look_alike(look))
+        });
+        if let Some((other, plugin)) = other.filter(|(other, _)| other != tool) {
+            advice.push(tool_names::look_alike(tool, other, plugin));
+        }
+        for look in looks {
+            own.entry(look).or_insert(tool);
+        }
+    }
     let patterns = definition.patterns.backtracking().into_iter();
-    let patterns = patterns.map(|pattern| {
+    advice.extend(patterns.map(|pattern| {
         format!(
             "the pattern {pattern:?} has look-around or a back-reference, so that long texts may be refused: begin it with `^`, or say the same without them"
         )
-    });
-    names.chain(patterns).collect()
+    }));
+    advice
 }
 
 fn served_tool(
@@ -341,6 +371,7 @@ fn served_tool(
 ) -> ServedTool {
     ServedTool {
         entry: tool_entry(function),
+        looks: tool_names::looks(&function.tool),
         tool: Arc::new(Tool::new(&function.tool, plugin, export, contract)),
     }
 }
@@ -365,23 +396,4 @@ fn name_is_taken(name: &str, owner: &str, function: &Node, reader: &mut Reader<'
         "displayName",
         format!("the tool name {name:?} is taken by plugin {owner:?}: choose another"),
     );
-}
-
-/// Most characters of a tool name that advice on it repeats.
-const NAME_SHOWN_CHARACTERS: usize = 128;
-
-/// Advice on a tool name that some clients refuse (MCP 2026-07-28, server/tools, "Tool Names").
-fn unusual_name(name: &str) -> Option<String> {
-    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    let fault = if name.len() > 128 {
-        "has more than 128 characters"
-    } else if !name.bytes().all(usual) {
-        "holds other characters than letters, digits, `_`, `-` and `.`"
-    } else {
-        return None;
-    };
-    let shown: String = name.chars().take(NAME_SHOWN_CHARACTERS).collect();
-    Some(format!(
-        "the tool name {shown:?} {fault}, which some clients refuse"
-    ))
 }

@@ -18,6 +18,7 @@ use crate::tool::Tool;
 #[derive(Default)]
 pub(crate) struct ToolsBuilder {
     by_name: HashMap<String, Arc<Tool>>,
+    by_look: HashMap<String, Arc<Tool>>,
     plugins: Vec<Arc<ServedPlugin>>,
 }
 
@@ -27,9 +28,19 @@ impl ToolsBuilder {
         self.by_name.get(tool).map(|tool| tool.plugin())
     }
 
+    /// A tool whose name looks like this, and its plugin.
+    pub(crate) fn look_alike(&self, look: &str) -> Option<(&str, &str)> {
+        let tool = self.by_look.get(look)?;
+        Some((tool.name(), tool.plugin()))
+    }
+
     /// Adds a plugin, the names of whose tools are free.
     pub(crate) fn add(&mut self, plugin: Arc<ServedPlugin>) {
         for served in &plugin.tools {
+            for look in &served.looks {
+                let first = self.by_look.entry(look.clone());
+                first.or_insert_with(|| Arc::clone(&served.tool));
+            }
             let tool = Arc::clone(&served.tool);
             self.by_name.insert(tool.name().to_owned(), tool);
         }

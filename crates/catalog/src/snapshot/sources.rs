@@ -37,6 +37,7 @@ impl Snapshot {
         let mut hasher = DefaultHasher::new();
         match self.resource(uri)? {
             Read::Contents(contents) => contents.hash(&mut hasher),
+            Read::TooLong { limit } => limit.hash(&mut hasher),
             Read::Function(call) => {
                 let plugin = self.plugin(call.source.plugin());
                 let running = plugin.map(|plugin| plugin.running());

@@ -114,6 +114,26 @@ pub(crate) fn edit_parsed(
     Err(source.refusal(&outline, &site, step, unreadable))
 }
 
+/// The text of each entry of a list as the file writes it; none where it writes no list there.
+pub(crate) fn entry_texts<'t>(text: &'t str, path: &[&str]) -> Option<Vec<&'t str>> {
+    let outline = outline(text)?;
+    let mut piece = outline.root.as_ref()?;
+    for name in path {
+        let Content::Map { fields, .. } = &piece.content else {
+            return None;
+        };
+        let is_it = |key: &Piece| matches!(&key.content, Content::Text(text) if text == name);
+        piece = fields
+            .iter()
+            .find(|(key, _)| is_it(key))
+            .map(|(_, value)| value)?;
+    }
+    match &piece.content {
+        Content::List { items, .. } => Some(items.iter().map(|item| &text[item.range()]).collect()),
+        _ => None,
+    }
+}
+
 /// An edit whose entry has been found.
 #[derive(Clone, Copy)]
 enum Step<'a> {

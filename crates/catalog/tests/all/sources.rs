@@ -36,7 +36,7 @@ fn prompt(fields: &str) -> TestHome {
 fn call<'s>(snapshot: &'s Snapshot, uri: &str) -> ResourceCall<'s> {
     match snapshot.resource(uri).expect(uri) {
         Read::Function(call) => call,
-        Read::Contents(contents) => panic!("{uri} is data: {contents:?}"),
+        other => panic!("{uri} is data: {other:?}"),
     }
 }
 

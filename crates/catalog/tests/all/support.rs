@@ -257,6 +257,7 @@ pub(crate) fn input(snapshot: &Snapshot, arguments: &str) -> Result<String, Stri
 pub(crate) fn contents(snapshot: &Snapshot, uri: &str) -> Option<Bytes> {
     match snapshot.resource(uri)? {
         Read::Contents(contents) => Some(contents),
+        Read::TooLong { limit } => panic!("{uri} has more than {limit} bytes"),
         Read::Function(call) => panic!("{uri} is made by a function: {:?}", call.source),
     }
 }

@@ -19,6 +19,9 @@ pub(super) async fn read(asked: &Asked<'_>) -> Result<Performed, Error> {
             let outcome = Outcome::cacheable(format!("\"contents\":{contents}"));
             Ok(Performed::Complete(outcome))
         }
+        Some(Read::TooLong { limit }) => Err(Error::InvalidParams(format!(
+            "the contents would have more than {limit} bytes: ask with a shorter URI"
+        ))),
         Some(Read::Function(call)) => made(asked, call).await,
         None => Err(Error::ResourceNotFound {
             uri: uri.into_owned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Request};
+use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
@@ -69,6 +69,16 @@ fn router(address: SocketAddr) -> Router {
             }),
         )
         .route("/echo", any(echo))
+        .route("/arrived", any(arrived))
+        .route(
+            "/redirect/{status}",
+            any(
+                |Path(status): Path<u16>, RawQuery(to): RawQuery| async move {
+                    let status = StatusCode::from_u16(status).unwrap();
+                    (status, [(header::LOCATION, to.unwrap())])
+                },
+            ),
+        )
         .route(
             "/status/{code}",
             get(|Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() }),
@@ -114,6 +124,20 @@ async fn echo(method: Method, headers: HeaderMap, body: Bytes) -> String {
         header("host"),
         header("x-key")
     )
+}
+
+/// Method, headers that a test may have set, and body, as they have arrived.
+async fn arrived(method: Method, headers: HeaderMap, body: Bytes) -> String {
+    let mut found = vec![method.to_string()];
+    let own = ["host", "content-length"];
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| !own.contains(&name.as_str()))
+    {
+        found.push(format!("{name}={}", value.to_str().unwrap()));
+    }
+    found.sort();
+    format!("{}; {}", found.join(" "), String::from_utf8_lossy(&body))
 }
 
 fn wasm() -> Vec<u8> {
@@ -368,6 +392,112 @@ async fn every_hop_of_a_redirect_must_be_named() {
         fetch(&both, &server.url("/to-localhost")).await.unwrap(),
         b"hello"
     );
+}
+
+/// What a plugin sent to one origin was not meant for another one, whatever the header is called.
+#[tokio::test]
+async fn secrets_do_not_follow_a_redirect_to_another_origin() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let both = plugin(&["127.0.0.1", "localhost"]);
+    let headers = r#"{"Authorization":"Bearer s","Cookie":"c=s","Proxy-Authorization":"s","X-Api-Key":"s",
+        "Private-Token":"s","If-None-Match":"s","Accept":"text/plain","Content-Type":"text/x","User-Agent":"me","Range":"bytes=0-"}"#;
+    let all = "GET accept=text/plain authorization=Bearer s content-type=text/x cookie=c=s if-none-match=s \
+        private-token=s proxy-authorization=s range=bytes=0- user-agent=me x-api-key=s; ";
+    let for_others = "GET accept=text/plain content-type=text/x range=bytes=0- user-agent=me; ";
+    let here = server.url("/arrived");
+    let elsewhere = other.url("/arrived");
+    // Another name for the same machine is another origin.
+    let named = format!("http://localhost:{}/arrived", server.address.port());
+    let back = other.url(&format!("/redirect/302?{here}"));
+    for (to, wanted) in [
+        ("/arrived", all),
+        (here.as_str(), all),
+        (elsewhere.as_str(), for_others),
+        (named.as_str(), for_others),
+        // What was left out on the way does not come back.
+        (back.as_str(), for_others),
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let url = server.url(&format!("/redirect/{status}?{to}"));
+            let json = format!(r#"{{"url":"{url}","headers":{headers}}}"#);
+            let found = call(&both, "get", &json).await.expect(&json);
+            let found = String::from_utf8(found).unwrap();
+            // A body's own headers go with it.
+            let wanted = match status {
+                303 => wanted.replace(" content-type=text/x", ""),
+                _ => wanted.to_owned(),
+            };
+            assert_eq!(found, wanted, "{json}");
+        }
+    }
+    // A name and a password in the URL are a header on the wire.
+    let to = format!("/redirect/302?{elsewhere}");
+    let url = server.url(&to).replace("http://", "http://me:secret@");
+    let found = fetch(&both, &url).await.unwrap();
+    assert_eq!(found, b"GET accept=*/*; ");
+    let url = server.url("/redirect/302?/arrived");
+    let url = url.replace("http://", "http://me:secret@");
+    let found = String::from_utf8(fetch(&both, &url).await.unwrap()).unwrap();
+    assert!(found.contains("authorization=Basic "), "{found}");
+    // Nor is one that the redirect names sent in the plugin's name.
+    let to = elsewhere.replace("http://", "http://me:secret@");
+    let found = fetch(&both, &server.url(&format!("/redirect/302?{to}"))).await;
+    assert_eq!(found.unwrap(), b"GET accept=*/*; ");
+}
+
+/// A body holds a secret as often as a header does: the plugin is told where it is to go.
+#[tokio::test]
+async fn a_body_does_not_follow_a_redirect_to_another_origin() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let both = plugin(&["127.0.0.1"]);
+    let post = async |status: u16, to: &str, export: &str, method: &str| {
+        let url = server.url(&format!("/redirect/{status}?{to}"));
+        let json = format!(
+            r#"{{"url":"{url}","method":"{method}","headers":{{"Content-Type":"text/x"}}}}"#
+        );
+        call(&both, export, json).await.unwrap()
+    };
+    let whole = b"POST accept=*/* content-type=text/x; body of the guest";
+    let elsewhere = other.url("/arrived");
+    for status in [307, 308] {
+        assert_eq!(post(status, "/arrived", "post", "POST").await, whole);
+        assert_eq!(post(status, &elsewhere, "post", "POST").await, b"");
+    }
+    assert_eq!(post(302, &elsewhere, "post", "PUT").await, b"");
+    assert_eq!(other.hits(), 0);
+    // These redirect to a page that is to be read, without the body.
+    for status in [301, 302, 303] {
+        let found = post(status, &elsewhere, "post", "POST").await;
+        assert_eq!(found, b"GET accept=*/*; ");
+    }
+    let json = format!(
+        r#"{{"url":"{}","method":"POST"}}"#,
+        server.url(&format!("/redirect/307?{elsewhere}"))
+    );
+    // Without a body there is nothing to lose.
+    assert_eq!(
+        call(&both, "get", &json).await.unwrap(),
+        b"POST accept=*/*; "
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_to_nowhere_is_the_answer() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    for path in [
+        "/status/302",
+        "/redirect/302?http://[",
+        "/redirect/304?/hello",
+        "/redirect/300?/hello",
+    ] {
+        let status = call(&plugin, "status", request(&server.url(path))).await;
+        let wanted = path.split(['/', '?']).nth(2).unwrap();
+        assert_eq!(numbers(&status.unwrap()), [wanted.parse::<u64>().unwrap()]);
+    }
+    let reason = failed(fetch(&plugin, &server.url("/to-file")).await);
+    assert!(reason.contains("`file`"), "{reason}");
+    assert_eq!(server.hits(), 5);
 }
 
 #[tokio::test]

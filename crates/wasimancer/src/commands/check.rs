@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use wasimancer_catalog::{Definitions, Problem, Snapshot};
+use wasimancer_catalog::{Definitions, Problem, ServedPlugin, Snapshot, VARIABLES_PREFIX};
 
 use crate::commands::serve::{open_catalog, start_runtime};
-use crate::config::resolve::resolve;
+use crate::config::resolve::{Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::telemetry;
 
@@ -20,11 +20,39 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start("warn", config.log_format)?;
+    for warning in config.token_warnings() {
+        tracing::warn!("{warning}");
+    }
     let definitions = Definitions::read(&config.home)?;
     let catalog = open_catalog(&config, &definitions, &start_runtime(&config)?)?;
     catalog.compile_rest();
     let snapshot = catalog.snapshot();
+    for plugin in snapshot.plugins() {
+        warn_of_variables(plugin, &config);
+    }
     Ok(print(&snapshot, &mut std::io::stdout().lock())?)
+}
+
+/// Says which variables a plugin may read although it hardly needs them, and which it will not find.
+fn warn_of_variables(plugin: &ServedPlugin, config: &Config) {
+    let name = plugin.name();
+    let Some(variables) = plugin.variables() else {
+        if plugin.reads_configuration() {
+            tracing::warn!(
+                plugin = name,
+                "it reads configuration, and may read every variable that begins with {VARIABLES_PREFIX}: name those that it needs in `variables`, or write `variables: []`"
+            );
+        }
+        return;
+    };
+    for variable in variables {
+        if !config.plugin_values.contains_key(variable) {
+            tracing::warn!(
+                plugin = name,
+                "`variables` names {variable}, which is not set: set it, or leave it out"
+            );
+        }
+    }
 }
 
 /// Prints every problem; the exit status says whether there is one.

@@ -26,12 +26,13 @@ use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
 use crate::auth::{Gatekeeper, Token, require_admin_token};
 #[cfg(target_os = "linux")]
 use crate::compilers::{CompileLimits, Compilers};
-use crate::config::resolve::{CacheFolder, ClientToken, Config, resolve};
+use crate::config::resolve::{CacheFolder, Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::health::Health;
 use crate::listeners::Timeouts;
 use crate::opening::{Opening, Served};
 use crate::signals::{Asked, HangUp};
+use crate::tokens::Tokens;
 use crate::wrong_tokens::WrongTokens;
 use crate::{descriptors, health, listeners, memory, signals, telemetry};
 
@@ -107,6 +108,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     });
     let apart = apart.transpose()?;
     let tokens = Tokens::resolve(&config)?;
+    tokens.log_warnings();
     let (telling, announced) = mpsc::channel();
     announce_aside(announced)?;
     let announce = {
@@ -206,18 +208,12 @@ fn reload_when_asked(
     tokens: &Tokens,
 ) -> anyhow::Result<()> {
     let catalog = catalog.clone();
-    let tokens = [tokens.client.clone(), Some(tokens.admin.clone())];
+    let tokens = tokens.clone();
     std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || {
             for () in asked {
-                for token in tokens.iter().flatten() {
-                    match token.reload() {
-                        Ok(true) => tracing::info!("a token is another one now"),
-                        Ok(false) => {}
-                        Err(reason) => tracing::error!("a token stays as it was: {reason}"),
-                    }
-                }
+                tokens.reload();
                 let is_new = catalog.reload();
                 let revision = catalog.snapshot().revision();
                 tracing::info!(is_new, %revision, "told to load the files anew");
@@ -362,33 +358,6 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
     }
 }
 
-/// The tokens in use, and which of them were generated.
-struct Tokens {
-    /// None where clients need no token.
-    client: Option<Token>,
-    client_is_generated: bool,
-    admin: Token,
-    admin_is_generated: bool,
-}
-
-impl Tokens {
-    fn resolve(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: match &config.client_token {
-                ClientToken::Off => None,
-                ClientToken::Given(token) => Some(token.clone()),
-                ClientToken::Generate => Some(Token::generate()?),
-            },
-            client_is_generated: matches!(config.client_token, ClientToken::Generate),
-            admin: match &config.admin_token {
-                Some(token) => token.clone(),
-                None => Token::generate()?,
-            },
-            admin_is_generated: config.admin_token.is_none(),
-        })
-    }
-}
-
 /// All routes with their layers, in the one place where their order shows.
 struct Routes {
     clients: Served,
@@ -436,6 +405,7 @@ impl Routes {
                 begun,
                 operators,
                 clients: clients.clone(),
+                tokens: tokens.clone(),
                 stop: stop.clone(),
             });
             wasimancer_mcp::guard(health, names.clone())

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasimancer_catalog::{Home, Kind, read_regular_text};
+use wasimancer_catalog::{Home, Kind, VARIABLES_PREFIX, read_regular_text};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{
     Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
@@ -47,8 +47,6 @@ const DEFAULT_COMPILE_CPU: Duration = Duration::from_mins(2);
 const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Least bytes of a budget: some twenty small calls at once.
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
-/// Variables that are configuration of plugins begin like this.
-const PLUGIN_CONFIG_PREFIX: &str = "WASM_";
 /// The name of the configuration file in a home.
 const FILE_NAME: &str = "wasimancer.toml";
 /// Most bytes of that file.
@@ -90,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) client_token: ClientToken,
     /// None where it is to be generated.
     pub(crate) admin_token: Option<Token>,
+    /// Whether weak tokens are refused, and not only named.
+    pub(crate) strict_tokens: bool,
     /// What the state of requests is protected with between their rounds; none where that is to be
     /// generated.
     pub(crate) state_secret: Option<Token>,
@@ -149,6 +149,7 @@ pub(crate) fn resolve(
         errors: &mut errors,
     };
     let config = resolver.config(flags, &file, &home);
+    resolver.check_strictly(&config);
     if errors.is_empty() {
         Ok(config)
     } else {
@@ -265,6 +266,7 @@ impl Resolver<'_> {
             plugin_values: self.plugin_values(),
             client_token: self.client_token(),
             admin_token: self.admin_token(),
+            strict_tokens: self.switch("WASIMANCER_STRICT_TOKENS", file.strict_tokens, false),
             state_secret: self.state_secret(),
         }
     }
@@ -475,7 +477,7 @@ impl Resolver<'_> {
     }
 
     fn plugin_values(&self) -> BTreeMap<String, String> {
-        let mut config = self.environment.beginning_with(PLUGIN_CONFIG_PREFIX);
+        let mut config = self.environment.beginning_with(VARIABLES_PREFIX);
         config.retain(|_, value| !value.is_empty());
         config
     }
