@@ -245,6 +245,10 @@ impl IntoResponses for ChangeErrors {
                 "500",
                 "The module is wrong, there is no such plugin, or the disk refused",
             ),
+            (
+                "503",
+                "The server has no memory left for the request, or for compiling the module: Retry-After says when to try again",
+            ),
         ])
     }
 }

@@ -246,17 +246,20 @@ fn of_catalog(error: &CatalogError) -> (StatusCode, Code) {
     }
 }
 
-/// A module that is wrong is a server error, as the guide to plugins has it; what is wrong with the
-/// definition comes first.
+/// A module that is wrong is a server error, as the guide to plugins has it, and one that found no room is
+/// to be sent again; what is wrong with the definition comes first.
 fn of_problems(problems: &[Problem]) -> (StatusCode, Code) {
     let mut causes = problems.iter().map(|problem| problem.cause);
-    let cause = causes.find(|cause| *cause != Cause::Module);
-    match cause.unwrap_or(Cause::Module) {
-        Cause::Definition => (StatusCode::BAD_REQUEST, Code::InvalidDefinition),
-        Cause::NameTaken => (StatusCode::BAD_REQUEST, Code::NameTaken),
-        Cause::ToolNameTaken => (StatusCode::BAD_REQUEST, Code::ToolNameTaken),
-        Cause::UriTaken => (StatusCode::BAD_REQUEST, Code::UriTaken),
-        Cause::Module => (StatusCode::INTERNAL_SERVER_ERROR, Code::InvalidModule),
+    let of_module = [Cause::Module, Cause::ServerMemory];
+    let cause = causes.clone().find(|cause| !of_module.contains(cause));
+    let is_full = causes.any(|cause| cause == Cause::ServerMemory);
+    match cause {
+        Some(Cause::Definition) => (StatusCode::BAD_REQUEST, Code::InvalidDefinition),
+        Some(Cause::NameTaken) => (StatusCode::BAD_REQUEST, Code::NameTaken),
+        Some(Cause::ToolNameTaken) => (StatusCode::BAD_REQUEST, Code::ToolNameTaken),
+        Some(Cause::UriTaken) => (StatusCode::BAD_REQUEST, Code::UriTaken),
+        _ if is_full => (StatusCode::SERVICE_UNAVAILABLE, Code::ServerMemory),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, Code::InvalidModule),
     }
 }
 
@@ -272,11 +275,13 @@ impl IntoResponse for Error {
                 (status, [etag(&revision)], answer).into_response()
             }
             Self::TooSlow { .. } => (status, [(CONNECTION, "close")], answer).into_response(),
-            Self::ServerMemory(_) => (status, [(RETRY_AFTER, "10")], answer).into_response(),
             Self::TooManyWrongTokens { retry_after } => {
                 let seconds = retry_after.as_secs_f64().ceil().to_string();
                 let headers = [(RETRY_AFTER, seconds.as_str()), (CONNECTION, "close")];
                 (status, headers, answer).into_response()
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                (status, [(RETRY_AFTER, "10")], answer).into_response()
             }
             _ => (status, answer).into_response(),
         }

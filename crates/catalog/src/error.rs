@@ -197,6 +197,8 @@ pub enum Cause {
     UriTaken,
     /// The module: it cannot be read or compiled, or lacks what the definition names.
     Module,
+    /// The server's memory: the module finds no room to be compiled in, now.
+    ServerMemory,
 }
 
 /// One thing that is wrong with one field of one definition.

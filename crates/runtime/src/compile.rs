@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::engine::{Profile, Runtime};
 use crate::error::{Error, Result};
 use crate::extism;
+use crate::first_look;
 use crate::host::Host;
 use crate::kept::{Instances, Kept};
 use crate::limits::Limits;
@@ -127,6 +128,7 @@ impl Runtime {
         if plugin.is_known(compiler) {
             plugin.finish(wasm)?;
         } else {
+            first_look::check(wasm)?;
             compiler.validate(wasm)?;
         }
         Ok(plugin)
@@ -178,6 +180,7 @@ impl Runtime {
     /// When the bytes are no WebAssembly module.
     pub fn inspect(&self, wasm: &[u8]) -> Result<Inspection> {
         let compiler = self.compiler(Profile::default())?;
+        first_look::check(wasm)?;
         let digest = Digest::of(wasm);
         let outline = Outline::read(&compiler.engine, wasm)?;
         let module = compiler.module(wasm, &digest)?;

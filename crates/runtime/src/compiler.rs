@@ -19,7 +19,7 @@ use crate::engine::{EngineOptions, Profile};
 use crate::error::{Error, Result};
 use crate::escape::cut;
 use crate::extism;
-use crate::first_look::imports;
+use crate::first_look;
 use crate::host::{Host, TABLE_MAX_ELEMENTS};
 use crate::kept::KEPT_INSTANCES_MAX;
 use crate::limits::{Limits, WASM_STACK_BYTES};
@@ -121,6 +121,7 @@ impl Compiler {
         if let Some(failure) = self.failure(digest) {
             return Err(failure);
         }
+        first_look::check(wasm)?;
         let compiled = self.compile(wasm);
         if let Some(cache) = &self.cache {
             match &compiled {
@@ -181,11 +182,11 @@ impl Compiler {
             .collect()
     }
 
-    /// Refuses a module that imports what is not offered, before it is compiled. What is no module is
-    /// left to the engine.
+    /// Refuses a module that imports what is not offered, or has too many of something before its code.
+    /// What is no module is left to the engine.
     pub(crate) fn check_imports(&self, wasm: &[u8]) -> Result<()> {
         let unknown = |key: &(String, String)| !self.offered.contains(key);
-        let imports = imports(wasm).into_iter().filter(unknown);
+        let imports = first_look::imports(wasm)?.into_iter().filter(unknown);
         let imports: Vec<String> = imports
             .map(|(module, name)| format!("{module}::{name}"))
             .collect();

@@ -35,6 +35,19 @@ pub enum Error {
         reason: String,
     },
 
+    /// The module has more of something than it may have.
+    #[error(
+        "the module has at least {found} {what}, and at most {limit} are compiled here: build it with optimization, or split it"
+    )]
+    TooMany {
+        /// What there is too much of, in the plural.
+        what: &'static str,
+        /// How many were counted before the module was refused.
+        found: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+
     /// The module was not compiled, although nothing is known to be wrong with it.
     #[error("the module could not be compiled: {reason}")]
     Compiling {

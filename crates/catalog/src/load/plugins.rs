@@ -30,6 +30,9 @@ pub(crate) enum Compile {
     Later,
 }
 
+/// Why a module is not compiled that may be, another time.
+const NO_ROOM: &str = "the server's memory has no room for compiling it (server_memory); try again later, or raise `memory_budget`";
+
 /// An entry on its way to a plugin: it is read, its module is compiled, its tools are made.
 struct Draft<'a> {
     entry: Entry<'a>,
@@ -241,8 +244,11 @@ pub(crate) fn not_compiled(error: &RuntimeError, path: &Path, entry: &mut Entry<
             entry.wrong_because(Cause::Module, "preinit", error.to_string());
         }
         error => {
-            let message = format!("{}: {error}", path.display());
-            entry.wrong_because(Cause::Module, "path", message);
+            let (cause, reason) = match error {
+                RuntimeError::ServerMemory { .. } => (Cause::ServerMemory, NO_ROOM.to_owned()),
+                error => (Cause::Module, error.to_string()),
+            };
+            entry.wrong_because(cause, "path", format!("{}: {reason}", path.display()));
         }
     }
 }

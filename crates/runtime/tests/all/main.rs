@@ -12,6 +12,7 @@ mod budget;
 mod cache;
 mod concurrency;
 mod conversation;
+mod counts;
 mod exports;
 mod handles;
 mod host_calls;

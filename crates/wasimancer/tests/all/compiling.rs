@@ -99,8 +99,13 @@ async fn slow_a_module_that_takes_too_long_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_compiling_stays_within_the_budget() {
     let server = start("memory_budget = \"200MiB\"\n");
-    let told = refusal(&Operator::of(&server)).await;
-    assert!(told.contains("server_memory"), "{told}");
+    let told = Operator::of(&server).upload("", &dear()).await;
+    assert_eq!(told.header("retry-after"), "10");
+    let told = told.declined(503, "server_memory");
+    assert!(
+        told.contains("dear.wasm") && told.contains("memory_budget"),
+        "{told}"
+    );
     let ready = server.client(MODERN).ready().await.json;
     assert_eq!(ready["memory"]["used"], 0, "{ready}");
 }
