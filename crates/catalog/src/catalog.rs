@@ -1,12 +1,13 @@
 //! The catalogue: the current snapshot behind one atomic pointer, and the one place where another
 //! takes its place.
 
+use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
-use wasimancer_runtime::{Budget, Runtime};
+use wasimancer_runtime::{Budget, Digest, Runtime};
 
 use crate::definition_file::DefinitionFile;
 use crate::error::{Error, Result};
@@ -89,11 +90,18 @@ impl Catalog {
             tracing::warn!(%error, "what an earlier process left is not swept");
             return;
         }
-        store::sweep(
-            &self.loader.home,
-            self.loader.store.as_ref(),
-            &self.snapshot(),
-        );
+        let snapshot = self.snapshot();
+        let kept = store::sweep(&self.loader.home, self.loader.store.as_ref(), &snapshot);
+        self.keep_compiled_only(&snapshot, kept);
+    }
+
+    /// Removes the compiled code of modules that are neither served nor among those that are kept, where it
+    /// is known which are.
+    pub(crate) fn keep_compiled_only(&self, served: &Snapshot, kept: Option<HashSet<Digest>>) {
+        if let Some(mut named) = kept {
+            named.extend(served.plugins().iter().map(|plugin| plugin.digest()));
+            self.loader.runtime.keep_compiled_only(&named);
+        }
     }
 
     /// Begins to receive a module. Blocks.
@@ -256,6 +264,9 @@ impl Catalog {
     pub(crate) fn swap(&self, snapshot: Snapshot) {
         for unresolved in &snapshot.unresolved() - &self.snapshot().unresolved() {
             tracing::warn!("{unresolved}");
+        }
+        for plugin in snapshot.plugins() {
+            self.loader.runtime.keep_compiled(&plugin.digest());
         }
         self.snapshot.store(Arc::new(snapshot));
         self.changes.send_replace(());

@@ -260,7 +260,8 @@ impl Catalog {
         let pinned = plan.after.pinned();
         self.swap(plan.after);
         if let Some(plugin) = plan.plugin {
-            plugin.settle(&pinned);
+            let kept = plugin.settle(&pinned);
+            self.keep_compiled_only(&self.snapshot(), kept);
         }
         Ok(plan.publication)
     }

@@ -223,11 +223,14 @@ impl Store {
     }
 
     /// Removes the modules that nothing names: neither a version nor one of these. Where some
-    /// versions cannot be read, nobody knows what they name.
-    pub(crate) fn remove_modules_but(&self, pinned: &HashSet<Digest>) -> Result<()> {
+    /// versions cannot be read, nobody knows what they name. Answers what is named, where that is known.
+    pub(crate) fn remove_modules_but(
+        &self,
+        pinned: &HashSet<Digest>,
+    ) -> Result<Option<HashSet<Digest>>> {
         let (all, are_whole) = self.all_versions()?;
         if !are_whole {
-            return Ok(());
+            return Ok(None);
         }
         let mut named = pinned.clone();
         for versions in all {
@@ -235,7 +238,8 @@ impl Store {
         }
         let folder = self.modules_folder();
         self.try_remove_modules_but(&named)
-            .map_err(storage("swept", &folder))
+            .map_err(storage("swept", &folder))?;
+        Ok(Some(named))
     }
 
     fn try_remove_modules_but(&self, named: &HashSet<Digest>) -> io::Result<()> {

@@ -12,6 +12,7 @@ use wasmtime::{
 
 use crate::budget::Budget;
 use crate::cache::Cache;
+use crate::cache::folders::Folders;
 use crate::context::Context;
 use crate::conversation;
 use crate::digest::Digest;
@@ -84,17 +85,18 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     /// Starts an engine and its ticker thread, which ends with the last use of the engine.
-    pub(crate) fn new(options: &EngineOptions, profile: Profile) -> Result<Self> {
+    pub(crate) fn new(
+        options: &EngineOptions,
+        profile: Profile,
+        folders: Option<&Arc<Folders>>,
+    ) -> Result<Self> {
         let (engine, allocation) = engine(options, profile)?;
         let mut linker = Linker::new(&engine);
         extism::add_to_linker(&mut linker)
             .and_then(|()| conversation::add_to_linker(&mut linker))
             .and_then(|()| wasi::add_to_linker(&mut linker))
             .map_err(|error| engine_error(&error))?;
-        let cache = match &options.cache_folder {
-            Some(folder) => Some(Cache::open(folder, &engine)?),
-            None => None,
-        };
+        let cache = folders.map(|folders| Cache::new(folders, &engine));
         start_ticker(&engine)?;
         let offered = offered(&engine, &linker);
         Ok(Self {

@@ -1,5 +1,6 @@
 //! The engines of the process: what they are to be like, and what their calls share.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -7,7 +8,9 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::cache::folders::Folders;
 use crate::compiler::{Allocation, Compiler};
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::kept::KeptPlaces;
 use crate::permissions::HostRule;
@@ -27,6 +30,9 @@ pub struct EngineOptions {
     pub queue_timeout: Duration,
     /// Folder of compiled modules; none compiles anew at every start.
     pub cache_folder: Option<PathBuf>,
+    /// Path that tells the home whose modules are compiled from others. None: they are of no home, and what
+    /// is compiled is kept for a while only.
+    pub home: Option<PathBuf>,
     /// Hosts that every plugin may reach.
     pub allowed_hosts: Vec<HostRule>,
     /// What the memory of all calls together is charged to.
@@ -42,6 +48,7 @@ impl Default for EngineOptions {
             instances_max: 1000,
             queue_timeout: Duration::from_secs(30),
             cache_folder: None,
+            home: None,
             allowed_hosts: Vec::new(),
             budget: Budget::default(),
             precompile: None,
@@ -86,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) waiting: Seats,
     /// One for each instance that may be kept between calls.
     pub(crate) kept_places: KeptPlaces,
+    /// Where compiled modules are kept; none where they are not.
+    cache_folders: Option<Arc<Folders>>,
     short: Compiler,
     /// Made for the first plugin that wants it.
     compute: OnceLock<Result<Compiler>>,
@@ -99,13 +108,17 @@ impl Runtime {
     pub fn new(options: EngineOptions) -> Result<Self> {
         // Outbound TLS; another provider installed earlier is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let short = Compiler::new(&options, Profile::Short)?;
+        let folder = options.cache_folder.as_deref();
+        let folders = folder.map(|folder| Folders::open(folder, options.home.as_deref()));
+        let folders = folders.transpose()?.map(Arc::new);
+        let short = Compiler::new(&options, Profile::Short, folders.as_ref())?;
         Ok(Self(Arc::new(Inner {
             places: Turns::shared(options.instances_max as usize),
             turns: Turns::new(available_parallelism().map_or(1, NonZero::get)),
             waiting: Seats::new(WAITING_MAX),
             kept_places: KeptPlaces::new(),
             options,
+            cache_folders: folders,
             short,
             compute: OnceLock::new(),
         })))
@@ -123,6 +136,30 @@ impl Runtime {
         self.0.short.allocation
     }
 
+    /// Keeps what is compiled of a module for as long as the home names it.
+    pub fn keep_compiled(&self, digest: &Digest) {
+        let folders = self.0.cache_folders.as_ref();
+        if folders.is_some_and(|folders| folders.name(digest)) {
+            let compute = self.0.compute.get().and_then(|made| made.as_ref().ok());
+            for compiler in [Some(&self.0.short), compute].into_iter().flatten() {
+                if let Some(cache) = &compiler.cache {
+                    cache.adopt(digest);
+                }
+            }
+        }
+    }
+
+    /// Keeps what is compiled of these modules, which are all that the home names, and removes what was kept
+    /// for it of others. Reads folders: call it where blocking is allowed.
+    pub fn keep_compiled_only(&self, digests: &HashSet<Digest>) {
+        for digest in digests {
+            self.keep_compiled(digest);
+        }
+        if let Some(folders) = &self.0.cache_folders {
+            folders.prune(digests);
+        }
+    }
+
     /// The engine for plugins of this profile.
     ///
     /// # Errors
@@ -131,7 +168,8 @@ impl Runtime {
         match profile {
             Profile::Short => Ok(&self.0.short),
             Profile::Compute => {
-                let made = || Compiler::new(&self.0.options, profile);
+                let folders = self.0.cache_folders.as_ref();
+                let made = || Compiler::new(&self.0.options, profile, folders);
                 let made = self.0.compute.get_or_init(made);
                 made.as_ref().map_err(Clone::clone)
             }

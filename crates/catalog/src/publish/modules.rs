@@ -158,8 +158,8 @@ impl PluginPlan<'_> {
     }
 
     /// What follows the commit. The change is made whether a step of it succeeds or not; the next
-    /// start tries again what did not.
-    pub(super) fn settle(mut self, pinned: &HashSet<Digest>) {
+    /// start tries again what did not. Answers which modules are kept, where fewer are.
+    pub(super) fn settle(mut self, pinned: &HashSet<Digest>) -> Option<HashSet<Digest>> {
         let store = self.store;
         let Following {
             copied,
@@ -188,14 +188,16 @@ impl PluginPlan<'_> {
             self.tell(store.forget(&self.name));
         }
         if forgets || self.after.is_none() {
-            self.tell(store.remove_modules_but(pinned));
+            return self.tell(store.remove_modules_but(pinned)).flatten();
         }
+        None
     }
 
-    fn tell(&self, step: Result<(), impl Display>) {
-        if let Err(error) = step {
+    fn tell<T>(&self, step: Result<T, impl Display>) -> Option<T> {
+        step.inspect_err(|error| {
             tracing::warn!(plugin = self.name, %error, "a file could not be put in order; the next start tries again");
-        }
+        })
+        .ok()
     }
 }
 

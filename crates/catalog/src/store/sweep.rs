@@ -1,6 +1,7 @@
 //! What a killed process left undone is done at the next start: a file that no definition and no
 //! version names goes, one that a definition names is put where it says.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -15,27 +16,34 @@ use crate::regular_file::{self, MODULE_MAX_BYTES};
 use crate::snapshot::{Snapshot, Tools};
 
 /// Sweeps everything that belongs to a home. What cannot be done is logged: the server serves
-/// without it.
-pub(crate) fn sweep(home: &Home, store: Option<&Store>, snapshot: &Snapshot) {
+/// without it. Answers which modules are kept, where that is known.
+pub(crate) fn sweep(
+    home: &Home,
+    store: Option<&Store>,
+    snapshot: &Snapshot,
+) -> Option<HashSet<Digest>> {
     let kinds = [&home.plugins, &home.resources, &home.prompts];
     for kind in kinds.into_iter().flatten() {
         told(&kind.folder, definitions::sweep(kind));
     }
     if let (Some(kind), Some(store), Some(tools)) = (&home.plugins, store, snapshot.tools()) {
-        store.sweep(tools, kind.file().exists());
+        return store.sweep(tools, kind.file().exists());
     }
+    None
 }
 
-fn told(place: &Path, swept: Result<(), impl Display>) {
-    if let Err(error) = swept {
-        tracing::warn!(place = %place.display(), %error, "what an earlier process left could not be swept");
-    }
+fn told<T>(place: &Path, swept: Result<T, impl Display>) -> Option<T> {
+    swept
+        .inspect_err(|error| {
+            tracing::warn!(place = %place.display(), %error, "what an earlier process left could not be swept");
+        })
+        .ok()
 }
 
 impl Store {
     /// Sweeps the upload folder. Without a definition file nobody knows whether a removal was
     /// committed.
-    fn sweep(&self, tools: &Tools, is_defined: bool) {
+    fn sweep(&self, tools: &Tools, is_defined: bool) -> Option<HashSet<Digest>> {
         let uploads = self.plugins.join(&self.uploads);
         for folder in [&uploads, &self.modules_folder(), &self.versions_folder()] {
             let swept = durable::sweep_temporary(folder);
@@ -52,12 +60,12 @@ impl Store {
                     told(Path::new(&versions.plugin), swept);
                 }
             }
-            Err(error) => told(&self.versions_folder(), Err(error)),
+            Err(error) => {
+                told::<()>(&self.versions_folder(), Err(error));
+            }
         }
-        told(
-            &self.modules_folder(),
-            self.remove_modules_but(&tools.pinned()),
-        );
+        let kept = self.remove_modules_but(&tools.pinned());
+        told(&self.modules_folder(), kept).flatten()
     }
 
     /// Brings the versions of one plugin into line with what the definition file says of it.

@@ -1,11 +1,13 @@
 //! Compiled modules on disk.
 
+use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
-use wasimancer_runtime::{EngineOptions, Error, Limits, PluginSpec, Preinit, Runtime};
+use wasimancer_runtime::{Digest, EngineOptions, Error, Limits, PluginSpec, Preinit, Runtime};
 
 use crate::support::{
     call, capture_log, extism, limited, messages, options, plugin, runtime_with, spec,
@@ -34,13 +36,27 @@ fn answering(word: &str) -> Vec<u8> {
     ))
 }
 
+/// The files of what no home names.
 fn files(folder: &Path) -> Vec<PathBuf> {
+    entries(&folder.join("apart"))
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
     files
+}
+
+/// What tells whether files were written anew: a number alone may be given to the next one.
+fn stamps(files: &[PathBuf]) -> Vec<(u64, i64, i64)> {
+    let stamp = |file: &PathBuf| {
+        let metadata = fs::metadata(file).unwrap();
+        (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
+    };
+    files.iter().map(stamp).collect()
 }
 
 /// What a new runtime on this folder makes of the module.
@@ -60,13 +76,150 @@ async fn a_compiled_module_is_kept_and_taken() {
     assert_eq!(run(&folder, &two).await, "two");
     let both = files(&folder);
     assert_eq!(both.len(), 2);
+    // Whatever is compiled is written, so nothing was compiled again.
+    let written = stamps(&both);
     assert_eq!(run(&folder, &one).await, "one");
-    assert_eq!(files(&folder), both, "nothing is written twice");
-    // What lies in the second one's file is what runs, so it was not compiled again.
-    let second = both.iter().find(|file| !first.contains(file)).unwrap();
+    assert_eq!(run(&folder, &two).await, "two");
+    assert_eq!(files(&folder), both);
+    assert_eq!(stamps(&both), written, "nothing is written twice");
+}
+
+/// A file is taken under the name alone under which it was written.
+#[tokio::test]
+async fn a_file_in_the_place_of_another_is_made_anew() {
+    capture_log();
+    let (_parent, folder) = folder();
+    let (one, two) = (answering("one"), answering("two"));
+    assert_eq!(run(&folder, &one).await, "one");
+    let first = files(&folder).remove(0);
+    assert_eq!(run(&folder, &two).await, "two");
+    let both = files(&folder);
+    let second = both.iter().find(|file| **file != first).unwrap();
     fs::remove_file(second).unwrap();
-    fs::copy(&first[0], second).unwrap();
-    assert_eq!(run(&folder, &two).await, "one");
+    fs::copy(&first, second).unwrap();
+    assert_eq!(run(&folder, &two).await, "two");
+    assert_eq!(run(&folder, &one).await, "one");
+}
+
+#[tokio::test]
+async fn the_key_is_private_and_made_once() {
+    capture_log();
+    let (_parent, folder) = folder();
+    let wasm = answering("one");
+    assert_eq!(run(&folder, &wasm).await, "one");
+    let key = folder.join("key");
+    assert_eq!(fs::metadata(&key).unwrap().mode() & 0o777, 0o600);
+    let first = fs::read(&key).unwrap();
+    assert_eq!(first.len(), 32);
+    let written = stamps(&files(&folder));
+    assert_eq!(run(&folder, &wasm).await, "one");
+    assert_eq!(fs::read(&key).unwrap(), first);
+    assert_eq!(stamps(&files(&folder)), written);
+    // One that others may have read, or that is no key, is worth nothing, and so is what it sealed.
+    let open = Permissions::from_mode(0o640);
+    fs::set_permissions(&key, open).unwrap();
+    assert_eq!(run(&folder, &wasm).await, "one");
+    let second = fs::read(&key).unwrap();
+    assert_ne!(second, first);
+    assert_eq!(fs::metadata(&key).unwrap().mode() & 0o777, 0o600);
+    let again = stamps(&files(&folder));
+    assert_ne!(again, written);
+    fs::write(&key, "short").unwrap();
+    assert_eq!(run(&folder, &wasm).await, "one");
+    assert_ne!(stamps(&files(&folder)), again);
+    fs::remove_file(&key).unwrap();
+    assert_eq!(run(&folder, &wasm).await, "one");
+    assert_eq!(fs::read(&key).unwrap().len(), 32);
+}
+
+/// Each home keeps what it names, and nothing else.
+#[tokio::test]
+async fn homes_have_folders_of_their_own() {
+    let (_parent, folder) = folder();
+    let of = |home: &str| {
+        runtime_with(EngineOptions {
+            home: Some(PathBuf::from(home)),
+            ..cached(&folder)
+        })
+    };
+    let modules = ["one", "two", "three"].map(answering);
+    let digests = modules.each_ref().map(|wasm| Digest::of(wasm));
+    let count = |name: &str| {
+        let homes = entries(&folder);
+        let homes = homes
+            .iter()
+            .filter(|path| path.display().to_string().contains(name));
+        homes.map(|home| entries(home).len()).collect::<Vec<_>>()
+    };
+    let runtime = of("/first");
+    for wasm in &modules {
+        plugin(&runtime, "cached", wasm);
+    }
+    assert_eq!((count("home-"), count("apart")), (vec![0], vec![3]));
+    runtime.keep_compiled_only(&HashSet::from([digests[0], digests[1]]));
+    assert_eq!((count("home-"), count("apart")), (vec![2], vec![1]));
+    runtime.keep_compiled(&digests[2]);
+    assert_eq!((count("home-"), count("apart")), (vec![3], vec![0]));
+    // Another home has its own.
+    let other = of("/second");
+    other.keep_compiled_only(&HashSet::from([digests[0]]));
+    plugin(&other, "cached", &modules[0]);
+    let mut homes = count("home-");
+    homes.sort_unstable();
+    assert_eq!((homes, count("apart")), (vec![1, 3], vec![0]));
+    // What is not named any more goes, and what is left is taken from there.
+    let runtime = of("/first");
+    runtime.keep_compiled_only(&HashSet::from([digests[2]]));
+    assert_eq!((count("home-"), count("apart")), (vec![1, 1], vec![0]));
+    let homes: Vec<PathBuf> = entries(&folder)
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect();
+    let all = || {
+        homes
+            .iter()
+            .flat_map(|home| entries(home))
+            .collect::<Vec<_>>()
+    };
+    let (before, written) = (all(), stamps(&all()));
+    plugin(&runtime, "cached", &modules[2]);
+    assert_eq!((all(), stamps(&all())), (before, written));
+}
+
+#[tokio::test]
+async fn what_lies_apart_is_bounded_in_size_and_age() {
+    let (_parent, folder) = folder();
+    assert_eq!(run(&folder, &answering("one")).await, "one");
+    let days = |days: u64| SystemTime::now() - Duration::from_hours(24 * days);
+    let make = |name: &str, mib: u64, age: u64| {
+        let file = fs::File::create(folder.join("apart").join(name)).unwrap();
+        file.set_len(mib * 1024 * 1024).unwrap();
+        file.set_modified(days(age)).unwrap();
+    };
+    make("old", 1, 31);
+    make("large", 700, 3);
+    make("larger", 200, 2);
+    make("largest", 200, 1);
+    // Each process looks when it writes for the first time.
+    assert_eq!(run(&folder, &answering("two")).await, "two");
+    let found = files(&folder);
+    let names: Vec<_> = found.iter().map(|file| file.file_name().unwrap()).collect();
+    assert!(
+        names.contains(&"larger".as_ref()) && names.contains(&"largest".as_ref()),
+        "{names:?}"
+    );
+    assert_eq!(names.len(), 4, "{names:?}");
+    // What is used does not grow old.
+    let compiled = found
+        .iter()
+        .find(|file| file.extension().is_some())
+        .unwrap();
+    let file = fs::File::open(compiled).unwrap();
+    file.set_modified(days(20)).unwrap();
+    for word in ["one", "two"] {
+        assert_eq!(run(&folder, &answering(word)).await, word);
+    }
+    assert!(file.metadata().unwrap().modified().unwrap() > days(1));
 }
 
 #[tokio::test]
@@ -80,6 +233,15 @@ async fn a_file_that_is_damaged_is_made_anew() {
     // As after a loss of power: the end is missing, or nothing but zeros.
     let mut zeros_at_the_end = whole.clone();
     zeros_at_the_end[whole.len() - 4096..].fill(0);
+    // As by a disk, or by whoever hopes that it is run.
+    let mut flipped = whole.clone();
+    flipped
+        .iter_mut()
+        .step_by(997)
+        .for_each(|byte| *byte ^= 0x55);
+    let mut without_seal = whole.clone();
+    without_seal.truncate(whole.len() - 32);
+    let longer = [&whole[..], b"more"].concat();
     let cut_short = &whole[..whole.len() - 1];
     let half = &whole[..whole.len() / 2];
     for damaged in [
@@ -88,6 +250,9 @@ async fn a_file_that_is_damaged_is_made_anew() {
         half,
         cut_short,
         &zeros_at_the_end,
+        &flipped,
+        &without_seal,
+        &longer,
         &[0; 10_000],
     ] {
         // A new file: the old one's pages may still be mapped.
@@ -124,13 +289,12 @@ async fn a_start_that_has_run_is_not_tried_again() {
     assert_eq!((first.len(), kept.len()), (2, 1));
     assert_eq!(run(&folder, &two).await, "two");
     let all = files(&folder);
-    // What lies in the second one's file is what runs, so its start has not been run again.
-    let both = named(&all, "-preinit.cwasm");
-    let second = both.iter().find(|file| ***file != *kept[0]).unwrap();
-    fs::remove_file(second).unwrap();
-    fs::copy(kept[0], second).unwrap();
-    assert_eq!(run(&folder, &two).await, "one");
-    assert_eq!(files(&folder), all, "nothing is written twice");
+    // Whatever is tried is written, so no start has been run again.
+    assert_eq!(named(&all, "-preinit.cwasm").len(), 2);
+    let written = stamps(&all);
+    assert_eq!(run(&folder, &one).await, "one");
+    assert_eq!(run(&folder, &two).await, "two");
+    assert_eq!((files(&folder), stamps(&all)), (all.clone(), written));
     // It is for those alone that let it: the others run the module as it is.
     let runtime = runtime_with(cached(&folder));
     for preinit in [Preinit::Always, Preinit::Never] {

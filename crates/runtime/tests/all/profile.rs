@@ -102,7 +102,7 @@ async fn the_cache_tells_the_engines_apart() {
             assert_eq!(call(&plugin, "run", "").await.unwrap(), b"");
         }
     }
-    let kept = std::fs::read_dir(folder.path().join("compiled")).unwrap();
+    let kept = std::fs::read_dir(folder.path().join("compiled/apart")).unwrap();
     assert_eq!(kept.count(), 4, "two modules for each engine");
 }
 

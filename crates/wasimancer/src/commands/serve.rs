@@ -4,6 +4,7 @@ mod stdio;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -23,10 +24,11 @@ use wasimancer_catalog::{
 use wasimancer_mcp::{Admission, Gate};
 use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
 
+use super::start;
 use crate::auth::{Gatekeeper, Token, require_admin_token};
 #[cfg(target_os = "linux")]
 use crate::compilers::{CompileLimits, Compilers};
-use crate::config::resolve::{CacheFolder, Config, resolve};
+use crate::config::resolve::{Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::health::Health;
 use crate::listeners::Timeouts;
@@ -336,26 +338,26 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
     // Processes are bounded in other ways there: this one compiles.
     #[cfg(not(target_os = "linux"))]
     let precompile: Option<Arc<dyn Precompile>> = None;
-    let options = |cache_folder| EngineOptions {
+    let home = config.home.plugins.as_ref().map(identity);
+    start(&config.cache_folder, |cache_folder| EngineOptions {
         memory_max_bytes: config.limits.memory,
         instances_max: config.instances,
         queue_timeout: config.queue_timeout,
         cache_folder,
+        home: home.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         budget: budget.clone(),
         precompile: precompile.clone(),
-    };
-    match &config.cache_folder {
-        CacheFolder::Off => Ok(Runtime::new(options(None))?),
-        CacheFolder::Given(folder) => Ok(Runtime::new(options(Some(folder.clone())))?),
-        CacheFolder::Default(folder) => match Runtime::new(options(Some(folder.clone()))) {
-            Err(error @ wasimancer_runtime::Error::Cache { .. }) => {
-                tracing::warn!(%error, "modules are compiled at every start");
-                Ok(Runtime::new(options(None))?)
-            }
-            started => Ok(started?),
-        },
-    }
+    })
+}
+
+/// What tells these plugins from those of other homes: where their definition file lies, by whatever way
+/// it is reached.
+fn identity(plugins: &Kind) -> PathBuf {
+    let folder = plugins.folder.canonicalize();
+    let folder = folder.or_else(|_| std::path::absolute(&plugins.folder));
+    let folder = folder.unwrap_or_else(|_| plugins.folder.clone());
+    folder.join(&plugins.definition_file)
 }
 
 /// All routes with their layers, in the one place where their order shows.

@@ -114,6 +114,29 @@ pub(crate) enum CacheFolder {
     Default(PathBuf),
 }
 
+impl CacheFolder {
+    /// The one that the environment names, else that of the file, else the default.
+    pub(crate) fn of(file: Option<&String>, environment: &dyn Environment) -> Self {
+        let named = environment.get("WASIMANCER_CACHE_FOLDER");
+        if let Some(path) = named.as_ref().or(file) {
+            return Self::given(path);
+        }
+        let set = |name| environment.get(name).filter(|value| !value.is_empty());
+        let xdg = set("XDG_CACHE_HOME").map(PathBuf::from);
+        let user = xdg.or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")));
+        user.map_or(Self::Off, |folder| Self::Default(folder.join("wasimancer")))
+    }
+
+    /// One that an operator has chosen; an empty path switches it off.
+    fn given(path: &str) -> Self {
+        if path.is_empty() {
+            Self::Off
+        } else {
+            Self::Given(PathBuf::from(path))
+        }
+    }
+}
+
 /// Everything that is wrong with a configuration.
 #[derive(Debug)]
 pub(crate) struct ConfigErrors(Vec<String>);
@@ -217,7 +240,10 @@ impl Resolver<'_> {
             proxy_protocol: self.proxy_protocol(file, &trusted_proxies),
             trusted_proxies,
             allowed_hosts: self.allowed_hosts(flags, file),
-            cache_folder: self.cache_folder(flags, file),
+            cache_folder: match &flags.cache_folder {
+                Some(path) => CacheFolder::given(path),
+                None => CacheFolder::of(file.cache_folder.as_ref(), self.environment),
+            },
             log_format: log_format.unwrap_or_default(),
             log: flags
                 .log
@@ -411,27 +437,6 @@ impl Resolver<'_> {
         };
         let folder = given.map_or_else(in_home, PathBuf::from);
         (!folder.as_os_str().is_empty()).then_some(folder)
-    }
-
-    fn cache_folder(&self, flags: &Flags, file: &ConfigFile) -> CacheFolder {
-        let given = flags.cache_folder.clone();
-        let given = given
-            .or_else(|| self.environment.get("WASIMANCER_CACHE_FOLDER"))
-            .or_else(|| file.cache_folder.clone());
-        match given {
-            Some(path) if path.is_empty() => CacheFolder::Off,
-            Some(path) => CacheFolder::Given(PathBuf::from(path)),
-            None => {
-                let xdg = self.variable("XDG_CACHE_HOME").map(PathBuf::from);
-                let user = xdg.or_else(|| {
-                    self.variable("HOME")
-                        .map(|home| Path::new(&home).join(".cache"))
-                });
-                user.map_or(CacheFolder::Off, |folder| {
-                    CacheFolder::Default(folder.join("wasimancer"))
-                })
-            }
-        }
     }
 
     fn limits(&mut self, file: &FileLimits) -> Limits {

@@ -17,6 +17,7 @@ mod command_check;
 mod command_inspect;
 mod command_line;
 #[cfg(target_os = "linux")]
+mod compiled_code;
 mod compiling;
 mod completion;
 mod concurrency;
