@@ -43,6 +43,7 @@ pub(crate) enum Code {
     DefinitionFileChanged,
     DefinitionFileInvalid,
     DefinitionFileNotEditable,
+    DefinitionFileLinked,
     DefinitionFileMalformed,
     DefinitionFileUnreadable,
     ModuleGone,
@@ -221,7 +222,10 @@ impl Error {
 fn of_catalog(error: &CatalogError) -> (StatusCode, Code) {
     match error {
         CatalogError::Invalid { problems } => of_problems(problems),
-        CatalogError::FileName { .. } => (StatusCode::BAD_REQUEST, Code::InvalidFileName),
+        CatalogError::FileName { .. } | CatalogError::DeepFolder { .. } => {
+            (StatusCode::BAD_REQUEST, Code::InvalidFileName)
+        }
+        CatalogError::Linked { .. } => (StatusCode::CONFLICT, Code::DefinitionFileLinked),
         CatalogError::OutsideFolder { .. } => (StatusCode::BAD_REQUEST, Code::OutsideFolder),
         CatalogError::NameMismatch { .. } => (StatusCode::BAD_REQUEST, Code::NameMismatch),
         CatalogError::NotFound { .. } => (StatusCode::NOT_FOUND, Code::NotFound),

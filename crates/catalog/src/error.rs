@@ -75,6 +75,30 @@ pub enum Error {
         value: String,
     },
 
+    /// A folder below the upload folder that is too long or too deep.
+    #[error("`dir` has more than {bytes} bytes or {folders} folders: name a shorter one")]
+    DeepFolder {
+        /// Most bytes that it may have.
+        bytes: usize,
+        /// Most folders inside each other.
+        folders: usize,
+    },
+
+    /// The definition file is a link to what may be somebody else's.
+    #[error(
+        "{} is a link to {}, {reason}: put the file itself there, or set `follow_links = true`, which lets the server replace what it leads to",
+        .path.display(),
+        .target.display()
+    )]
+    Linked {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// What is in the way.
+        reason: &'static str,
+    },
+
     /// There is no entry of this name.
     #[error("there is no {kind} {name:?}")]
     NotFound {
@@ -150,6 +174,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// Whether the disk has no room.
+    pub(crate) fn is_full_disk(&self) -> bool {
+        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+        matches!(self, Self::Storage { source, .. } if full.contains(&source.kind()))
+    }
 }
 
 impl From<EditError> for Error {

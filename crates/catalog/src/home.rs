@@ -43,6 +43,8 @@ pub struct Settings {
     pub upload_folder: PathBuf,
     /// Most versions of a plugin that are kept to roll back to, the one served included.
     pub versions_kept: usize,
+    /// Whether definition files are replaced wherever a link leads.
+    pub follow_links: bool,
 }
 
 impl Default for Settings {
@@ -52,6 +54,7 @@ impl Default for Settings {
             config: BTreeMap::new(),
             upload_folder: PathBuf::from("bucket"),
             versions_kept: 10,
+            follow_links: false,
         }
     }
 }

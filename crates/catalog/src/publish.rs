@@ -22,7 +22,7 @@ use crate::home::Kind;
 use crate::load::Prepared;
 use crate::parallel::{self, Job};
 use crate::snapshot::{Origin, Snapshot};
-use crate::store::{Incoming, Replacement};
+use crate::store::{Incoming, Replacement, Store, check_link};
 
 use modules::PluginPlan;
 
@@ -75,6 +75,22 @@ impl Change {
             Self::AddPlugin(upload) | Self::UpdatePlugin(upload) => Some(upload.module),
             _ => None,
         }
+    }
+}
+
+impl Request {
+    /// The same once more, where it removes something.
+    fn removal(&self) -> Option<Self> {
+        let change = match &self.change {
+            Change::RemovePlugin(name) => Change::RemovePlugin(name.clone()),
+            Change::Remove(data, name) => Change::Remove(*data, name.clone()),
+            _ => return None,
+        };
+        Some(Self {
+            change,
+            expected: self.expected.clone(),
+            dry_run: self.dry_run,
+        })
     }
 }
 
@@ -140,6 +156,8 @@ pub struct Publication {
 /// A change, ready to be made.
 struct Plan<'c> {
     kind: &'c Kind,
+    /// The key of its definition file that holds the entries.
+    list: &'static str,
     /// The text of the definition file as it was read.
     read: String,
     /// What it is to be; none where nothing is to change.
@@ -158,7 +176,15 @@ impl Catalog {
     /// When the change is wrong, comes too late, or the disk refuses: then everything is as it was.
     pub fn publish(&self, request: Request) -> Result<Publication> {
         let (label, dry_run) = (request.change.to_string(), request.dry_run);
-        let published = self.try_publish(request);
+        let again = request.removal();
+        let mut published = self.try_publish(request);
+        if let (Err(error), Some(again)) = (&published, again)
+            && error.is_full_disk()
+            && self.free_reserve()
+        {
+            published = self.try_publish(again);
+            self.keep_reserve();
+        }
         match &published {
             Ok(publication) if dry_run => {
                 tracing::info!(
@@ -198,6 +224,9 @@ impl Catalog {
             let before = self.snapshot();
             check_revision(&before, expected.as_deref())?;
             let mut plan = self.plan(&before, &change, &prepared)?;
+            if plan.text.is_some() && !self.loader.settings.follow_links {
+                check_link(plan.kind, plan.list, &plan.read)?;
+            }
             if dry_run {
                 plan.publication.revision = before.revision();
                 return Ok(plan.publication);
@@ -211,6 +240,18 @@ impl Catalog {
             }
         }
         unreachable!("the attempt that holds the lock is not overtaken")
+    }
+
+    /// Makes room on the disk, where some was set aside.
+    fn free_reserve(&self) -> bool {
+        let store = self.loader.store.as_ref();
+        store.is_some_and(Store::free_reserve)
+    }
+
+    fn keep_reserve(&self) {
+        if let Some(store) = &self.loader.store {
+            store.keep_reserve();
+        }
     }
 
     fn plan(&self, before: &Snapshot, change: &Change, prepared: &Prepared) -> Result<Plan<'_>> {

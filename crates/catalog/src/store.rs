@@ -8,6 +8,7 @@
 mod definitions;
 mod durable;
 mod place;
+mod reserve;
 mod sweep;
 mod versions;
 pub(crate) mod yaml_edit;
@@ -23,7 +24,8 @@ use wasimancer_runtime::Digest;
 use crate::error::{Error, Result};
 use crate::regular_file::{self, MODULE_MAX_BYTES};
 
-pub(crate) use definitions::Replacement;
+pub(crate) use definitions::{Replacement, check_link};
+pub(crate) use durable::MadeFolders;
 pub(crate) use place::{Landing, Named, named_file, written};
 pub(crate) use sweep::sweep;
 pub use versions::Version;
@@ -31,6 +33,8 @@ pub(crate) use versions::{Published, Versions, pin, without_place};
 
 /// The extension of a file of versions that cannot be read.
 const DAMAGED_EXTENSION: &str = "damaged";
+/// How often it is tried again to make the upload folder.
+const FOLDER_TRIES: u32 = 3;
 /// The folder inside the upload folder that holds all versions.
 const VERSIONS_FOLDER: &str = ".versions";
 
@@ -46,6 +50,8 @@ pub(crate) struct Store {
 pub struct Incoming {
     file: NamedTempFile,
     size_bytes: u64,
+    /// What was made for it.
+    folders: MadeFolders,
 }
 
 impl Incoming {
@@ -71,6 +77,11 @@ impl Incoming {
         self.size_bytes
     }
 
+    /// The folders that were made for it, which stay no longer than what is answered.
+    pub(crate) fn take_folders(&mut self) -> MadeFolders {
+        std::mem::take(&mut self.folders)
+    }
+
     /// The file, to be read from its beginning.
     pub(crate) fn open(&self) -> Result<File> {
         let file = self.file.reopen();
@@ -91,6 +102,8 @@ impl Incoming {
 pub(crate) struct Ready {
     file: NamedTempFile,
     path: PathBuf,
+    /// What was made for it.
+    _folders: MadeFolders,
 }
 
 impl Ready {
@@ -117,11 +130,23 @@ impl Store {
     /// Begins to receive a module, in the upload folder.
     pub(crate) fn incoming(&self) -> Result<Incoming> {
         let folder = self.plugins.join(&self.uploads);
-        let file = durable::create_folder(&folder).and_then(|()| durable::temporary(&folder));
-        let file = file.map_err(storage("written to", &folder))?;
+        let try_once = || -> io::Result<_> {
+            let folders = durable::create_folder(&folder)?;
+            Ok((durable::temporary(&folder)?, folders))
+        };
+        let mut begun = try_once();
+        // Another request may have removed the folder that it had made, for nothing, in between.
+        for _ in 0..FOLDER_TRIES {
+            match &begun {
+                Err(error) if error.kind() == ErrorKind::NotFound => begun = try_once(),
+                _ => break,
+            }
+        }
+        let (file, folders) = begun.map_err(storage("written to", &folder))?;
         Ok(Incoming {
             file,
             size_bytes: 0,
+            folders,
         })
     }
 
@@ -158,20 +183,15 @@ impl Store {
     /// Keeps a module that was received.
     pub(crate) fn keep(&self, incoming: Incoming, digest: &Digest) -> Result<()> {
         let file = self.module_file(digest);
-        let kept = self.create_folders().and_then(|()| {
-            incoming.file.as_file().sync_all()?;
-            durable::place(incoming.file, &file)
-        });
+        let flushed = incoming.file.as_file().sync_all();
+        let kept = flushed.and_then(|()| durable::place(incoming.file, &file));
         kept.map_err(storage("written", &file))
     }
 
     /// Keeps a module that was not published, but put into its place by hand.
     pub(crate) fn keep_bytes(&self, bytes: &[u8], digest: &Digest) -> Result<()> {
         let file = self.module_file(digest);
-        let kept = self
-            .create_folders()
-            .and_then(|()| durable::replace(&file, bytes));
-        kept.map_err(storage("written", &file))
+        durable::replace(&file, bytes).map_err(storage("written", &file))
     }
 
     /// Whether a module is kept.
@@ -207,13 +227,16 @@ impl Store {
     /// Writes the versions of a plugin beside what is known of them.
     pub(crate) fn ready_versions(&self, versions: &Versions) -> Result<Ready> {
         let path = self.versions_file(&versions.plugin);
-        let written = self.create_folders().and_then(|()| {
-            let bytes = serde_json::to_vec(versions)?;
-            // A definition may hold secrets in its `config`.
-            durable::written_private(&self.versions_folder(), &bytes)
-        });
+        let bytes = serde_json::to_vec(versions).map_err(io::Error::from);
+        // A definition may hold secrets in its `config`.
+        let written =
+            bytes.and_then(|bytes| durable::written_private(&self.versions_folder(), &bytes));
         let file = written.map_err(storage("written", &path))?;
-        Ok(Ready { file, path })
+        Ok(Ready {
+            file,
+            path,
+            _folders: MadeFolders::default(),
+        })
     }
 
     /// Forgets the versions of a plugin.
@@ -280,23 +303,28 @@ impl Store {
         Ok((all, are_whole))
     }
 
-    fn create_folders(&self) -> io::Result<()> {
-        durable::create_folder(&self.modules_folder())?;
-        durable::create_folder(&self.versions_folder())
+    /// Makes the folders in which modules and versions are kept.
+    pub(crate) fn create_folders(&self) -> Result<MadeFolders> {
+        let folder = self.folder();
+        let modules = durable::create_folder(&self.modules_folder());
+        let both = modules.and_then(|modules| {
+            let versions = durable::create_folder(&self.versions_folder())?;
+            Ok(versions.after(modules))
+        });
+        both.map_err(storage("created", &folder))
+    }
+
+    /// The folder that is the store's own.
+    fn folder(&self) -> PathBuf {
+        self.plugins.join(&self.uploads).join(VERSIONS_FOLDER)
     }
 
     fn modules_folder(&self) -> PathBuf {
-        self.plugins
-            .join(&self.uploads)
-            .join(VERSIONS_FOLDER)
-            .join("modules")
+        self.folder().join("modules")
     }
 
     fn versions_folder(&self) -> PathBuf {
-        self.plugins
-            .join(&self.uploads)
-            .join(VERSIONS_FOLDER)
-            .join("plugins")
+        self.folder().join("plugins")
     }
 
     fn module_file(&self, digest: &Digest) -> PathBuf {

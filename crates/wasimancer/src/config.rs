@@ -111,6 +111,7 @@ pub(crate) struct ConfigFile {
     pub(crate) upload_path: Option<String>,
     pub(crate) upload_limit: Option<String>,
     pub(crate) versions: Option<u32>,
+    pub(crate) follow_links: Option<bool>,
     pub(crate) settle_time: Option<String>,
     pub(crate) admin_address: Option<String>,
     pub(crate) limits: FileLimits,

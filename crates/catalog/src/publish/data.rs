@@ -126,6 +126,7 @@ impl Catalog {
         };
         Ok(Plan {
             kind,
+            list: data.paths()[0][0],
             text: (edited.text != read.text).then_some(edited.text),
             read: read.text,
             after,

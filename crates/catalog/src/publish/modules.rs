@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::parallel::{self, Job};
 use crate::plugin::ServedPlugin;
-use crate::store::{Incoming, Named, Published, Ready, Store, Versions, named_file};
+use crate::store::{Incoming, MadeFolders, Named, Published, Ready, Store, Versions, named_file};
 
 /// What a change does to the modules that are kept.
 pub(super) struct PluginPlan<'c> {
@@ -29,6 +29,8 @@ pub(super) struct PluginPlan<'c> {
     /// Whether what will be served is one of the versions.
     pub(super) is_rollback: bool,
     pub(super) following: Following,
+    /// The folders that were made for the change. They go with it, where it is not made.
+    pub(super) folders: MadeFolders,
 }
 
 /// What is on the disk before the commit, and takes its place after it. The next start makes up for
@@ -48,6 +50,9 @@ impl PluginPlan<'_> {
     /// that was sent, the one that is served now, so that it can be rolled back to, what is about to
     /// happen, and what follows it.
     pub(super) fn prepare(&mut self, versions_kept: usize) -> Result<()> {
+        let received = self.incoming.as_mut().map(Incoming::take_folders);
+        let kept = self.store.create_folders();
+        self.folders = kept?.after(received.unwrap_or_default());
         let written = self.versions.clone();
         if let Some(before) = &self.before {
             self.take_down(&Arc::clone(before))?;
@@ -145,7 +150,7 @@ impl PluginPlan<'_> {
     pub(super) fn undo(mut self, pinned: &HashSet<Digest>) {
         let store = self.store;
         if let Some(copied) = self.following.copied.take() {
-            store.discard(copied);
+            drop(copied);
         }
         self.versions.abandon();
         let written = if self.versions.kept.is_empty() {
@@ -187,10 +192,13 @@ impl PluginPlan<'_> {
             self.tell(store.take_away_versions(&self.versions, &self.named));
             self.tell(store.forget(&self.name));
         }
-        if forgets || self.after.is_none() {
-            return self.tell(store.remove_modules_but(pinned)).flatten();
-        }
-        None
+        let kept = if forgets || self.after.is_none() {
+            self.tell(store.remove_modules_but(pinned)).flatten()
+        } else {
+            None
+        };
+        store.keep_reserve();
+        kept
     }
 
     fn tell<T>(&self, step: Result<T, impl Display>) -> Option<T> {

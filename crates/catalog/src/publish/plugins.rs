@@ -21,7 +21,9 @@ use crate::node::Node;
 use crate::plugin::ServedPlugin;
 use crate::snapshot::{Snapshot, Tools, ToolsBuilder};
 use crate::store::yaml_edit::Edit;
-use crate::store::{Landing, Named, Published, Store, named_file, pin, without_place, written};
+use crate::store::{
+    Landing, MadeFolders, Named, Published, Store, named_file, pin, without_place, written,
+};
 use crate::version::rises;
 
 /// What messages call the definition that was sent.
@@ -253,6 +255,7 @@ impl Catalog {
             named,
             is_rollback: true,
             following: Following::default(),
+            folders: MadeFolders::default(),
         };
         self.plan_edited(before, base, edited, plugin_plan)
     }
@@ -272,6 +275,7 @@ impl Catalog {
             versions: base.store.versions(name)?,
             is_rollback: false,
             following: Following::default(),
+            folders: MadeFolders::default(),
             name: name.to_owned(),
         };
         let edited = base.edit(&Edit::Remove { name })?;
@@ -293,6 +297,7 @@ impl Catalog {
         let after = before.with_tools(tools);
         Ok(Plan {
             kind: base.kind,
+            list: PLUGINS_PATH[0],
             read: base.read,
             text: Some(edited.text),
             publication: publication(before, &after, plugin.after.as_deref()),
@@ -336,6 +341,7 @@ impl<'c> Base<'c> {
     fn nothing(self, before: &Snapshot, served: &ServedPlugin) -> Plan<'c> {
         Plan {
             kind: self.kind,
+            list: PLUGINS_PATH[0],
             read: self.read,
             text: None,
             after: before.clone(),

@@ -10,6 +10,7 @@ use super::{durable, storage};
 use crate::error::{Error, Result};
 use crate::home::Kind;
 use crate::regular_file::{self, DEFINITION_MAX_BYTES};
+use crate::yaml;
 
 /// What a definition file is to be, on the disk beside it.
 pub(crate) struct Replacement {
@@ -25,10 +26,15 @@ impl Replacement {
     pub(crate) fn new(kind: &Kind, text: &str) -> Result<Self> {
         let path = target(kind);
         let folder = path.parent().unwrap_or(&kind.folder);
-        let written = durable::written(folder, text.as_bytes()).and_then(|file| {
-            durable::inherit_permissions(&file, &path)?;
-            Ok(file)
-        });
+        let written = if path.exists() {
+            // It may be a secret from others, and must not be less of one for a moment.
+            durable::written_private(folder, text.as_bytes()).and_then(|file| {
+                durable::inherit_ownership(&file, &path)?;
+                Ok(file)
+            })
+        } else {
+            durable::written(folder, text.as_bytes())
+        };
         let file = written.map_err(storage("written", &path))?;
         Ok(Self { file, path })
     }
@@ -57,6 +63,58 @@ impl Replacement {
 fn target(kind: &Kind) -> PathBuf {
     let path = kind.file();
     fs::canonicalize(&path).unwrap_or(path)
+}
+
+/// Refuses to write through a link to what may be somebody else's: any other than a file of the server's own
+/// user that holds this list already. `read` is the file's text.
+///
+/// # Errors
+/// [`Error::Linked`], with what is in the way.
+pub(crate) fn check_link(kind: &Kind, list: &str, read: &str) -> Result<()> {
+    let path = kind.file();
+    if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Ok(());
+    }
+    let reason = match fs::metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => "which is not there",
+        Err(source) => return Err(Error::Unreadable { path, source }),
+        Ok(metadata) if !is_own(&metadata) => "which is not a file of the server's own user",
+        Ok(_) if is_root() => "and the server runs as root",
+        Ok(_) if !holds(list, read) => "which is no definition file of this kind",
+        Ok(_) => return Ok(()),
+    };
+    let target = fs::canonicalize(&path).or_else(|_| fs::read_link(&path));
+    Err(Error::Linked {
+        target: target.unwrap_or_default(),
+        path,
+        reason,
+    })
+}
+
+/// Whether a text is that of a definition file with this list.
+fn holds(list: &str, text: &str) -> bool {
+    yaml::parse("", text).is_ok_and(|root| root.get(list).is_some())
+}
+
+#[cfg(unix)]
+fn is_own(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_own(metadata: &fs::Metadata) -> bool {
+    metadata.is_file()
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
 }
 
 /// Removes what a killed process left beside the definition file.

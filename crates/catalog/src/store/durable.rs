@@ -1,9 +1,9 @@
 //! Files that are written whole or not at all: a temporary one beside them, fsync, rename, fsync of
 //! the folder.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
@@ -68,31 +68,83 @@ pub(super) fn written_private(folder: &Path, bytes: &[u8]) -> io::Result<NamedTe
     Ok(file)
 }
 
-/// Gives a file the permissions of the one that it is to replace, where there is one.
-pub(super) fn inherit_permissions(file: &NamedTempFile, from: &Path) -> io::Result<()> {
-    let permissions: Option<Permissions> = match fs::metadata(from) {
-        Ok(metadata) => Some(metadata.permissions()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    match permissions {
-        Some(permissions) => file.as_file().set_permissions(permissions),
-        None => Ok(()),
+/// Gives a file the owner, the group and the permissions of the one that it is to replace, where there is one.
+pub(super) fn inherit_ownership(file: &NamedTempFile, from: &Path) -> io::Result<()> {
+    match fs::metadata(from) {
+        Ok(metadata) => inherit(file, &metadata, from),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn inherit(file: &NamedTempFile, before: &Metadata, from: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+
+    let file = file.as_file();
+    let now = file.metadata()?;
+    let (owner, group) = (before.uid(), before.gid());
+    let mut mode = before.mode() & 0o777;
+    let has_owner = owner == now.uid() || fchown(file, Some(owner), None).is_ok();
+    let has_group = group == now.gid() || fchown(file, None, Some(group)).is_ok();
+    if !has_owner {
+        tracing::warn!(file = %from.display(), owner, "the file belongs to the server's user from now on, since only root can give it back to its owner");
+    }
+    if !has_group {
+        tracing::warn!(file = %from.display(), group, "the file has the server's group from now on, which may do no more with it than everybody: the server is not in its group");
+        mode = mode & !0o070 | (mode & 0o007) << 3;
+    }
+    file.set_permissions(PermissionsExt::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn inherit(file: &NamedTempFile, before: &Metadata, _: &Path) -> io::Result<()> {
+    file.as_file().set_permissions(before.permissions())
+}
+
+/// Folders that were made for something that may come to nothing: those that are empty in the end are
+/// removed again.
+#[derive(Default)]
+pub(crate) struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    /// Those that were made before these.
+    pub(crate) fn after(mut self, mut earlier: Self) -> Self {
+        earlier.0.append(&mut self.0);
+        earlier
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        let mut innermost_first = self.0.iter().rev();
+        // One that is not empty stays, and so do those above it.
+        let _ = innermost_first.try_for_each(fs::remove_dir);
     }
 }
 
 /// Creates a folder and those above it, on the disk.
-pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn create_folder(folder: &Path) -> io::Result<MadeFolders> {
+    let mut made = MadeFolders::default();
+    create_inside(folder, &mut made)?;
+    Ok(made)
+}
+
+fn create_inside(folder: &Path, made: &mut MadeFolders) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     let above = folder.parent().unwrap_or(Path::new("."));
-    create_folder(above)?;
+    create_inside(above, made)?;
     match fs::create_dir(folder) {
+        Ok(()) => {
+            made.0.push(folder.to_owned());
+            sync_folder(above)
+        }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => {
             Err(error)
         }
-        _ => sync_folder(above),
+        Err(_) => Ok(()),
     }
 }
 

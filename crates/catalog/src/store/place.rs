@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 use wasimancer_runtime::Digest;
 
-use super::{Incoming, Ready, Store, VERSIONS_FOLDER, Version, Versions, durable, storage};
+use super::{Incoming, Ready, Store, Version, Versions, durable, storage};
 use crate::definition::inside_folder;
 use crate::error::{Error, Result};
 use crate::plugin::ServedPlugin;
@@ -17,6 +17,9 @@ use crate::regular_file::{self, MODULE_MAX_BYTES};
 
 /// Longest name of a file or folder, in bytes: that of common file systems.
 const COMPONENT_MAX_BYTES: usize = 255;
+/// Most bytes of the `dir` that a request asks for, and most folders in it: each is made and flushed.
+const DIR_MAX_BYTES: usize = 1024;
+const DIR_MAX_FOLDERS: usize = 32;
 /// Bytes that a name must leave for the digest that tells it from others.
 const DIGEST_SUFFIX_BYTES: usize = 80;
 
@@ -47,6 +50,13 @@ impl Landing {
             field: "dir",
             value: folder.unwrap_or_default().to_owned(),
         };
+        let parts = folder.map_or(0, |folder| Path::new(folder).components().count());
+        if folder.is_some_and(|folder| folder.len() > DIR_MAX_BYTES) || parts > DIR_MAX_FOLDERS {
+            return Err(Error::DeepFolder {
+                bytes: DIR_MAX_BYTES,
+                folders: DIR_MAX_FOLDERS,
+            });
+        }
         let mut inside = PathBuf::new();
         for component in Path::new(folder.unwrap_or_default()).components() {
             match component {
@@ -171,19 +181,17 @@ impl Store {
                 value: folder.display().to_string(),
             });
         }
-        durable::create_folder(folder).map_err(storage("created", folder))?;
+        let folders = durable::create_folder(folder).map_err(storage("created", folder))?;
         let copied = file(&uploads).and_then(|file| {
             file.as_file().sync_all()?;
             Ok(file)
         });
         let file = copied.map_err(storage("written", &path))?;
-        Ok(Ready { file, path })
-    }
-
-    /// Takes back what was made for a copy.
-    pub(crate) fn discard(&self, copied: Ready) {
-        drop(copied.file);
-        self.remove_empty_folders(&copied.path);
+        Ok(Ready {
+            file,
+            path,
+            _folders: folders,
+        })
     }
 
     /// Takes away a file of a plugin that was removed or moved, as long as it lies in the upload
@@ -230,7 +238,7 @@ impl Store {
 
     /// Whether a file is one that the server keeps for itself.
     pub(crate) fn is_own(&self, path: &Path) -> bool {
-        path.starts_with(self.plugins.join(&self.uploads).join(VERSIONS_FOLDER))
+        path.starts_with(self.folder())
             || path.file_name().is_some_and(|name| {
                 name.to_string_lossy()
                     .starts_with(durable::TEMPORARY_PREFIX)

@@ -45,7 +45,12 @@ impl Store {
     /// committed.
     fn sweep(&self, tools: &Tools, is_defined: bool) -> Option<HashSet<Digest>> {
         let uploads = self.plugins.join(&self.uploads);
-        for folder in [&uploads, &self.modules_folder(), &self.versions_folder()] {
+        for folder in [
+            &uploads,
+            &self.folder(),
+            &self.modules_folder(),
+            &self.versions_folder(),
+        ] {
             let swept = durable::sweep_temporary(folder);
             told(folder, swept.map_err(storage("swept", folder)));
         }
@@ -65,6 +70,7 @@ impl Store {
             }
         }
         let kept = self.remove_modules_but(&tools.pinned());
+        self.keep_reserve();
         told(&self.modules_folder(), kept).flatten()
     }
 

@@ -306,11 +306,18 @@ pub(crate) fn open_catalog(
     definitions: &Definitions,
     runtime: &Runtime,
 ) -> anyhow::Result<Catalog> {
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "the server runs as root, so whatever gets out of a sandbox may do anything: run it as a user of its own"
+        );
+    }
     let settings = Settings {
         limits: config.limits.clone(),
         config: config.plugin_values.clone(),
         upload_folder: config.publishing.upload_folder.clone(),
         versions_kept: config.publishing.versions_kept,
+        follow_links: config.publishing.follow_links,
     };
     let catalog = Catalog::open(definitions, &settings, runtime)?;
     // What was loaded is not to be had twice.

@@ -61,7 +61,7 @@ fn what_stops_a_start_fails_the_check() {
     let ended = check(&home);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.starts_with("error: plugins.yml:"),
+        ended.stderr.contains("error: plugins.yml:"),
         "{}",
         ended.stderr
     );

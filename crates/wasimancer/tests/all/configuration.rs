@@ -497,7 +497,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 35] = [
     "address",
     "http_port",
     "public_hosts",
@@ -524,6 +524,7 @@ const KEYS: [&str; 34] = [
     "resources_definition_file",
     "prompts_path",
     "prompts_definition_file",
+    "follow_links",
     "timeout",
     "cpu",
     "memory",

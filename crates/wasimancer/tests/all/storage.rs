@@ -1,6 +1,7 @@
 //! The disk refuses, or somebody else writes: a clear error, and nothing is half done.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -105,6 +106,7 @@ async fn the_definition_file_keeps_its_permissions_and_its_link() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     home.file("elsewhere/tools.yml", "plugins: []\n");
+    home.file("wasimancer.toml", "follow_links = true\n");
     let folder = home.path().to_owned();
     let target = folder.join("elsewhere/tools.yml");
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
@@ -120,6 +122,55 @@ async fn the_definition_file_keeps_its_permissions_and_its_link() {
     assert!(fs::read_to_string(&target).unwrap().contains("name: p"));
     let mode = fs::metadata(&target).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
+}
+
+/// The folders below one.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let inner = entries.map(|entry| entry.unwrap().path());
+    let inner = inner.filter(|path| path.is_dir());
+    inner
+        .flat_map(|path| {
+            let below = folders(&path);
+            below.into_iter().chain([path])
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_no_folder() {
+    let home = Home::with_plugins("plugins: []\n");
+    let folder = home.path().to_owned();
+    let server = Launch::of(home).with_file_limit_kib(64).start();
+    let operator = Operator::of(&server);
+    let before = folders(&folder);
+    let wrong = Sample::new("p", "1", "one").with("/functions/0/function", json!("none"));
+    let large = Sample::new("p", "1", "one").with("/description", json!("x".repeat(80 * 1024)));
+    let refusals = [
+        (&wrong, "", 500, "invalid_module"),
+        (&wrong, "?dir=x/y/z", 500, "invalid_module"),
+        // Everything is prepared by then, but for the definition file.
+        (&large, "", 500, "storage_failed"),
+        (&large, "?dir=x/y/z", 500, "storage_failed"),
+    ];
+    for (sample, query, status, code) in refusals {
+        operator.upload(query, sample).await.declined(status, code);
+        until("the folders are gone", || folders(&folder) == before).await;
+    }
+    let deep = format!("?dir={}", vec!["d"; 2500].join("/"));
+    let told = operator.upload(&deep, &Sample::new("p", "1", "one")).await;
+    let told = told.declined(400, "invalid_file_name");
+    assert!(
+        told.contains("`dir`") && told.contains("32 folders"),
+        "{told}"
+    );
+    assert_eq!(folders(&folder), before);
+    // Those that were there stay.
+    fs::create_dir_all(folder.join("plugins/bucket/x")).unwrap();
+    let before = folders(&folder);
+    let told = operator.upload("?dir=x/y", &large).await;
+    told.declined(500, "storage_failed");
+    until("the folders are gone", || folders(&folder) == before).await;
 }
 
 #[tokio::test]

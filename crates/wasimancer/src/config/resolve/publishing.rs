@@ -23,6 +23,8 @@ pub(crate) struct Publishing {
     pub(crate) upload_max_bytes: u64,
     /// Most versions of a plugin that are kept.
     pub(crate) versions_kept: usize,
+    /// Whether definition files are replaced wherever a link leads.
+    pub(crate) follow_links: bool,
     /// How long files must be left alone before an edit is loaded.
     pub(crate) settle_time: Duration,
     /// Where the administration listens, if not where clients do.
@@ -56,6 +58,7 @@ impl Resolver<'_> {
             versions_kept: self
                 .count("versions", file.versions)
                 .map_or(defaults.versions_kept, |count| count as usize),
+            follow_links: self.switch("WASIMANCER_FOLLOW_LINKS", file.follow_links, false),
             settle_time: self
                 .value("settle_time", file.settle_time.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_SETTLE_TIME),
