@@ -55,7 +55,7 @@ impl Bounds {
 
     /// A place for a stream.
     pub(crate) fn place(&self, caller: Caller) -> Result<Place, Error> {
-        let seat = self.streams.take(caller.key(), 0, Use::Idle);
+        let seat = self.streams.take(caller.key(), 0, Use::Waiting);
         let seat = seat.ok_or(Error::Busy(
             "as many streams are open as the server has places for: try again later",
         ))?;

@@ -18,7 +18,7 @@ use crate::host::{CALL_BYTES, Host};
 use crate::kept::Live;
 use crate::limits::{DURATION_MAX, Limits};
 use crate::outline::Shape;
-use crate::queue::{Places, Queue};
+use crate::queue::{Places, Queue, seated};
 use crate::requester::{Nobody, Requester};
 use crate::slice::{self, pause};
 use crate::turns::Order;
@@ -98,16 +98,19 @@ impl Function {
             return Err(Error::InputTooLarge { size, limit });
         }
         let plugin = &self.plugin.0;
-        let code = match plugin.readiness.code() {
-            Some(code) => code?,
-            None => Box::pin(plugin.readiness.wait(limits.timeout)).await?,
-        };
         let pool = &plugin.runtime.0;
         let key = requester.key();
         let order = Order {
             // Where it lies in memory tells a plugin from all others that are served.
             group: std::ptr::from_ref(&**plugin) as usize as u64,
             key,
+        };
+        let code = match plugin.readiness.code() {
+            Some(code) => code?,
+            None => {
+                let made = plugin.readiness.wait(limits.timeout);
+                Box::pin(seated(pool, order, made)).await??
+            }
         };
         let queue = Queue::new(pool, order);
         let own = Places {

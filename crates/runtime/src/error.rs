@@ -233,8 +233,8 @@ pub enum Error {
         waited: Duration,
     },
 
-    /// As many calls wait for a place as may, and those of others have a better right to wait.
-    #[error("the server is busy: {limit} calls wait for a place, and no more may; try again later")]
+    /// As many calls wait as may, and those of others have a better right to wait.
+    #[error("the server is busy: {limit} calls wait, and no more may; try again later")]
     QueueFull {
         /// How many calls may wait.
         limit: usize,

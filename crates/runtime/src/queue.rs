@@ -7,11 +7,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::engine::Inner as Pool;
 use crate::error::{Error, Result};
 use crate::limits::DURATION_MAX;
-use crate::seats::Seats;
 use crate::shares::Use;
 use crate::turns::{Order, Turn, Turns};
 
-/// Most calls that wait for a place, over all plugins: ten for each place of the default, since each
+/// Most calls that wait for a place or for the code of their plugin, over all plugins: ten for each place of the default, since each
 /// holds its input and some kilobytes.
 pub(crate) const WAITING_MAX: usize = 10_000;
 
@@ -36,12 +35,31 @@ impl<'p> Places<'p> {
 
 /// A call's way to its places.
 pub(crate) struct Queue<'p> {
-    /// Seats of the calls that wait.
-    seats: &'p Seats,
+    pool: &'p Pool,
     /// The plugin, and who calls it.
     order: Order,
     until: Instant,
     timeout: Duration,
+}
+
+/// Waits in one of the seats that the calls of all plugins have for it.
+///
+/// # Errors
+/// When there is none, or others want it.
+pub(crate) async fn seated<T>(
+    pool: &Pool,
+    order: Order,
+    waiting: impl Future<Output = T>,
+) -> Result<T> {
+    let full = Error::QueueFull { limit: WAITING_MAX };
+    let Some(seat) = pool.waiting.take(order.key, order.group, Use::Busy) else {
+        return Err(full);
+    };
+    tokio::select! {
+        biased;
+        waited = waiting => Ok(waited),
+        () = seat.gives_way() => Err(full),
+    }
 }
 
 impl<'p> Queue<'p> {
@@ -49,7 +67,7 @@ impl<'p> Queue<'p> {
     pub(crate) fn new(pool: &'p Pool, order: Order) -> Self {
         let timeout = pool.options.queue_timeout;
         Self {
-            seats: &pool.waiting,
+            pool,
             order,
             until: Instant::now() + timeout.min(DURATION_MAX),
             timeout,
@@ -63,15 +81,8 @@ impl<'p> Queue<'p> {
             Ok(place) => return Ok(place),
             Err(waiting) => waiting,
         };
-        let Order { group, key } = self.order;
-        let seat = self.seats.take(key, group, Use::Busy);
-        let seat = seat.ok_or(Error::QueueFull { limit: WAITING_MAX })?;
-        let waited = tokio::select! {
-            biased;
-            waited = timeout_at(self.until, waiting) => waited,
-            () = seat.gives_way() => return Err(Error::QueueFull { limit: WAITING_MAX }),
-        };
-        match waited {
+        let waiting = timeout_at(self.until, waiting);
+        match seated(self.pool, self.order, waiting).await? {
             // A place that comes too late is passed on. Otherwise each of many calls that waited in
             // vain would still run until its first yield, one after another.
             Ok(place) if Instant::now() < self.until => Ok(place),

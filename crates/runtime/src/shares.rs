@@ -16,10 +16,11 @@ const LOOKS_MAX: usize = 64;
 pub enum Use {
     /// Nothing: it gives way before all others, the oldest first.
     Idle,
-    /// It waits for its holder: it gives way where nothing is idle, the oldest first.
+    /// It waits for its holder: it gives way where nothing is idle, the oldest first; to others alone where
+    /// its holder has more than a share.
     Waiting,
-    /// It is worked on: it gives way to holders with less than their share alone, the newest first, of
-    /// which least is lost.
+    /// It is worked on: it gives way to others alone, where its holder has more than a share, the newest
+    /// first, of which least is lost.
     Busy,
 }
 
@@ -85,6 +86,8 @@ struct Looked {
     idle: Option<(u64, Ticket)>,
     /// The first one that was in use.
     in_use: Option<Ticket>,
+    /// The first holder that had none.
+    without: Option<u64>,
 }
 
 impl<T> Shares<T> {
@@ -220,7 +223,8 @@ impl<T> Shares<T> {
     fn next_to_give_way(&mut self, holder: u64, kind: u64, weight: usize) -> Option<Ticket> {
         let held = self.holders.get(&holder).map_or(0, |holder| holder.held);
         let holders = self.holders.len() + usize::from(held == 0);
-        let has_its_share = held > 0 && held + weight > fair_share(self.room, holders);
+        let share = fair_share(self.room, holders);
+        let has_its_share = held > 0 && held + weight > share;
         let looked = self.look(has_its_share.then_some(holder));
         if let Some((_, ticket)) = looked.idle {
             return Some(ticket);
@@ -231,11 +235,16 @@ impl<T> Shares<T> {
                 .first(Use::Waiting)
                 .or_else(|| holder.busy_of_others(kind));
         }
-        let most = self.ranking.last()?.holder;
-        let most = self.holders.get(&most)?;
-        let waiting = || most.first(Use::Waiting);
-        let busy = || most.newest_busy(|_| true);
-        looked.in_use.or_else(waiting).or_else(busy)
+        // Nobody loses what is in use for somebody who would have no more than they.
+        if self.ranking.last()?.held <= share {
+            return None;
+        }
+        let without = || {
+            let holder = self.holders.get(&looked.without?)?;
+            let busy = || holder.newest_busy(|_| true);
+            holder.first(Use::Waiting).or_else(busy)
+        };
+        looked.in_use.or_else(without)
     }
 
     /// Looks for the oldest idle thing of a holder; of the one that has most, where none is named.
@@ -243,10 +252,19 @@ impl<T> Shares<T> {
         let mut looked = Looked::default();
         let mut first = None;
         for _ in 0..LOOKS_MAX {
-            let id = holder.or_else(|| self.ranking.last().map(|rank| rank.holder));
-            let holder = id.and_then(|id| self.holders.get(&id));
-            let Some(ticket) = holder.and_then(|holder| holder.first(Use::Idle)) else {
+            let most = || self.ranking.last().map(|rank| rank.holder);
+            let Some(id) = holder.or_else(most) else {
                 break;
+            };
+            let idle = self.holders.get(&id).and_then(|of| of.first(Use::Idle));
+            let Some(ticket) = idle else {
+                // Others that have as much may have something idle.
+                if looked.without == Some(id) || holder.is_some() {
+                    break;
+                }
+                looked.without = looked.without.or(Some(id));
+                self.put_behind(id);
+                continue;
             };
             if *first.get_or_insert(ticket) == ticket && looked.has_seen() {
                 break;
@@ -269,10 +287,15 @@ impl<T> Shares<T> {
                 looked.idle = Some((0, ticket));
                 break;
             }
-            let now = self.tick();
-            self.rank(place.holder, |holder| holder.looked_at = now);
+            self.put_behind(id);
         }
         looked
+    }
+
+    /// Lets all others that have as much come before a holder.
+    fn put_behind(&mut self, id: u64) {
+        let now = self.tick();
+        self.rank(id, |holder| holder.looked_at = now);
     }
 }
 
@@ -427,6 +450,19 @@ mod tests {
         assert_eq!(books.enter(2, 0, Use::Busy, 8), Some(vec![6]));
         assert_eq!(books.enter(2, 0, Use::Busy, 9), None);
         assert_eq!(books.enter(1, 0, Use::Busy, 10), None);
+    }
+
+    #[test]
+    fn among_many_with_as_much_nobody_loses_what_is_in_use() {
+        let mut books = Books::new(4);
+        for number in 0..4 {
+            books.enter(number, 0, Use::Busy, number);
+        }
+        assert_eq!(books.enter(4, 0, Use::Busy, 4), None);
+        books.set_use(2, Use::Waiting);
+        assert_eq!(books.enter(4, 0, Use::Busy, 5), None);
+        books.set_use(3, Use::Idle);
+        assert_eq!(books.enter(4, 0, Use::Busy, 6), Some(vec![3]));
     }
 
     #[test]
