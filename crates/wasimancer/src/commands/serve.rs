@@ -1,9 +1,10 @@
 //! `serve`: wires the parts together and runs until it is told to stop.
 
+mod announcements;
+mod routes;
 mod stdio;
 
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,32 +12,25 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use axum::http::StatusCode;
-use axum::http::header::{CONNECTION, RETRY_AFTER};
-use axum::{Json, Router};
 use futures_util::future::OptionFuture;
-use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use wasimancer_catalog::{
     Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch,
 };
-use wasimancer_mcp::{Admission, Gate};
-use wasimancer_runtime::{Budget, EngineOptions, Escaped, Precompile, Runtime};
+use wasimancer_runtime::{Budget, EngineOptions, Precompile, Runtime};
 
+use self::announcements::{address_announcement, announce_aside, announcement, generated};
+use self::routes::{Routes, mcp_options};
 use super::start;
-use crate::auth::{Gatekeeper, Token, require_admin_token};
 #[cfg(target_os = "linux")]
 use crate::compilers::{CompileLimits, Compilers};
 use crate::config::resolve::{Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
-use crate::health::Health;
 use crate::listeners::Timeouts;
-use crate::opening::{Opening, Served};
+use crate::opening::Opening;
 use crate::signals::{Asked, HangUp};
 use crate::tokens::Tokens;
-use crate::wrong_tokens::WrongTokens;
-use crate::{descriptors, health, listeners, memory, signals, telemetry};
+use crate::{descriptors, listeners, memory, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
 const OPERATOR_CONNECTIONS: usize = 256;
@@ -225,19 +219,6 @@ fn reload_when_asked(
     Ok(())
 }
 
-/// What MCP clients are served with.
-fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
-    let secret = config.state_secret.as_ref();
-    wasimancer_mcp::Options {
-        instructions: config.instructions.clone(),
-        body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
-        read_timeout: config.read_timeout,
-        cache_ttl: config.cache_ttl,
-        state_secret: secret.map(|secret| String::clone(&secret.reveal())),
-        ..wasimancer_mcp::Options::default()
-    }
-}
-
 /// Most connections of clients: what is configured, but never so many that no file is left for
 /// operators, definitions and the requests of plugins.
 fn connections(config: &Config) -> usize {
@@ -367,101 +348,6 @@ fn identity(plugins: &Kind) -> PathBuf {
     folder.join(&plugins.definition_file)
 }
 
-/// All routes with their layers, in the one place where their order shows.
-struct Routes {
-    clients: Served,
-    /// None where operators are served where clients are.
-    operators: Option<Served>,
-}
-
-impl Routes {
-    fn new(
-        config: &Config,
-        tokens: &Tokens,
-        catalog: &Arc<Catalog>,
-        addresses: &Addresses,
-        stop: &watch::Receiver<bool>,
-        begun: Instant,
-    ) -> Self {
-        let wrong_tokens = Arc::new(WrongTokens::default());
-        let gatekeeper =
-            |token: &Token, whose| Gatekeeper::new(token.clone(), whose, Arc::clone(&wrong_tokens));
-        let clients = tokens.client.as_ref();
-        let clients = clients.map(|token| gatekeeper(token, "clients"));
-        let operators = gatekeeper(&tokens.admin, "operators");
-        let address = addresses.clients.ip();
-        let names = config.public_hosts.clone().and_address(address);
-        let options = mcp_options(config);
-        let gate = Gate {
-            names: names.clone(),
-            admission: clients
-                .clone()
-                .map(|clients| Arc::new(clients) as Arc<dyn Admission>),
-        };
-        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, stop.clone());
-        let options = wasimancer_admin::Options {
-            upload_max_bytes: config.publishing.upload_max_bytes,
-            body_max_bytes: config.body_max_bytes,
-            read_timeout: config.read_timeout,
-        };
-        let admin = wasimancer_admin::router(catalog.clone(), &options);
-        let admin = require_admin_token(admin, operators.clone());
-        // Probes name the server by its address, which no rebound name can stand for.
-        let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
-        let health = |operators| {
-            let health = health::router(Health {
-                catalog: catalog.clone(),
-                begun,
-                operators,
-                clients: clients.clone(),
-                tokens: tokens.clone(),
-                stop: stop.clone(),
-            });
-            wasimancer_mcp::guard(health, names.clone())
-        };
-        let with_details = health(Some(operators));
-        let stopping = |health| unavailable(health, "the server is about to stop");
-        let busy = |some| unavailable(some, "as many connections are open as may be");
-        match addresses.operators {
-            Some(_) => {
-                let health = health(None);
-                let admin = admin.fallback(async || wasimancer_admin::Error::NoRoute);
-                let admin = admin.merge(with_details.clone());
-                Self {
-                    clients: Served::new(
-                        health.clone().merge(mcp),
-                        busy(health.clone()),
-                        stopping(health),
-                    ),
-                    operators: Some(Served::new(admin.clone(), admin, stopping(with_details))),
-                }
-            }
-            None => {
-                let without_clients = with_details.clone().merge(admin);
-                Self {
-                    clients: Served::new(
-                        without_clients.clone().merge(mcp),
-                        busy(without_clients),
-                        stopping(with_details),
-                    ),
-                    operators: None,
-                }
-            }
-        }
-    }
-}
-
-/// The same routes, and 503 for all others.
-fn unavailable(router: Router, reason: &'static str) -> Router {
-    router.fallback(async move || {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(RETRY_AFTER, "10"), (CONNECTION, "close")],
-            Json(json!({ "error": format!("{reason}: try again later") })),
-        )
-    })
-}
-
 fn log_quarantined(snapshot: &Snapshot) {
     for Quarantined {
         kind,
@@ -474,85 +360,4 @@ fn log_quarantined(snapshot: &Snapshot) {
             tracing::error!(kind, name, "quarantined: {problem}");
         }
     }
-}
-
-/// Writes what it is sent to standard output, on a thread of its own: a server whose output nobody reads
-/// serves all the same.
-fn announce_aside(announcements: Receiver<String>) -> anyhow::Result<()> {
-    std::thread::Builder::new()
-        .name("announcement".to_owned())
-        .spawn(move || {
-            let mut out = io::stdout();
-            for announcement in announcements {
-                let told = out.write_all(announcement.as_bytes());
-                if let Err(error) = told.and_then(|()| out.flush()) {
-                    tracing::warn!(%error, "what is served could not be announced");
-                }
-            }
-        })
-        .context("the thread that announces what is served could not start")?;
-    Ok(())
-}
-
-/// What standard output says at once: where the server is.
-fn address_announcement(addresses: &Addresses) -> String {
-    let mut lines = vec![format!("WASImancer {}", env!("CARGO_PKG_VERSION"))];
-    if let Some(address) = addresses.operators {
-        lines.push(format!("administration on http://{address}"));
-    }
-    lines.push(format!("listening on http://{}/mcp\n", addresses.clients));
-    lines.join("\n")
-}
-
-/// What standard output says of what is served, once it is loaded.
-fn announcement(config: &Config, catalog: &Catalog) -> String {
-    let snapshot = catalog.snapshot();
-    let counts = snapshot.counts();
-    let of = |kind: &Option<Kind>, what: String| match kind {
-        Some(kind) => {
-            let file = kind.folder.join(&kind.definition_file);
-            format!("{what}, from {}", Escaped(file.display()))
-        }
-        None => "off".to_owned(),
-    };
-    let tools = format!("{} of {} plugins", counts.tools, counts.plugins);
-    let (fixed, templates) = (counts.resources, counts.resource_templates);
-    let resources = format!("{fixed} static, {templates} templates");
-    let prompts = counts.prompts.to_string();
-    let mut lines = vec![
-        format!("  tools      {}", of(&config.home.plugins, tools)),
-        format!("  resources  {}", of(&config.home.resources, resources)),
-        format!("  prompts    {}", of(&config.home.prompts, prompts)),
-        format!(
-            "  memory     {} MiB for calls and clients",
-            catalog.budget().usage().limit / (1024 * 1024)
-        ),
-    ];
-    lines.extend(snapshot.quarantined().iter().map(|entry| {
-        let (kind, name) = (entry.kind, &entry.name);
-        format!("  quarantined: {kind} {name:?}; the log and /readyz say why")
-    }));
-    lines.join("\n") + "\n"
-}
-
-/// The tokens that were generated, which are shown once.
-fn generated(tokens: &Tokens) -> Option<String> {
-    let since = |variable: &str| format!("since {variable} is not set");
-    let mut lines = Vec::new();
-    match &tokens.client {
-        None => lines.push(
-            "clients need no token (WASIMANCER_AUTHENTICATION_TOKEN is NO_AUTHENTICATION)"
-                .to_owned(),
-        ),
-        Some(token) if tokens.client_is_generated => {
-            let since = since("WASIMANCER_AUTHENTICATION_TOKEN");
-            lines.push(format!("client token, {since}: {}", token.reveal()));
-        }
-        Some(_) => {}
-    }
-    if tokens.admin_is_generated {
-        let since = since("WASIMANCER_ADMIN_TOKEN");
-        lines.push(format!("admin token, {since}: {}", tokens.admin.reveal()));
-    }
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }
