@@ -176,6 +176,29 @@ async fn one_address_may_have_all_and_probes_and_operators_have_more() {
     assert_eq!(answer(&mut patient).0, 200);
 }
 
+/// Bodies that do not come make way, of whoever has many of them.
+#[tokio::test]
+async fn requests_that_do_not_come_give_way_to_who_has_fewer() {
+    let server = start("connections = 4");
+    let upstream = Upstream::start();
+    let mut call = connect_from(2, server.address);
+    call.write_all(long_call(&upstream).as_bytes()).unwrap();
+    upstream.holds(1).await;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\nexpect: 100-continue\r\n\r\n"
+    );
+    let mut slow: Vec<TcpStream> = (0..3).map(|_| connect_from(2, server.address)).collect();
+    for stream in &mut slow {
+        stream.write_all(head.as_bytes()).unwrap();
+        assert_eq!(answer(stream).0, 100, "the body is waited for");
+    }
+    assert_eq!(ask(&server, 3, &ping()).0, 200);
+    until("one has given way", || slow.iter_mut().any(is_closed)).await;
+    upstream.release("done");
+    assert_eq!(answer(&mut call).0, 200, "what is under way stays");
+}
+
 #[tokio::test]
 async fn connections_of_a_trusted_proxy_are_its_clients() {
     let server = start("connections = 4\ntrusted_proxies = [\"127.0.0.9\"]");

@@ -225,6 +225,31 @@ fn dripping_heads() {
 }
 
 #[test]
+fn silent_connections() {
+    case("400 connections on which nothing is said, where there are places for 40")
+        .plugin(echo())
+        .config("connections = 40\nread_timeout = \"10m\"")
+        .ends([Wanted::Gone])
+        .attack(async |stage| {
+            let begun = Instant::now();
+            let mut held = Vec::new();
+            for _ in 0..400 {
+                let socket = TcpSocket::new_v4().expect("a socket");
+                let own = "127.0.0.2:0".parse().expect("an address");
+                socket.bind(own).expect("an address of loopback");
+                let connection = socket.connect(stage.server.address).await;
+                held.push(connection.expect("a connection"));
+            }
+            let first = held[0].read(&mut [0]).await;
+            assert!(!matches!(first, Ok(1..)), "it is answered");
+            vec![Ended {
+                ending: Ending::Gone("gave way".to_owned()),
+                took: begun.elapsed(),
+            }]
+        });
+}
+
+#[test]
 fn unread_answers() {
     // An answer that nobody reads is given up, with its connection.
     let body = call(&format!(r#"{{"x":"{}"}}"#, "x".repeat(body_bytes() - 512)));
