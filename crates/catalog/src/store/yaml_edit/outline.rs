@@ -152,7 +152,7 @@ impl<'t> Reader<'t> {
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
                         text::quoted_end(self.text, start)
                     }
-                    ScalarStyle::Plain => self.offset(span.end.index()),
+                    ScalarStyle::Plain => self.plain_end(&value, span),
                 };
                 match scalar::resolve(&value, style, tag.as_deref()) {
                     Ok(Data::Null) => Content::Null {
@@ -219,6 +219,17 @@ impl<'t> Reader<'t> {
             self.done = start + bracket.len_utf8();
         }
         in_flow
+    }
+
+    /// Behind a text without quotes. The event of a value that is left out, colon and all (`? key`), is
+    /// where the next value begins.
+    fn plain_end(&self, value: &str, span: Span) -> usize {
+        let end = self.offset(span.end.index());
+        let is_nothing = |between: &str| between.split(['\n', '\r']).all(text::is_comment_or_blank);
+        match self.text.get(self.done..end) {
+            Some(between) if value.is_empty() && is_nothing(between) => self.done,
+            _ => end,
+        }
     }
 
     /// Behind the last line of a block text. The event ends at the value that comes next, and does not

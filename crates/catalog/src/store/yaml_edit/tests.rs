@@ -299,6 +299,17 @@ fn what_follows_a_removed_entry_does_not_become_part_of_the_one_before() {
     );
 }
 
+/// A key whose value is left out, colon and all, ends where it ends.
+#[test]
+fn what_stands_behind_a_key_without_a_value_stays() {
+    let before = "p:\n  - name: a\n    ? x\n\n  # of b\n  - name: b\n    ? y # c\n\n# end\n";
+    let after = "p:\n  - name: z\n\n  # of b\n  - name: b\n    ? y # c\n\n# end\n";
+    in_each_form(before, after, |text| replace(text, "a"));
+    let after =
+        "p:\n  - name: a\n    ? x\n\n  # of b\n  - name: b\n    ? y # c\n  - name: z\n\n# end\n";
+    in_each_form(before, after, add);
+}
+
 #[test]
 fn a_new_block_text_does_not_take_up_a_comment() {
     let entry = json!({"name": "z", "text": "one\ntwo\n"});
