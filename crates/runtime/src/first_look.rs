@@ -190,6 +190,7 @@ pub(crate) fn switched_off(reason: &str) -> Option<&'static str> {
         "not enabled",
         "must be enabled",
         "not supported without the",
+        "are disallowed",
     ];
     if !says_so.iter().any(|words| reason.contains(words)) {
         return None;
@@ -220,6 +221,11 @@ mod tests {
             (
                 "threads must be enabled for shared memories",
                 Some("threads"),
+            ),
+            // `externref` is one.
+            (
+                "gc types are disallowed but found type which requires gc",
+                Some("garbage collection"),
             ),
             ("unexpected end of the gc section", None),
         ] {
