@@ -178,8 +178,9 @@ impl Launch {
     #[track_caller]
     pub(crate) fn start(self) -> Server {
         let server = self.start_at_once();
-        until_blocking("the server is ready", || {
+        until_blocking("the server is ready, and has said what it serves", || {
             server.probe("/readyz").is_some_and(|status| status != 503)
+                && server.stdout().contains(" for calls and clients\n")
         });
         server
     }
