@@ -183,7 +183,14 @@ impl Runtime {
         first_look::check(wasm)?;
         let digest = Digest::of(wasm);
         let outline = Outline::read(&compiler.engine, wasm)?;
-        let module = compiler.module(wasm, &digest)?;
+        let imports = compiler.imports(wasm)?;
+        // What is refused for its imports is not compiled for that.
+        let module = if imports.iter().all(|import| import.offered) {
+            Some(compiler.module(wasm, &digest)?)
+        } else {
+            compiler.validate(wasm)?;
+            None
+        };
         let start = outline.has_start_section.then_some(START_SECTION);
         let initializers = outline.initializers.iter().map(|(name, _)| *name);
         Ok(Inspection {
@@ -191,7 +198,7 @@ impl Runtime {
             size_bytes: wasm.len() as u64,
             initial_memory_bytes: outline.initial_memory_bytes,
             functions: outline.functions(),
-            imports: compiler.imports(&module),
+            imports,
             initializers: start.into_iter().chain(initializers).collect(),
             outline,
             module,
@@ -350,7 +357,8 @@ pub struct Inspection {
     /// What runs before a function, in its order: the start section, and exports by their names.
     pub initializers: Vec<&'static str>,
     pub(crate) outline: Outline,
-    pub(crate) module: Module,
+    /// None: it imports what is not offered.
+    pub(crate) module: Option<Module>,
 }
 
 impl Inspection {

@@ -167,30 +167,26 @@ impl Compiler {
     }
 
     /// What a module imports, and whether it is offered.
-    pub(crate) fn imports(&self, module: &Module) -> Vec<Import> {
-        module
-            .imports()
-            .map(|import| {
-                let offered = &self.offered;
-                let key = (import.module().to_owned(), import.name().to_owned());
-                let offered = offered.contains(&key);
-                let (module, name) = key;
-                Import {
-                    module,
-                    name,
-                    offered,
-                }
-            })
-            .collect()
+    pub(crate) fn imports(&self, wasm: &[u8]) -> Result<Vec<Import>> {
+        let imports = first_look::imports(wasm)?.into_iter().map(|key| {
+            let offered = self.offered.contains(&key);
+            let (module, name) = key;
+            Import {
+                module,
+                name,
+                offered,
+            }
+        });
+        Ok(imports.collect())
     }
 
     /// Refuses a module that imports what is not offered, or has too many of something before its code.
     /// What is no module is left to the engine.
     pub(crate) fn check_imports(&self, wasm: &[u8]) -> Result<()> {
-        let unknown = |key: &(String, String)| !self.offered.contains(key);
-        let imports = first_look::imports(wasm)?.into_iter().filter(unknown);
-        let imports: Vec<String> = imports
-            .map(|(module, name)| format!("{module}::{name}"))
+        let unknown = self.imports(wasm)?.into_iter();
+        let unknown = unknown.filter(|import| !import.offered);
+        let imports: Vec<String> = unknown
+            .map(|Import { module, name, .. }| format!("{module}::{name}"))
             .collect();
         if imports.is_empty() {
             Ok(())

@@ -150,15 +150,20 @@ impl Runtime {
         inspection: &Inspection,
         limits: Limits,
     ) -> Option<Hindrance> {
+        if !inspection.outline.has_start() {
+            return None;
+        }
+        let Some(module) = &inspection.module else {
+            return Some(Hindrance::Untried {
+                reason: "it imports what this server does not offer".to_owned(),
+            });
+        };
         let published = Published {
             wasm,
             digest: &inspection.digest,
-            module: &inspection.module,
+            module,
             outline: &inspection.outline,
         };
-        if !published.outline.has_start() {
-            return None;
-        }
         let context = Context::of_nobody(limits);
         let compiler = self.compiler(Profile::default()).ok()?;
         self.preinitialized_alike(compiler, published, context)

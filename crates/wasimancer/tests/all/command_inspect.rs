@@ -54,9 +54,16 @@ fn a_reactor_shows_what_sets_it_up() {
 #[test]
 fn what_would_be_refused_is_named() {
     let home = Home::new();
-    home.file("import.wasm", assemble(r#"(module (import "env" "a" (func)) (import "b" "c" (global i32)) (func (export "run")))"#));
+    home.file("import.wasm", assemble(r#"(module (import "env" "a" (func)) (import "b" "c" (global i32)) (func (export "run")) (func (export "_initialize")))"#));
     let ended = inspect(&home.path().join("import.wasm"));
     assert_eq!(ended.code, Some(1));
+    assert!(
+        ended
+            .stdout
+            .contains("auto does not apply: its start could not be tried"),
+        "{}",
+        ended.stdout
+    );
     for import in ["env::a", "b::c"] {
         assert!(
             ended
