@@ -65,12 +65,16 @@ pub(crate) fn loading() -> Response {
 /// wait, and once the server was told to stop.
 async fn ready(State(health): State<Health>, request: Request) -> Response {
     let snapshot = health.catalog.snapshot();
-    let (code, status) = health.status(&snapshot);
+    // An edit that is wrong: what was served before it is served still. It is looked at once, so that
+    // status and reason belong together.
+    let edit = health.catalog.edit_problem();
+    let (code, status) = health.status(&snapshot, edit.is_some());
     let headers = request.headers();
     let strangers = || (code, Json(counts(&snapshot, status)));
     match &health.operators {
         Some(operators) if operators.admits(headers) => {
-            (code, Json(health.details(&snapshot, status))).into_response()
+            let details = health.details(&snapshot, status, edit.as_deref());
+            (code, Json(details)).into_response()
         }
         Some(operators) if !health.is_client(&request) => operators.answer(&request, strangers()),
         _ => strangers().into_response(),
@@ -78,9 +82,9 @@ async fn ready(State(health): State<Health>, request: Request) -> Response {
 }
 
 impl Health {
-    fn status(&self, snapshot: &Snapshot) -> (StatusCode, &'static str) {
+    fn status(&self, snapshot: &Snapshot, is_edit_wrong: bool) -> (StatusCode, &'static str) {
         let is_compiling = !snapshot.compiled().is_everything();
-        let is_whole = snapshot.quarantined().is_empty() && self.catalog.edit_problem().is_none();
+        let is_whole = snapshot.quarantined().is_empty() && !is_edit_wrong;
         if *self.stop.borrow() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining")
         } else if is_compiling && self.begun.elapsed() < STARTING_MAX {
@@ -98,21 +102,19 @@ impl Health {
     }
 
     /// What operators may know too: names, reasons, and what is in use.
-    fn details(&self, snapshot: &Snapshot, status: &str) -> Value {
+    fn details(&self, snapshot: &Snapshot, status: &str, edit: Option<&String>) -> Value {
         let quarantined: Vec<Value> = snapshot
             .quarantined()
             .iter()
             .map(|entry| json!({ "kind": entry.kind, "name": escape(&entry.name), "problems": entry.reasons() }))
             .collect();
-        // An edit that is wrong: what was served before it is served still.
-        let edit = self.catalog.edit_problem();
         let memory = self.catalog.budget().usage();
         json!({
             "status": status,
             "compiled": compiled(snapshot),
             "serves": serves(snapshot),
             "quarantined": quarantined,
-            "notLoaded": edit.as_deref().map(|problem| escape(problem)),
+            "notLoaded": edit.map(|problem| escape(problem)),
             // What plugins and clients hold together, and how often somebody found no room.
             "memory": {
                 "budget": memory.limit,
