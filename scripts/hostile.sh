@@ -10,40 +10,21 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-target=${CARGO_TARGET_DIR:-target}
-document=docs/reliability.md
+source scripts/lib/reliability.sh
 
-binary=${1:-$target/dist/wasimancer}
+want_dist_binary "${1:-}"
 shift || true
-[[ -x $binary ]] || cargo build --workspace --profile dist --locked --bin wasimancer
-rows=$(mktemp)
-table=$(mktemp)
-trap 'rm -f "$rows" "$table"' EXIT
 
 # The whole workspace is selected, since another selection would compile wasmtime with other features.
 cargo test --workspace --locked --test hostile --no-run
-read -r load _ </proc/loadavg
+begin_report
 status=0
-HOSTILE=full HOSTILE_REPORT=$rows TESTED_BINARY=$(realpath "$binary") \
+HOSTILE=full HOSTILE_REPORT=$rows TESTED_BINARY=$binary \
     cargo test --workspace --locked --test hostile -- --test-threads=1 --skip all:: "$@" || status=$?
-
-processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
-{
-    echo "$(wc -l <"$rows") cases on $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD): $(nproc) × ${processor:-unknown processor}, load $load before."
-    echo
-    echo "| case | limit | how it ended | longest | \`/healthz\` p50 / p99 / max | a small tool p50 / p99 / max | peak memory |"
-    echo "|---|---|---|---|---|---|---|"
-    cat "$rows"
-} >"$table"
-
+tabulate "$(wc -l <"$rows") cases" case
 if [[ $# -gt 0 ]]; then
     cat "$table"
 else
-    awk -v table="$table" '
-        /<!-- hostile: end -->/ { inside = 0 }
-        !inside
-        /<!-- hostile: begin -->/ { inside = 1; while ((getline line < table) > 0) print line }
-    ' "$document" >"$rows"
-    cp "$rows" "$document"
+    publish hostile
 fi
 exit "$status"

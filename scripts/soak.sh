@@ -8,35 +8,18 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-target=${CARGO_TARGET_DIR:-target}
-document=docs/reliability.md
+source scripts/lib/reliability.sh
 
-binary=${1:-$target/dist/wasimancer}
+want_dist_binary "${1:-}"
 seconds=${2:-600}
 seed=${3:-1}
-[[ -x $binary ]] || cargo build --workspace --profile dist --locked --bin wasimancer
-rows=$(mktemp)
-table=$(mktemp)
-trap 'rm -f "$rows" "$table"' EXIT
 
-read -r load _ </proc/loadavg
 # The whole workspace is selected, since another selection would compile wasmtime with other features.
+cargo test --workspace --locked --test hostile --no-run
+begin_report
 status=0
-SOAK_SECONDS=$seconds SOAK_SEED=$seed HOSTILE_REPORT=$rows TESTED_BINARY=$(realpath "$binary") \
+SOAK_SECONDS=$seconds SOAK_SEED=$seed HOSTILE_REPORT=$rows TESTED_BINARY=$binary \
     cargo test --workspace --locked --test hostile -- slow_soak || status=$?
-
-processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
-{
-    echo "$seconds s with seed $seed on $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD): $(nproc) × ${processor:-unknown processor}, load $load before."
-    echo
-    echo "| what | limit | how it ended | longest | \`/healthz\` p50 / p99 / max | a small tool p50 / p99 / max | peak memory |"
-    echo "|---|---|---|---|---|---|---|"
-    cat "$rows"
-} >"$table"
-awk -v table="$table" '
-    /<!-- soak: end -->/ { inside = 0 }
-    !inside
-    /<!-- soak: begin -->/ { inside = 1; while ((getline line < table) > 0) print line }
-' "$document" >"$rows"
-cp "$rows" "$document"
+tabulate "$seconds s with seed $seed" what
+publish soak
 exit "$status"
