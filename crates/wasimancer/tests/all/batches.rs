@@ -133,10 +133,7 @@ async fn other_revisions_have_no_batches() {
 #[tokio::test]
 async fn the_calls_of_a_batch_run_side_by_side() {
     let upstream = Upstream::start();
-    let home = Home::with_plugins(
-        "plugins:\n  - name: guest\n    path: guest.wasm\n    permissions: {network: [127.0.0.1]}\n    functions:\n      \
-         - {displayName: get, function: get, inputSchema: {type: object}}\n",
-    );
+    let home = Home::asking();
     let server = Launch::of(home).start();
     let client = newcomer(&server);
     let url = format!("http://{}/", upstream.address);

@@ -153,6 +153,14 @@ async fn as_root_no_link_is_written_through_unless_it_is_said() {
     }
 }
 
+/// Owner, group and mode of a definition file once something was published.
+async fn after_a_publication(server: &Server, file: &Path) -> (u32, u32, u32) {
+    let sample = Sample::new("p", "1", "one");
+    Operator::of(server).upload("", &sample).await.granted();
+    let found = fs::metadata(file).unwrap();
+    (found.uid(), found.gid(), found.mode() & 0o7777)
+}
+
 #[tokio::test]
 async fn the_definition_file_keeps_its_owner_and_group() {
     if !runs_as_root() {
@@ -163,14 +171,8 @@ async fn the_definition_file_keeps_its_owner_and_group() {
     chown(&file, Some(STRANGER), Some(STRANGER + 1)).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o664)).unwrap();
     let server = Launch::of(home).start();
-    let operator = Operator::of(&server);
-    let sample = Sample::new("p", "1", "one");
-    operator.upload("", &sample).await.granted();
-    let found = fs::metadata(&file).unwrap();
-    assert_eq!(
-        (found.uid(), found.gid(), found.mode() & 0o7777),
-        (STRANGER, STRANGER + 1, 0o664)
-    );
+    let found = after_a_publication(&server, &file).await;
+    assert_eq!(found, (STRANGER, STRANGER + 1, 0o664));
 }
 
 /// Who cannot give a file to a group gives its own group no more than everybody has.
@@ -184,14 +186,8 @@ async fn a_group_that_cannot_be_kept_gets_nothing() {
     let server = start_unprivileged(home);
     chown(&file, Some(0), Some(0)).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o664)).unwrap();
-    let operator = Operator::of(&server);
-    let sample = Sample::new("p", "1", "one");
-    operator.upload("", &sample).await.granted();
-    let found = fs::metadata(&file).unwrap();
-    assert_eq!(
-        (found.uid(), found.gid(), found.mode() & 0o7777),
-        (STRANGER, STRANGER, 0o644)
-    );
+    let found = after_a_publication(&server, &file).await;
+    assert_eq!(found, (STRANGER, STRANGER, 0o644));
     server.logs("only root can give it back").await;
 }
 

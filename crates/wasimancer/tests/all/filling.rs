@@ -2,10 +2,21 @@
 
 use serde_json::json;
 
-use crate::support::{Home, Launch, REVISIONS};
+use crate::support::{Answer, Home, Launch, REVISIONS};
 
 /// How often a text names its argument.
 const TIMES: usize = 1000;
+
+/// An answer is right, or an error that says this.
+#[track_caller]
+fn check(answer: &Answer, is_right: bool, words: &str) {
+    let error = &answer.json["error"];
+    assert_eq!(error.is_null(), is_right, "{}", answer.status);
+    if !is_right {
+        let told = error["message"].as_str().expect("words");
+        assert!(told.contains(words), "{told}");
+    }
+}
 
 #[tokio::test]
 async fn what_callers_make_of_a_text_is_bounded() {
@@ -32,35 +43,18 @@ async fn what_callers_make_of_a_text_is_bounded() {
             let value = "x".repeat(length);
             let asked = json!({"name": "long", "arguments": {"a": value}});
             let answer = client.ask("prompts/get", asked).await;
-            assert_eq!(
-                answer.json["error"].is_null(),
+            check(
+                &answer,
                 is_right,
-                "{}",
-                answer.status
+                "more than 33554432 bytes: give shorter values",
             );
-            if !is_right {
-                let told = answer.json["error"]["message"].as_str().expect("words");
-                assert!(
-                    told.contains("more than 33554432 bytes: give shorter values"),
-                    "{told}"
-                );
-            }
         }
         // A URI is repeated beside each of the contents.
         for uri in ["long://", "many://"] {
             for (length, is_right) in [(10, true), (50_000, false)] {
                 let uri = format!("{uri}{}", "x".repeat(length));
                 let answer = client.ask("resources/read", json!({"uri": uri})).await;
-                assert_eq!(
-                    answer.json["error"].is_null(),
-                    is_right,
-                    "{}",
-                    answer.status
-                );
-                if !is_right {
-                    let told = answer.json["error"]["message"].as_str().expect("words");
-                    assert!(told.contains("ask with a shorter URI"), "{told}");
-                }
+                check(&answer, is_right, "ask with a shorter URI");
             }
         }
     }

@@ -11,10 +11,7 @@ const RESOURCE: &str =
 
 /// Edits by hand are never noticed by themselves.
 fn home() -> Home {
-    let home = Home::with_plugins(
-        "plugins:\n  - name: guest\n    path: guest.wasm\n    permissions: {network: [127.0.0.1]}\n    functions:\n      \
-         - {displayName: get, function: get, inputSchema: {type: object}}\n",
-    );
+    let home = Home::asking();
     home.file("resources/resources.yml", "resources:\n  static: []\n");
     home.file(
         "wasimancer.toml",

@@ -18,10 +18,7 @@ use crate::support::{
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn start(read_timeout: &str) -> Server {
-    let home = Home::with_plugins(
-        "plugins:\n  - name: guest\n    path: guest.wasm\n    permissions: {network: [127.0.0.1]}\n    functions:\n      \
-         - {displayName: get, function: get, inputSchema: {type: object}}\n",
-    );
+    let home = Home::asking();
     home.file(
         "wasimancer.toml",
         format!("read_timeout = \"{read_timeout}\"\n"),

@@ -11,10 +11,7 @@ use crate::support::{
 
 /// A server with a tool that waits for an upstream, and on whose clients is waited for long.
 fn start(settings: &str) -> Server {
-    let home = Home::with_plugins(
-        "plugins:\n  - name: guest\n    path: guest.wasm\n    permissions: {network: [127.0.0.1]}\n    functions:\n      \
-         - {displayName: get, function: get, inputSchema: {type: object}}\n",
-    );
+    let home = Home::asking();
     home.file(
         "wasimancer.toml",
         format!("read_timeout = \"10m\"\n{settings}\n"),

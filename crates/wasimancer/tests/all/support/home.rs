@@ -55,6 +55,14 @@ impl Home {
         home
     }
 
+    /// A home with one tool, `get`, which asks a host of this machine.
+    pub(crate) fn asking() -> Self {
+        Self::with_plugins(
+            "plugins:\n  - name: guest\n    path: guest.wasm\n    permissions: {network: [127.0.0.1]}\n    functions:\n      \
+             - {displayName: get, function: get, inputSchema: {type: object}}\n",
+        )
+    }
+
     /// The definitions of `tests/guest`.
     pub(crate) fn guest() -> Self {
         let home = Self::new();
