@@ -12,7 +12,6 @@ use crate::digest::Digest;
 use crate::engine::{Profile, Runtime};
 use crate::error::{Error, Result};
 use crate::extism;
-use crate::first_look;
 use crate::host::Host;
 use crate::kept::{Instances, Kept};
 use crate::limits::Limits;
@@ -128,7 +127,6 @@ impl Runtime {
         if plugin.is_known(compiler) {
             plugin.finish(wasm)?;
         } else {
-            first_look::check(wasm)?;
             compiler.validate(wasm)?;
         }
         Ok(plugin)
@@ -180,10 +178,9 @@ impl Runtime {
     /// When the bytes are no WebAssembly module.
     pub fn inspect(&self, wasm: &[u8]) -> Result<Inspection> {
         let compiler = self.compiler(Profile::default())?;
-        first_look::check(wasm)?;
+        let imports = compiler.imports(wasm)?;
         let digest = Digest::of(wasm);
         let outline = Outline::read(&compiler.engine, wasm)?;
-        let imports = compiler.imports(wasm)?;
         // What is refused for its imports is not compiled for that.
         let module = if imports.iter().all(|import| import.offered) {
             Some(compiler.module(wasm, &digest)?)

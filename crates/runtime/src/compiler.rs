@@ -147,8 +147,9 @@ impl Compiler {
         Some(Error::Uncompilable { reason })
     }
 
-    /// Refuses what is no valid module.
+    /// Refuses what is no valid module, or has too many of something.
     pub(crate) fn validate(&self, wasm: &[u8]) -> Result<()> {
+        first_look::check(wasm)?;
         Module::validate(&self.engine, wasm).map_err(|error| invalid(&error))
     }
 
