@@ -109,16 +109,16 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     announce_aside(announced)?;
     let announce = {
         let (generated, address) = (generated(&tokens), address_announcement(&addresses));
+        let telling = telling.clone();
         move || {
             if let Some(generated) = generated {
                 telemetry::say(&generated);
             }
             // Nobody is left to tell where the thread could not write.
             let _ = telling.send(address);
-            telling
         }
     };
-    let Some((config, catalog, telling)) = load(config, &asked, announce).await? else {
+    let Some((config, catalog)) = load(config, &asked, announce).await? else {
         return Ok(());
     };
     let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked.stop, begun);
@@ -137,18 +137,18 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
 
 /// Loads the home where blocking is allowed, and tells when nothing is in the way of serving it.
 /// None where the server was told to stop meanwhile.
-async fn load<T: Send + 'static>(
+async fn load(
     config: Config,
     asked: &Asked,
-    readable: impl FnOnce() -> T + Send + 'static,
-) -> anyhow::Result<Option<(Config, Arc<Catalog>, T)>> {
+    readable: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<Option<(Config, Arc<Catalog>)>> {
     let loading = tokio::task::spawn_blocking(move || {
         let definitions = Definitions::read(&config.home)?;
         let runtime = start_runtime(&config)?;
-        let told = readable();
+        readable();
         let catalog = open_catalog(&config, &definitions, &runtime)?;
         catalog.sweep();
-        anyhow::Ok((config, Arc::new(catalog), told))
+        anyhow::Ok((config, Arc::new(catalog)))
     });
     let loaded = tokio::select! {
         loaded = loading => loaded.context("loading the home ended before its time")?,
@@ -157,9 +157,9 @@ async fn load<T: Send + 'static>(
             return Ok(None);
         }
     };
-    let (config, catalog, told) = loaded?;
+    let (config, catalog) = loaded?;
     log_quarantined(&catalog.snapshot());
-    Ok(Some((config, catalog, told)))
+    Ok(Some((config, catalog)))
 }
 
 /// Compiles what no earlier start has compiled, on a thread of its own, and tells the log how far it is.

@@ -76,14 +76,13 @@ impl Connections {
     /// all busy.
     pub(super) fn admit(self: &Arc<Self>, network: Option<IpAddr>) -> Option<Place> {
         let mut table = self.table();
-        let is_free = table.open.len() - table.reserved < self.limit;
+        let is_free = self.is_free(&table);
         if !is_free && table.full.is_due() {
             tracing::warn!(
                 "as many connections are open as may be: idle ones are closed for new ones"
             );
         }
-        let batch = self.limit.div_ceil(BATCH_DIVISOR);
-        if is_free || table.give_way(network, false, batch) {
+        if is_free || table.give_way(network, false, self.batch()) {
             return Some(self.enter(&mut table, network, false));
         }
         self.admit_reserved_in(&mut table, network)
@@ -132,8 +131,17 @@ impl Connections {
 
     /// Closes idle connections where the system has no place for more, although the bound has.
     pub(super) fn make_room(&self) {
-        let batch = self.limit.div_ceil(BATCH_DIVISOR);
-        self.table().give_way(None, false, batch);
+        self.table().give_way(None, false, self.batch());
+    }
+
+    /// Whether there is a place that is not reserved.
+    fn is_free(&self, table: &Table) -> bool {
+        table.open.len() - table.reserved < self.limit
+    }
+
+    /// How many connections give way at a time.
+    fn batch(&self) -> usize {
+        self.limit.div_ceil(BATCH_DIVISOR)
     }
 
     /// Lets the largest unfinished heads give way: an honest one is small, and arrives as a whole.
@@ -178,7 +186,9 @@ impl Table {
             connection.is_reserved() == is_reserved && connection.phase() <= IDLE
         };
         let slow = |connection: &&Arc<Connection>| {
-            connection.is_reserved() == is_reserved && connection.phase() == RECEIVING
+            connection.is_reserved() == is_reserved
+                && connection.phase() == RECEIVING
+                && connection.network.is_some()
         };
         let mut victims = self.of_heaviest(idle, |network| {
             held(network) > own || wants == Some(*network)
@@ -186,10 +196,9 @@ impl Table {
         victims.truncate(count);
         if victims.is_empty() {
             victims = self.of_heaviest(slow, |network| held(network) > own + 1);
-            victims.retain(|(_, number)| self.open[number].network.is_some());
             victims.truncate(1);
         }
-        let closed = victims.iter().filter(|(_, number)| self.close(*number));
+        let closed = victims.into_iter().filter(|number| self.close(*number));
         closed.count() > 0
     }
 
@@ -199,18 +208,21 @@ impl Table {
         &self,
         gives_way: impl Fn(&&Arc<Connection>) -> bool,
         is_heavy: impl Fn(&IpAddr) -> bool,
-    ) -> Vec<((u8, u64), u64)> {
-        let candidates = || self.open.values().filter(&gives_way);
-        let networks = candidates().filter_map(|connection| connection.network);
+    ) -> Vec<u64> {
+        let candidates: Vec<_> = self.open.values().filter(gives_way).collect();
+        let networks = candidates
+            .iter()
+            .filter_map(|connection| connection.network);
         let heaviest = networks
             .filter(|network| is_heavy(network))
             .max_by_key(|network| (self.held.get(network), *network));
-        let mut found: Vec<_> = candidates()
+        let mut found: Vec<_> = candidates
+            .into_iter()
             .filter(|connection| connection.network == heaviest)
             .map(|connection| (connection.age_order(), connection.number))
             .collect();
         found.sort_unstable();
-        found
+        found.into_iter().map(|(_, number)| number).collect()
     }
 
     /// Closes a connection, if nothing of it has come to be under way meanwhile.
@@ -297,7 +309,7 @@ impl Connection {
             return false;
         }
         let mut table = self.connections.table();
-        let is_free = table.open.len() - table.reserved < self.connections.limit;
+        let is_free = self.connections.is_free(&table);
         if is_free && table.open.contains_key(&self.number) {
             table.reserved -= 1;
             self.is_reserved.store(false, Ordering::Relaxed);

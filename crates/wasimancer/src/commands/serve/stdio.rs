@@ -9,7 +9,7 @@ use crate::config::resolve::Config;
 use crate::signals::Asked;
 
 pub(super) async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
-    let Some((config, catalog, ())) = load(config, &asked, || ()).await? else {
+    let Some((config, catalog)) = load(config, &asked, || ()).await? else {
         return Ok(());
     };
     compile_aside(&catalog)?;
