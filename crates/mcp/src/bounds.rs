@@ -59,8 +59,11 @@ impl Bounds {
         let seat = seat.ok_or(Error::Busy(
             "as many streams are open as the server has places for: try again later",
         ))?;
-        let open = self.streams.taken();
-        tracing::debug!(open, "a stream of notifications was opened");
+        // It is counted only where somebody reads it.
+        tracing::debug!(
+            open = self.streams.taken(),
+            "a stream of notifications was opened"
+        );
         Ok(Place(seat))
     }
 
@@ -142,8 +145,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let open = self.0.seats().taken().saturating_sub(1);
-        tracing::debug!(open, "a stream of notifications has ended");
+        tracing::debug!(
+            open = self.0.seats().taken().saturating_sub(1),
+            "a stream of notifications has ended"
+        );
     }
 }
 

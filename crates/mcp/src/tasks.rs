@@ -226,12 +226,7 @@ impl Tasks {
 
     /// Forgets a task whose time is over.
     fn forget(&self, task: &Task) {
-        let mut kept = self.kept();
-        if let Some(entry) = kept.by_id.remove(&task.id) {
-            kept.places.leave(entry.place);
-            entry.result.and_then(|result| kept.results.leave(result));
-        }
-        drop(kept);
+        self.kept().remove(task);
         self.changes.send_replace(());
     }
 }
@@ -256,13 +251,18 @@ impl Kept {
         result.is_some()
     }
 
+    /// Takes a task out of everything that it is counted in.
+    fn remove(&mut self, task: &Task) {
+        if let Some(entry) = self.by_id.remove(&task.id) {
+            self.places.leave(entry.place);
+            entry.result.and_then(|result| self.results.leave(result));
+        }
+    }
+
     /// Forgets tasks that have given way, and ends those that are under way.
     fn drop_all(&mut self, gave_way: &[Arc<Task>]) {
         for task in gave_way {
-            if let Some(entry) = self.by_id.remove(&task.id) {
-                self.places.leave(entry.place);
-                entry.result.and_then(|result| self.results.leave(result));
-            }
+            self.remove(task);
             tracing::debug!("a task gave way to another one");
             task.cancel();
             task.gave_way.notify_one();

@@ -305,7 +305,7 @@ impl Inner {
         let compiler = self.runtime.compiler(self.profile)?;
         let module = compiler.module(wasm, &self.digest)?;
         // What the engine refuses is refused before anything of it runs.
-        let mut instance = compiler.link(&module)?;
+        let instance = compiler.link(&module)?;
         let published = Published {
             wasm,
             digest: &self.digest,
@@ -315,11 +315,10 @@ impl Inner {
         let runtime = &self.runtime;
         let preinitialized =
             runtime.preinitialized(compiler, published, self.preinit, &self.context)?;
-        let mut initializers = initializers(&module, &self.outline);
-        if let Some(preinitialized) = &preinitialized {
-            instance = compiler.link(preinitialized)?;
-            initializers.clear();
-        }
+        let (instance, initializers) = match &preinitialized {
+            Some(begun) => (compiler.link(begun)?, Vec::new()),
+            None => (instance, initializers(&module, &self.outline)),
+        };
         Ok(Code {
             instance,
             initializers,

@@ -195,7 +195,7 @@ impl Outline {
     pub(crate) fn functions(&self) -> Vec<String> {
         let is_one = |(name, export): &(&String, &Exported)| {
             matches!(export.shape, Ok(Shape::Code | Shape::Nothing))
-                && !INITIALIZERS.concat().contains(&name.as_str())
+                && !INITIALIZERS.iter().any(|row| row.contains(&name.as_str()))
                 && *name != COMMAND
         };
         let functions = self.exports.iter().filter(is_one);

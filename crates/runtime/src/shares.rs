@@ -266,9 +266,11 @@ impl<T> Shares<T> {
                 self.put_behind(id);
                 continue;
             };
-            if *first.get_or_insert(ticket) == ticket && looked.has_seen() {
+            if first == Some(ticket) {
+                // All were looked at.
                 break;
             }
+            first = first.or(Some(ticket));
             let Some((place, mut thing)) = self.remove(ticket) else {
                 break;
             };
@@ -296,12 +298,6 @@ impl<T> Shares<T> {
     fn put_behind(&mut self, id: u64) {
         let now = self.tick();
         self.rank(id, |holder| holder.looked_at = now);
-    }
-}
-
-impl Looked {
-    fn has_seen(&self) -> bool {
-        self.idle.is_some() || self.in_use.is_some()
     }
 }
 

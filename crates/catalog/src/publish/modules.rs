@@ -149,9 +149,7 @@ impl PluginPlan<'_> {
     /// Undoes what was prepared for a change that is not made.
     pub(super) fn undo(mut self, pinned: &HashSet<Digest>) {
         let store = self.store;
-        if let Some(copied) = self.following.copied.take() {
-            drop(copied);
-        }
+        drop(self.following.copied.take());
         self.versions.abandon();
         let written = if self.versions.kept.is_empty() {
             store.forget(&self.name)

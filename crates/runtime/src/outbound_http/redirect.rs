@@ -78,13 +78,9 @@ fn target(from: &Url, headers: &HeaderMap) -> Option<Url> {
 }
 
 fn for_others(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = headers.clone();
-    let names: Vec<HeaderName> = headers.keys().cloned().collect();
-    for name in names
-        .iter()
-        .filter(|name| !HEADERS_FOR_OTHERS.contains(name))
-    {
-        kept.remove(name);
-    }
-    kept
+    let named = headers.iter();
+    let named = named.filter(|(name, _)| HEADERS_FOR_OTHERS.contains(name));
+    named
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
