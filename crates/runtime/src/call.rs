@@ -175,11 +175,12 @@ impl Function {
             Some(instance) => instance,
             None => {
                 let instance = code.instance.instantiate_async(&mut *store).await?;
+                live.instance = Some(instance);
+                live.memories = Some(code.memories.clone());
                 set_up(store, instance, &code.initializers).await?;
                 instance
             }
         };
-        live.instance = Some(instance);
         call_export(store, instance, export).await
     }
 
@@ -250,7 +251,7 @@ impl Inner {
             return live;
         }
         let host = Host::new(self.context.clone(), requester, input, deadline, charge);
-        Live::new(armed(engine, host))
+        Live::new(armed(engine, host), self.runtime.resident().cloned())
     }
 }
 

@@ -90,6 +90,8 @@ pub(crate) struct Code {
     pub(crate) instance: InstancePre<Host>,
     /// What sets an instance up; nothing where that was done in advance.
     pub(crate) initializers: Vec<Export>,
+    /// The memories whose pages its instances would leave in their slots.
+    pub(crate) memories: Arc<[ModuleExport]>,
     is_preinitialized: bool,
 }
 
@@ -123,7 +125,7 @@ impl Runtime {
     pub fn prepare(&self, spec: PluginSpec<'_>) -> Result<Plugin> {
         let wasm = spec.wasm;
         let plugin = self.outlined(spec)?;
-        let compiler = self.compiler(plugin.0.profile)?;
+        let compiler = plugin.0.compiler()?;
         if plugin.is_known(compiler) {
             plugin.finish(wasm)?;
         } else {
@@ -301,8 +303,16 @@ impl Plugin {
 }
 
 impl Inner {
+    /// What compiles it.
+    fn compiler(&self) -> Result<&Compiler> {
+        if self.outline.hides_memory && self.is_pooled() {
+            return self.runtime.compiler_apart();
+        }
+        self.runtime.compiler(self.profile)
+    }
+
     fn code(&self, wasm: &[u8]) -> Result<Code> {
-        let compiler = self.runtime.compiler(self.profile)?;
+        let compiler = self.compiler()?;
         let module = compiler.module(wasm, &self.digest)?;
         // What the engine refuses is refused before anything of it runs.
         let instance = compiler.link(&module)?;
@@ -317,13 +327,28 @@ impl Inner {
             runtime.preinitialized(compiler, published, self.preinit, &self.context)?;
         let (instance, initializers) = match &preinitialized {
             Some(begun) => (compiler.link(begun)?, Vec::new()),
+            // A guest that a start section has ended leaves no instance whose memory could be reached.
+            None if self.outline.has_start_section && self.is_pooled() => {
+                let compiler = runtime.compiler_apart()?;
+                let module = compiler.module(wasm, &self.digest)?;
+                let initializers = initializers(&module, &self.outline);
+                (compiler.link(&module)?, initializers)
+            }
             None => (instance, initializers(&module, &self.outline)),
         };
+        let memories = self.outline.memories.iter();
+        let memories = memories.filter_map(|name| instance.module().get_export_index(name));
         Ok(Code {
+            memories: memories.collect(),
             instance,
             initializers,
             is_preinitialized: preinitialized.is_some(),
         })
+    }
+
+    /// Whether its instances leave pages in slots.
+    fn is_pooled(&self) -> bool {
+        self.profile == Profile::Short && self.runtime.resident().is_some()
     }
 }
 

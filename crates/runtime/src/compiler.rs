@@ -26,6 +26,7 @@ use crate::kept::KEPT_INSTANCES_MAX;
 use crate::limits::{Limits, WASM_STACK_BYTES};
 use crate::precompile::{CodeOptions, Precompile, load};
 use crate::requester::Nobody;
+use crate::resident;
 use crate::wasi;
 
 /// How long a guest runs before it yields its thread to others. Each tick costs a wake-up of the
@@ -35,12 +36,6 @@ use crate::wasi;
 const EPOCH_TICK: Duration = Duration::from_millis(3);
 /// Stack of a fiber, in bytes: the guest's and as much again for host functions.
 const FIBER_STACK_BYTES: usize = 1024 * 1024;
-/// Bytes of a slot's linear memory that stay mapped between calls, so that the next call does not
-/// fault them in again; small plugins dirty less than this.
-const MEMORY_KEEP_RESIDENT_BYTES: usize = 1024 * 1024;
-/// The same for tables: a page. Those of most plugins fit, and a page is zeroed sooner than the kernel
-/// is asked what of it was written.
-const TABLE_KEEP_RESIDENT_BYTES: usize = 4 * 1024;
 /// Metadata of one instance, in bytes: large Go modules need some 100 KiB.
 const INSTANCE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Memories and tables that one module may define.
@@ -88,9 +83,10 @@ impl Compiler {
     pub(crate) fn new(
         options: &EngineOptions,
         profile: Profile,
+        allocation: Allocation,
         folders: Option<&Arc<Folders>>,
     ) -> Result<Self> {
-        let (engine, allocation) = engine(options, profile)?;
+        let (engine, allocation) = engine(options, profile, allocation)?;
         let mut linker = Linker::new(&engine);
         extism::add_to_linker(&mut linker)
             .and_then(|()| conversation::add_to_linker(&mut linker))
@@ -205,19 +201,29 @@ impl Compiler {
 
 /// An engine with pooled slots, or one that maps instances on demand where the address space of
 /// the process is limited.
-fn engine(options: &EngineOptions, profile: Profile) -> Result<(Engine, Allocation)> {
+fn engine(
+    options: &EngineOptions,
+    profile: Profile,
+    wanted: Allocation,
+) -> Result<(Engine, Allocation)> {
     let memory = options.memory_max_bytes;
-    let pooled = Engine::new(config(memory, profile).allocation_strategy(pool(options)));
-    match pooled {
+    let mapped = || {
+        let engine = Engine::new(&on_demand(memory, profile));
+        let engine = engine.map_err(|error| engine_error(&error))?;
+        Ok((engine, Allocation::OnDemand))
+    };
+    if wanted == Allocation::OnDemand {
+        return mapped();
+    }
+    let pool = pool(options, profile);
+    match Engine::new(config(memory, profile).allocation_strategy(pool)) {
         Ok(engine) => Ok((engine, Allocation::Pooling)),
         Err(error) => {
             tracing::warn!(
                 reason = %format!("{error:#}"),
                 "no pool of instances could be reserved; instances are mapped on demand, which makes calls slower"
             );
-            let engine =
-                Engine::new(&on_demand(memory, profile)).map_err(|error| engine_error(&error))?;
-            Ok((engine, Allocation::OnDemand))
+            mapped()
         }
     }
 }
@@ -228,6 +234,8 @@ pub(crate) fn config(memory_max_bytes: u64, profile: Profile) -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
+        // Else a slot keeps every page of its stack that a guest has ever reached.
+        .async_stack_zeroing(true)
         .concurrency_support(false);
     if profile == Profile::Short {
         // Explicit bounds checks: a pooled slot keeps its protection, so growing and resetting
@@ -250,9 +258,23 @@ pub(crate) fn on_demand(memory_max_bytes: u64, profile: Profile) -> Config {
     config
 }
 
-fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
+fn pool(options: &EngineOptions, profile: Profile) -> InstanceAllocationStrategy {
     let instances = options.instances_max.saturating_add(KEPT_INSTANCES_MAX);
     let memory_max_bytes = usize::try_from(options.memory_max_bytes).unwrap_or(usize::MAX);
+    let (memory_kept, table_kept, stack_kept) = match profile {
+        Profile::Short if resident::is_seen() => (
+            resident::SLOT_MAX_BYTES,
+            resident::TABLE_BYTES,
+            resident::STACK_BYTES,
+        ),
+        Profile::Short => (
+            resident::BLIND_SLOT_BYTES,
+            resident::TABLE_BYTES,
+            resident::STACK_BYTES,
+        ),
+        // What a fault costs is nothing to a call that computes for long.
+        Profile::Compute => (0, 0, 0),
+    };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
         .total_stacks(instances)
@@ -265,8 +287,9 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
         .max_core_instance_size(INSTANCE_MAX_BYTES)
         .max_memory_size(memory_max_bytes)
         .table_elements(TABLE_MAX_ELEMENTS)
-        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
-        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        .linear_memory_keep_resident(memory_kept)
+        .table_keep_resident(table_kept)
+        .async_stack_keep_resident(stack_kept)
         // Resets only the pages that a call has written, where the kernel can tell (Linux 6.7).
         .pagemap_scan(Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)

@@ -16,6 +16,7 @@ use crate::kept::KeptPlaces;
 use crate::permissions::HostRule;
 use crate::precompile::Precompile;
 use crate::queue::WAITING_MAX;
+use crate::resident::Resident;
 use crate::seats::Seats;
 use crate::turns::Turns;
 
@@ -96,8 +97,12 @@ pub(crate) struct Inner {
     /// Where compiled modules are kept; none where they are not.
     cache_folders: Option<Arc<Folders>>,
     short: Compiler,
+    /// What slots of `short` keep; none where that is next to nothing.
+    resident: Option<Arc<Resident>>,
     /// Made for the first plugin that wants it.
     compute: OnceLock<Result<Compiler>>,
+    /// The same.
+    apart: OnceLock<Result<Compiler>>,
 }
 
 impl Runtime {
@@ -111,7 +116,13 @@ impl Runtime {
         let folder = options.cache_folder.as_deref();
         let folders = folder.map(|folder| Folders::open(folder, options.home.as_deref()));
         let folders = folders.transpose()?.map(Arc::new);
-        let short = Compiler::new(&options, Profile::Short, folders.as_ref())?;
+        let short = Compiler::new(
+            &options,
+            Profile::Short,
+            Allocation::Pooling,
+            folders.as_ref(),
+        )?;
+        let resident = Resident::of(&short.engine, &options.budget).map(Arc::new);
         Ok(Self(Arc::new(Inner {
             places: Turns::shared(options.instances_max as usize),
             turns: Turns::new(available_parallelism().map_or(1, NonZero::get)),
@@ -120,7 +131,9 @@ impl Runtime {
             options,
             cache_folders: folders,
             short,
+            resident,
             compute: OnceLock::new(),
+            apart: OnceLock::new(),
         })))
     }
 
@@ -140,8 +153,11 @@ impl Runtime {
     pub fn keep_compiled(&self, digest: &Digest) {
         let folders = self.0.cache_folders.as_ref();
         if folders.is_some_and(|folders| folders.name(digest)) {
-            let compute = self.0.compute.get().and_then(|made| made.as_ref().ok());
-            for compiler in [Some(&self.0.short), compute].into_iter().flatten() {
+            let others = [&self.0.compute, &self.0.apart];
+            let others = others
+                .into_iter()
+                .filter_map(|made| made.get()?.as_ref().ok());
+            for compiler in std::iter::once(&self.0.short).chain(others) {
                 if let Some(cache) = &compiler.cache {
                     cache.adopt(digest);
                 }
@@ -167,12 +183,32 @@ impl Runtime {
     pub(crate) fn compiler(&self, profile: Profile) -> Result<&Compiler> {
         match profile {
             Profile::Short => Ok(&self.0.short),
-            Profile::Compute => {
-                let folders = self.0.cache_folders.as_ref();
-                let made = || Compiler::new(&self.0.options, profile, folders);
-                let made = self.0.compute.get_or_init(made);
-                made.as_ref().map_err(Clone::clone)
-            }
+            Profile::Compute => self.made(&self.0.compute, profile, Allocation::Pooling),
         }
+    }
+
+    /// The engine for short calls that leave in their slot what nobody can give back to the system.
+    /// Nothing of it is pooled.
+    ///
+    /// # Errors
+    /// When the machine cannot run it.
+    pub(crate) fn compiler_apart(&self) -> Result<&Compiler> {
+        self.made(&self.0.apart, Profile::Short, Allocation::OnDemand)
+    }
+
+    fn made<'a>(
+        &'a self,
+        once: &'a OnceLock<Result<Compiler>>,
+        profile: Profile,
+        allocation: Allocation,
+    ) -> Result<&'a Compiler> {
+        let folders = self.0.cache_folders.as_ref();
+        let made = || Compiler::new(&self.0.options, profile, allocation, folders);
+        once.get_or_init(made).as_ref().map_err(Clone::clone)
+    }
+
+    /// What slots of short calls keep; none where that is next to nothing.
+    pub(crate) fn resident(&self) -> Option<&Arc<Resident>> {
+        self.0.resident.as_ref()
     }
 }

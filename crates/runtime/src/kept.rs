@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wasmtime::{Instance, Store};
+use wasmtime::{Instance, ModuleExport, Store};
 
 use crate::budget::GiveWay;
 use crate::host::Host;
 use crate::limits::DURATION_MAX;
+use crate::resident::Resident;
 use crate::shares::{Shares, Ticket, Use};
 
 /// Most instances that all plugins together keep: each has a slot of its own in the pool, beside those
@@ -55,8 +56,12 @@ impl Default for Reuse {
 /// An instance with everything it runs in.
 pub(crate) struct Live {
     pub(crate) store: Store<Host>,
-    /// None until it is set up.
+    /// None until it is made.
     pub(crate) instance: Option<Instance>,
+    /// Its memories, from then on.
+    pub(crate) memories: Option<Arc<[ModuleExport]>>,
+    /// What decides whether their pages stay in its slot.
+    resident: Option<Arc<Resident>>,
     made: Instant,
     /// How many calls have ended well in it.
     calls: u32,
@@ -65,13 +70,25 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(store: Store<Host>) -> Self {
+    pub(crate) fn new(store: Store<Host>, resident: Option<Arc<Resident>>) -> Self {
         Self {
             store,
             instance: None,
+            memories: None,
+            resident,
             made: Instant::now(),
             calls: 0,
             place: None,
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let (Some(resident), Some(instance), Some(memories)) =
+            (&self.resident, self.instance, &self.memories)
+        {
+            resident.leave(&mut self.store, instance, memories);
         }
     }
 }
@@ -316,10 +333,10 @@ mod tests {
         let context = Arc::new(Context::of_nobody(Limits::default()));
         let now = std::time::Instant::now();
         let free = Budget::default().empty();
-        Live::new(armed(
-            engine,
-            Host::new(context, Arc::new(Nobody), b"", now, free),
-        ))
+        Live::new(
+            armed(engine, Host::new(context, Arc::new(Nobody), b"", now, free)),
+            None,
+        )
     }
 
     #[tokio::test]

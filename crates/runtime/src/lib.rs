@@ -35,6 +35,7 @@ mod preinit;
 mod queue;
 mod readiness;
 mod requester;
+mod resident;
 mod resolver;
 mod seats;
 mod sections;

@@ -32,6 +32,10 @@ pub(crate) struct Outline {
     exports: HashMap<String, Exported>,
     /// Linear memory that an instance starts with: that of its largest one.
     pub(crate) initial_memory_bytes: u64,
+    /// A name of each memory that is exported.
+    pub(crate) memories: Vec<String>,
+    /// Whether it has a memory that is not.
+    pub(crate) hides_memory: bool,
     pub(crate) has_start_section: bool,
     /// Whether it imports `config_get`.
     pub(crate) reads_configuration: bool,
@@ -83,6 +87,8 @@ impl Outline {
         // The type of each function, by its index.
         let mut functions: Vec<u32> = Vec::new();
         let mut exports: Vec<(&str, u32)> = Vec::new();
+        let mut memories = BTreeMap::new();
+        let mut memory_count = 0;
         let mut initial_memory_bytes = 0;
         let mut has_start_section = false;
         let mut reads_configuration = false;
@@ -107,6 +113,7 @@ impl Outline {
                 Payload::MemorySection(section) => {
                     for memory in section {
                         let memory = memory?;
+                        memory_count += 1;
                         let page = 1 << memory.page_size_log2.unwrap_or(PAGE_LOG2).min(PAGE_LOG2);
                         let bytes = memory.initial.saturating_mul(page);
                         initial_memory_bytes = bytes.max(initial_memory_bytes);
@@ -115,8 +122,14 @@ impl Outline {
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export?;
-                        if let ExternalKind::Func | ExternalKind::FuncExact = export.kind {
-                            exports.push((export.name, export.index));
+                        match export.kind {
+                            ExternalKind::Func | ExternalKind::FuncExact => {
+                                exports.push((export.name, export.index));
+                            }
+                            ExternalKind::Memory => {
+                                memories.entry(export.index).or_insert(export.name);
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -149,6 +162,8 @@ impl Outline {
         let mut outline = Self {
             exports: exports.collect(),
             initial_memory_bytes,
+            hides_memory: memories.len() < memory_count,
+            memories: memories.into_values().map(str::to_owned).collect(),
             has_start_section,
             reads_configuration,
             initializers: Vec::new(),

@@ -227,3 +227,73 @@ async fn a_batch_is_bounded_as_it_leaves() {
         assert!(message.contains("are sent at once"), "{message}");
     }
 }
+
+/// What calls have written stays in memory for the next ones, up to a bound of all together, whatever a guest
+/// does to hide it: in its memory, exported or not, on its stack, in a start section that never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_calls_leave_in_memory_is_bounded() {
+    const CALLS: usize = 100;
+    // A twentieth of the budget stays; each call writes 1 MiB, or uses a stack of some hundred KiB.
+    const BUDGET: &str =
+        "memory_budget = \"400MiB\"\n[limits]\ntimeout = \"500ms\"\nconcurrency = 100\n";
+    const BOUND_KB: u64 = 20 * 1024;
+    // What the allocator keeps for itself.
+    const SLACK_KB: u64 = 12 * 1024;
+
+    let dirty = |memory: &str| {
+        format!(
+            "(module {memory}
+            (func $dirty (local $at i32)
+              (loop $next
+                (i32.store8 (local.get $at) (i32.const 1))
+                (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 1048576))))
+              (loop $again (br $again)))"
+        )
+    };
+    let exported = dirty(r#"(memory (export "memory") 17)"#) + r#"(export "run" (func $dirty)))"#;
+    let hidden = dirty("(memory 17)") + r#"(export "run" (func $dirty)))"#;
+    let starts =
+        dirty(r#"(memory (export "memory") 17)"#) + r#"(start $dirty) (func (export "run")))"#;
+    let deep = r#"(module
+        (func $deep (param i32) (result i32)
+          (if (i32.eqz (local.get 0)) (then (loop $again (br $again))))
+          (i32.add (call $deep (i32.sub (local.get 0) (i32.const 1))) (local.get 0)))
+        (func (export "run") (drop (call $deep (i32.const 10000)))))"#;
+    let modules = [
+        ("exported", exported),
+        ("hidden", hidden),
+        ("starts", starts),
+        ("deep", deep.to_owned()),
+    ];
+    let definitions = modules.each_ref().map(|(name, _)| {
+        format!(
+            "  - {{name: {name}, path: {name}.wasm, preinit: never, functions: [{{displayName: {name}, function: run, inputSchema: {{type: object}}}}]}}\n"
+        )
+    });
+    let definitions = format!("plugins:\n{}", definitions.concat());
+    let home = Home::with_plugins(&definitions);
+    for (name, module) in &modules {
+        home.file(&format!("plugins/{name}.wasm"), assemble(module));
+    }
+    home.file("wasimancer.toml", BUDGET);
+    let server = Launch::of(home).start();
+    let client = server.client(MODERN);
+    for (name, _) in &modules {
+        client.call(name, "{}").await.failure();
+    }
+    for (name, _) in &modules {
+        let before = server.status("VmRSS");
+        let calls = (0..CALLS).map(|_| client.call(name, "{}"));
+        for ended in futures_util::future::join_all(calls).await {
+            assert!(
+                ended.failure().contains("time limit"),
+                "{}",
+                ended.failure()
+            );
+        }
+        let left = server.status("VmRSS").saturating_sub(before);
+        println!("{name}: {left} kB");
+        assert!(left <= BOUND_KB + SLACK_KB, "{name}: {left} kB");
+    }
+}

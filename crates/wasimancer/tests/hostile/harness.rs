@@ -32,8 +32,12 @@ const QUIET_SLACK: Duration = Duration::from_millis(100);
 const BUSY_SLACK: Duration = Duration::from_secs(10);
 /// Most bytes of what an error says, whatever the guest said.
 const MESSAGE_MAX_BYTES: usize = 128 * 1024;
-/// Most bytes of log that a case leaves, however loud its plugins are.
-const LOG_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Most bytes of log that a case leaves for each minute that it has begun, however loud its plugins are.
+const LOG_MAX_BYTES_A_MINUTE: u64 = 16 * 1024 * 1024;
+/// How long the server may take to give back what an attack made it hold.
+const GIVES_BACK: Duration = Duration::from_mins(1);
+/// What it may hold then beside a fifth more than before: the pages that slots keep for the next call.
+const KEPT_MAX_MIB: u64 = 64;
 /// A request that has not ended this long after its limit has no end.
 const ENDLESS: Duration = Duration::from_secs(15);
 
@@ -83,7 +87,7 @@ pub(crate) struct Case {
     config: String,
     launch: fn(Launch) -> Launch,
     /// None: its memory is watched, and not bounded.
-    growth_max_mib: Option<u64>,
+    budget_mib: Option<u64>,
 }
 
 /// A case of calls, each of which has the time of [`call_limit`].
@@ -101,7 +105,7 @@ pub(crate) fn case(title: &'static str) -> Case {
             scaled("compile_memory = \"8GiB\"\ncompile_cpu = \"10m\"\n", "")
         ),
         launch: |launch| launch,
-        growth_max_mib: None,
+        budget_mib: None,
     }
 }
 
@@ -131,10 +135,11 @@ impl Case {
         self
     }
 
-    /// Lets the server hold so many MiB more than before the attack.
-    pub(crate) fn grows_within(mut self, mib: u64) -> Self {
-        self.growth_max_mib = Some(mib);
-        self
+    /// Gives the server this `memory_budget`. It may hold so much and a tenth of it more than after one call
+    /// of each plugin, must give it back afterwards, and may tell anybody that it has no room.
+    pub(crate) fn within_budget(mut self, mib: u64) -> Self {
+        self.budget_mib = Some(mib);
+        self.config(&format!("memory_budget = \"{mib}MiB\""))
     }
 
     /// Lets the plugin that is published last take this long, where each call has to get far.
@@ -173,22 +178,30 @@ impl Case {
 
     async fn run(self, attack: impl AsyncFnOnce(&Stage) -> Vec<Ended>) -> Vec<String> {
         let stage = Stage::set(&self).await;
-        let probe = Probe::start(&stage.server);
+        if self.budget_mib.is_some() {
+            stage.call_each(&self.plugins).await;
+        }
+        let probe = Probe::start(&stage.server, self.budget_mib.is_some());
         stage.watch.forget_peak();
         let before_mib = stage.watch.resident_mib();
+        let begun = Instant::now();
         let ended = attack(&stage).await;
         let measured = probe.end();
+        let minutes = 1 + begun.elapsed().as_secs() / 60;
         let peak_mib = stage.watch.peak_mib();
         let mut problems = self.judge(&ended);
         problems.extend(measured.problems(PROBE_MAX));
+        if let Some(budget_mib) = self.budget_mib {
+            if peak_mib > before_mib + budget_mib + budget_mib / 10 {
+                problems.push(format!("held {peak_mib} MiB after {before_mib} MiB"));
+            }
+            let left_mib = before_mib + before_mib / 5 + KEPT_MAX_MIB;
+            problems.extend(stage.watch.gives_back(left_mib, GIVES_BACK).await);
+        }
         problems.extend(stage.terminate().await);
         problems.extend(stage.watch.problem());
-        let growth_max_mib = self.growth_max_mib.unwrap_or(u64::MAX);
-        if peak_mib > before_mib.saturating_add(growth_max_mib) {
-            problems.push(format!("held {peak_mib} MiB after {before_mib} MiB"));
-        }
         let logged = stage.server.stderr().len();
-        if logged > LOG_MAX_BYTES {
+        if logged as u64 > LOG_MAX_BYTES_A_MINUTE * minutes {
             problems.push(format!("left {} MiB of log", logged >> 20));
         }
         report::row(
@@ -258,6 +271,14 @@ impl Stage {
         let request = self.client.request_call(tool, arguments);
         let posted = self.post(&request.headers, request.body()).await;
         posted.into_iter().next().expect("one answer")
+    }
+
+    /// Calls the tools that are named as their plugins, once each: what the first call of each costs stays.
+    async fn call_each(&self, plugins: &[Sample]) {
+        for plugin in plugins {
+            self.call(plugin.file_name.trim_end_matches(".wasm"), "{}")
+                .await;
+        }
     }
 
     /// Calls a tool as often at once.

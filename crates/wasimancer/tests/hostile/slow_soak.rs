@@ -118,8 +118,7 @@ fn everything_at_once() {
         .map(|plugin| plugin.file_name.replace(".wasm", ""))
         .collect();
     let mut all = case("everything at once")
-        .config(&format!("memory_budget = \"{BUDGET_MIB}MiB\""))
-        .grows_within(BUDGET_MIB + BUDGET_MIB / 10)
+        .within_budget(BUDGET_MIB)
         .within(PATIENCE);
     for plugin in plugins {
         all = all.plugin(plugin);

@@ -51,7 +51,8 @@ pub(crate) struct Latencies {
 }
 
 impl Probe {
-    pub(crate) fn start(server: &Server) -> Self {
+    /// Begins; where memory is scarce, a call may also be told so.
+    pub(crate) fn start(server: &Server, is_scarce: bool) -> Self {
         let address = server.address;
         let health = request("GET", "/healthz", "");
         let call = format!(
@@ -59,17 +60,23 @@ impl Probe {
         );
         let call = request("POST", "/mcp", &call);
         // What the first call of a process costs is no attack's doing.
-        for (request, answer) in [(&health, ""), (&call, "here")] {
+        let (is_well, is_here) = (Answer::Ok(""), Answer::Ok("here"));
+        for (request, answer) in [(&health, is_well), (&call, is_here)] {
             ask(address, request, answer).expect("the server answers before it is attacked");
         }
         let ended = Flag::default();
-        let asking = |request: String, answer: &'static str| {
+        let asking = |request: String, answer: Answer| {
             let ended = ended.0.clone();
             std::thread::spawn(move || Latencies::until(&ended, address, &request, answer))
         };
+        let called = if is_scarce {
+            Answer::OkOrNoRoom("here")
+        } else {
+            is_here
+        };
         Self {
-            health: asking(health, ""),
-            tool: asking(call, "here"),
+            health: asking(health, is_well),
+            tool: asking(call, called),
             ended,
         }
     }
@@ -92,21 +99,40 @@ fn request(method: &str, path: &str, body: &str) -> String {
     )
 }
 
-fn ask(address: SocketAddr, request: &str, answer: &str) -> io::Result<()> {
+/// What must be answered.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// 200 with this text in it.
+    Ok(&'static str),
+    /// That, or that the server has no memory for it.
+    OkOrNoRoom(&'static str),
+}
+
+impl Answer {
+    fn is(self, found: &str) -> bool {
+        let (Self::Ok(text) | Self::OkOrNoRoom(text)) = self;
+        if matches!(self, Self::OkOrNoRoom(_)) && found.contains("server_memory") {
+            return true;
+        }
+        found.starts_with("HTTP/1.1 200 ") && found.contains(text)
+    }
+}
+
+fn ask(address: SocketAddr, request: &str, answer: Answer) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(request.as_bytes())?;
     let mut found = String::new();
     stream.read_to_string(&mut found)?;
-    if found.starts_with("HTTP/1.1 200 ") && found.contains(answer) {
+    if answer.is(&found) {
         return Ok(());
     }
     Err(io::Error::other(format!("answered {found:?}")))
 }
 
 impl Latencies {
-    fn until(ended: &AtomicBool, address: SocketAddr, request: &str, answer: &str) -> Self {
+    fn until(ended: &AtomicBool, address: SocketAddr, request: &str, answer: Answer) -> Self {
         let mut latencies = Self::default();
         while !ended.load(Ordering::Relaxed) {
             let begun = Instant::now();

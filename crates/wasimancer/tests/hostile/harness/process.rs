@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::Launch;
 
@@ -61,6 +61,24 @@ impl Watch {
     /// What it holds now, in MiB.
     pub(crate) fn resident_mib(&self) -> u64 {
         status_kib(self.pid, "VmRSS:").unwrap_or_default() / 1024
+    }
+
+    /// Waits until it holds no more than this again; what it holds where it does not.
+    pub(crate) async fn gives_back(&self, mib: u64, within: Duration) -> Option<String> {
+        let deadline = Instant::now() + within;
+        loop {
+            let resident_mib = self.resident_mib();
+            if resident_mib <= mib {
+                return None;
+            }
+            if Instant::now() >= deadline {
+                let seconds = within.as_secs();
+                return Some(format!(
+                    "holds {resident_mib} MiB {seconds} s later, more than {mib} MiB"
+                ));
+            }
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// What is not as it must be.
