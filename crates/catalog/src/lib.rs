@@ -49,6 +49,7 @@ mod task_policy;
 mod template;
 mod tool;
 mod tool_names;
+mod uri;
 mod uri_template;
 mod validation;
 mod version;

@@ -15,13 +15,21 @@ use crate::read::{Read, ResourceCall};
 use crate::shown::{check_base64, check_resource, shown};
 use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
 use crate::template::{FILLED_MAX_BYTES, Filling, TooLong};
+use crate::uri::Comparable;
 use crate::uri_template::UriTemplate;
 
 /// A resource with one URI.
 pub(crate) struct StaticResource {
     pub(crate) uri: String,
-    contents: Made<Bytes>,
+    contents: Made<Written>,
     pub(crate) entry: Value,
+}
+
+/// The JSON array of a static resource's contents.
+struct Written {
+    json: Bytes,
+    /// Where the resource's own URI stands in it, as JSON: offsets in bytes, in ascending order.
+    own_uris: Vec<usize>,
 }
 
 /// A resource for every URI that a template matches.
@@ -234,10 +242,7 @@ impl StaticResource {
         shown: Map<String, Value>,
     ) -> Self {
         let contents = match contents {
-            Made::Data(contents) => {
-                let contents = contents.into_iter().map(|fields| with_uri(&uri, fields));
-                Made::Data(Bytes::from(contents.collect::<Value>().to_string()))
-            }
+            Made::Data(contents) => Made::Data(Written::of(&uri, contents)),
             Made::Function(source) => Made::Function(source),
         };
         Self {
@@ -247,14 +252,15 @@ impl StaticResource {
         }
     }
 
-    /// What it reads.
-    pub(crate) fn read(&self) -> Read<'_> {
+    /// What it reads under its URI, or under an equal one, which the answer then names.
+    pub(crate) fn read(&self, asked: &str) -> Read<'_> {
         match &self.contents {
-            Made::Data(contents) => Read::Contents(contents.clone()),
+            Made::Data(written) if asked == self.uri => Read::Contents(written.json.clone()),
+            Made::Data(written) => Read::Contents(written.under(&self.uri, asked)),
             Made::Function(source) => Read::Function(ResourceCall {
                 source,
                 input: b"{}".to_vec(),
-                uri: self.uri.clone(),
+                uri: asked.to_owned(),
                 mime_type: mime_type(&self.entry),
             }),
         }
@@ -264,6 +270,43 @@ impl StaticResource {
     pub(crate) fn sources(&self) -> impl Iterator<Item = Placed<'_>> {
         let source = self.contents.source();
         source.map(|source| (String::new(), source)).into_iter()
+    }
+}
+
+impl Written {
+    fn of(uri: &str, contents: Vec<Fields>) -> Self {
+        let mut json = String::from("[");
+        let mut own_uris = Vec::new();
+        for fields in contents {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            if !fields.contains_key("uri") {
+                own_uris.push(json.len() + r#"{"uri":"#.len());
+            }
+            json.push_str(&with_uri(uri, fields).to_string());
+        }
+        json.push(']');
+        Self {
+            json: Bytes::from(json),
+            own_uris,
+        }
+    }
+
+    /// The same with another URI in the place of its own.
+    fn under(&self, own: &str, asked: &str) -> Bytes {
+        let own_bytes = Value::from(own).to_string().len();
+        let asked = Value::from(asked).to_string();
+        let grown = self.own_uris.len() * asked.len();
+        let mut out = Vec::with_capacity(self.json.len() + grown);
+        let mut from = 0;
+        for at in &self.own_uris {
+            out.extend_from_slice(&self.json[from..*at]);
+            out.extend_from_slice(asked.as_bytes());
+            from = at + own_bytes;
+        }
+        out.extend_from_slice(&self.json[from..]);
+        Bytes::from(out)
     }
 }
 
@@ -293,9 +336,17 @@ impl ResourceTemplate {
     /// What a URI reads, where the template matches it. The types of its arguments are
     /// documentation: every value is a text.
     pub(crate) fn read(&self, uri: &str) -> Option<Read<'_>> {
-        let values = self.template.matches(uri)?;
+        Some(self.filled(uri, self.template.matches(uri)?))
+    }
+
+    /// The same where it matches an equal URI, of which this is the comparable form.
+    pub(crate) fn read_equal(&self, uri: &str, comparable: &Comparable) -> Option<Read<'_>> {
+        Some(self.filled(uri, self.template.matches_equal(uri, comparable)?))
+    }
+
+    fn filled(&self, uri: &str, values: Vec<(&str, String)>) -> Read<'_> {
         let uri = well_formed(uri);
-        Some(match &self.contents {
+        match &self.contents {
             Made::Data(contents) => match fill(contents, &uri, &values) {
                 Ok(contents) => Read::Contents(contents),
                 Err(TooLong) => Read::TooLong {
@@ -312,7 +363,7 @@ impl ResourceTemplate {
                     mime_type: mime_type(&self.entry),
                 })
             }
-        })
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::read::Read;
 use crate::resource::{ResourceTemplate, StaticResource};
 use crate::store::{Named, Published, named_file};
 use crate::tool::Tool;
+use crate::uri::Comparable;
 
 pub(crate) use build::{PromptsBuilder, ResourcesBuilder, ToolsBuilder, tool_entry};
 
@@ -150,9 +151,18 @@ pub(crate) struct Resources {
     /// In the order of the file.
     pub(crate) defined: Vec<Defined>,
     pub(crate) by_uri: HashMap<String, Arc<StaticResource>>,
+    /// By the form in which equal URIs are alike: the first of each in the order of the file.
+    pub(crate) by_comparable: HashMap<String, Arc<StaticResource>>,
     pub(crate) list: List,
     pub(crate) templates: Vec<Arc<ResourceTemplate>>,
     pub(crate) template_list: List,
+}
+
+impl Resources {
+    /// The static resource whose URI is equal to this one.
+    fn equal(&self, uri: &Comparable) -> Option<&Arc<StaticResource>> {
+        self.by_comparable.get(uri.as_str())
+    }
 }
 
 pub(crate) struct Prompts {
@@ -317,18 +327,24 @@ impl Snapshot {
         self.tools.as_ref().map(|tools| &tools.object_output_list)
     }
 
-    /// What a URI reads: the static resource with it, or the first template in the order of the file
-    /// that matches it.
+    /// What a URI reads: the static resource with it or with an equal one (RFC 3986, section 6.2), or
+    /// the first template in the order of the file that matches it, or else an equal one.
     #[must_use]
     pub fn resource(&self, uri: &str) -> Option<Read<'_>> {
         let resources = self.resources.as_ref()?;
-        match resources.by_uri.get(uri) {
-            Some(resource) => Some(resource.read()),
-            None => resources
-                .templates
-                .iter()
-                .find_map(|template| template.read(uri)),
+        if let Some(resource) = resources.by_uri.get(uri) {
+            return Some(resource.read(uri));
         }
+        let comparable = Comparable::of(uri);
+        if let Some(resource) = resources.equal(&comparable) {
+            return Some(resource.read(uri));
+        }
+        let mut templates = resources.templates.iter();
+        let exact = templates.find_map(|template| template.read(uri));
+        exact.or_else(|| {
+            let mut templates = resources.templates.iter();
+            templates.find_map(|template| template.read_equal(uri, &comparable))
+        })
     }
 
     /// The list of static resources.
@@ -354,12 +370,12 @@ impl Snapshot {
             .find(|template| template.uri_template() == uri_template)
     }
 
-    /// Whether there is a static resource with this URI.
+    /// Whether there is a static resource with this URI, or with an equal one.
     #[must_use]
     pub fn has_static_resource(&self, uri: &str) -> bool {
-        self.resources
-            .as_ref()
-            .is_some_and(|resources| resources.by_uri.contains_key(uri))
+        self.resources.as_ref().is_some_and(|resources| {
+            resources.by_uri.contains_key(uri) || resources.equal(&Comparable::of(uri)).is_some()
+        })
     }
 
     /// A prompt by its name.

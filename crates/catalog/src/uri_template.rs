@@ -4,14 +4,19 @@
 //! that cannot be told apart when read back, so a template that uses them is refused.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 use regex::Regex;
+
+use crate::uri::Comparable;
 
 /// A parsed template.
 #[derive(Clone, Debug)]
 pub(crate) struct UriTemplate {
     pattern: Regex,
+    /// What matches a URI in its comparable form, where that is another pattern.
+    comparable: Option<Regex>,
     variables: Vec<String>,
 }
 
@@ -38,23 +43,15 @@ impl UriTemplate {
     }
 
     pub(crate) fn parse(template: &str) -> Result<Self, UriTemplateError> {
-        let mut pattern = String::from("^");
-        let mut variables = Vec::new();
-        let mut rest = template;
-        while let Some(start) = rest.find(['{', '}']) {
-            if rest[start..].starts_with('}') {
-                return Err(UriTemplateError::Unbalanced);
-            }
-            pattern.push_str(&regex::escape(&rest[..start]));
-            let after = &rest[start + 1..];
-            let end = after.find('}').ok_or(UriTemplateError::Unbalanced)?;
-            expression(&after[..end], &mut pattern, &mut variables)?;
-            rest = &after[end + 1..];
-        }
-        pattern.push_str(&regex::escape(rest));
-        pattern.push('$');
-        let pattern = Regex::new(&pattern).map_err(|_| UriTemplateError::TooComplex)?;
-        Ok(Self { pattern, variables })
+        let (pattern, variables) = pattern(template)?;
+        let comparable = Comparable::of_template(template).into_text();
+        let is_other = comparable != template;
+        let comparable = is_other.then(|| self::pattern(&comparable)).transpose()?;
+        Ok(Self {
+            pattern,
+            comparable: comparable.map(|(pattern, _)| pattern),
+            variables,
+        })
     }
 
     /// The names of the variables, in the order of the template.
@@ -62,17 +59,59 @@ impl UriTemplate {
         &self.variables
     }
 
-    /// The percent-decoded values of the variables, where the URI matches; absent optional
+    /// The percent-decoded values of the variables, where the URI matches as it is; absent optional
     /// parameters of a query are empty.
     pub(crate) fn matches(&self, uri: &str) -> Option<Vec<(&str, String)>> {
-        let captures = self.pattern.captures(uri)?;
+        self.values(&self.pattern, uri, |range| &uri[range])
+    }
+
+    /// The same where an equal URI matches; the values are as this one writes them.
+    pub(crate) fn matches_equal(
+        &self,
+        uri: &str,
+        comparable: &Comparable,
+    ) -> Option<Vec<(&str, String)>> {
+        let pattern = self.comparable.as_ref().unwrap_or(&self.pattern);
+        let written = |range| &uri[comparable.origin(range)];
+        self.values(pattern, comparable.as_str(), written)
+    }
+
+    fn values<'u>(
+        &self,
+        pattern: &Regex,
+        matched: &str,
+        written: impl Fn(Range<usize>) -> &'u str,
+    ) -> Option<Vec<(&str, String)>> {
+        let captures = pattern.captures(matched)?;
         let values = self.variables.iter().enumerate().map(|(index, name)| {
-            let raw = captures.get(index + 1).map_or("", |found| found.as_str());
+            let found = captures.get(index + 1);
+            let raw = found.map_or("", |found| written(found.range()));
             let value = percent_decode_str(raw).decode_utf8_lossy().into_owned();
             (name.as_str(), value)
         });
         Some(values.collect())
     }
+}
+
+/// What matches the URIs of a template, and the names of its variables.
+fn pattern(template: &str) -> Result<(Regex, Vec<String>), UriTemplateError> {
+    let mut pattern = String::from("^");
+    let mut variables = Vec::new();
+    let mut rest = template;
+    while let Some(start) = rest.find(['{', '}']) {
+        if rest[start..].starts_with('}') {
+            return Err(UriTemplateError::Unbalanced);
+        }
+        pattern.push_str(&regex::escape(&rest[..start]));
+        let after = &rest[start + 1..];
+        let end = after.find('}').ok_or(UriTemplateError::Unbalanced)?;
+        expression(&after[..end], &mut pattern, &mut variables)?;
+        rest = &after[end + 1..];
+    }
+    pattern.push_str(&regex::escape(rest));
+    pattern.push('$');
+    let pattern = Regex::new(&pattern).map_err(|_| UriTemplateError::TooComplex)?;
+    Ok((pattern, variables))
 }
 
 /// One segment: everything up to what separates segments, query and fragment.

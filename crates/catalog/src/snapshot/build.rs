@@ -13,6 +13,7 @@ use crate::plugin::ServedPlugin;
 use crate::prompt::Prompt;
 use crate::resource::{Resource, ResourceTemplate, StaticResource};
 use crate::tool::Tool;
+use crate::uri::Comparable;
 
 /// Collects the tools of one plugin after another.
 #[derive(Default)]
@@ -138,9 +139,17 @@ impl ResourcesBuilder {
     pub(crate) fn build(self, origin: Origin) -> Resources {
         let entries = self.resources.iter().map(|resource| resource.entry.clone());
         let template_entries = self.templates.iter().map(|template| template.entry.clone());
+        let mut by_comparable = HashMap::new();
+        for resource in &self.resources {
+            let comparable = Comparable::of(&resource.uri).into_text();
+            by_comparable
+                .entry(comparable)
+                .or_insert_with(|| resource.clone());
+        }
         Resources {
             origin,
             defined: self.defined,
+            by_comparable,
             list: List::new(&entries.collect::<Vec<_>>()),
             template_list: List::new(&template_entries.collect::<Vec<_>>()),
             by_uri: self

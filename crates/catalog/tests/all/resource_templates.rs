@@ -218,7 +218,7 @@ fn a_long_uri_is_matched_in_no_time() {
         Some("x")
     );
     assert_eq!(
-        text(&snapshot, &format!("a://{}/", "-".repeat(100_000))),
+        text(&snapshot, &format!("a://{}/x", "-".repeat(100_000))),
         None
     );
 }

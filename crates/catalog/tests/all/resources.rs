@@ -38,8 +38,54 @@ fn contents_travel_with_all_their_fields_in_order() {
     assert!(!snapshot.has_static_resource("a://b"));
     assert!(snapshot.resource_template("a://a").is_none());
     assert!(snapshot.resource("a://").is_none());
-    assert!(snapshot.resource("a://a/").is_none());
-    assert!(snapshot.resource("A://a").is_none());
+    assert!(snapshot.resource("a://a/b").is_none());
+}
+
+/// Clients normalize URIs before they ask for them.
+#[test]
+fn an_equal_uri_is_read_and_named_in_the_answer() {
+    let home = TestHome::with_resources(
+        r#"resources:
+  static:
+  - {name: upper, uri: "WordPress://Posts", contents: [{text: upper}, {text: more}]}
+  - {name: accent, uri: "docs://café/menu", contents: [{text: accent}]}
+  - {name: space, uri: "file:///my docs/read me.txt", contents: [{text: space}]}
+  - {name: site, uri: "https://example.com", contents: [{text: site}]}
+  - {name: other, uri: "https://example.com/", contents: [{text: other}]}
+  dynamic:
+  - {name: issue, uri: "Repo://issues/{id}", arguments: [{name: id, type: string}], contents: [{text: "issue ${id}"}]}
+  - {name: file, uri: "file:///my files/{id}", arguments: [{name: id, type: string}], contents: [{text: "file ${id}"}]}
+"#,
+    );
+    let snapshot = home.open_whole();
+    for (uri, text) in [
+        ("docs://caf%C3%A9/menu", "accent"),
+        ("docs://caf%c3%a9/%6Denu", "accent"),
+        ("file:///my%20docs/read%20me.txt", "space"),
+        ("https://EXAMPLE.com", "site"),
+        // What is written so is meant.
+        ("https://example.com/", "other"),
+        ("repo://issues/A%2fb", "issue A/b"),
+        ("file:///my%20files/%7E7", "file ~7"),
+    ] {
+        assert_eq!(
+            read(&snapshot, uri),
+            Some(json!([{ "uri": uri, "text": text }])),
+            "{uri}"
+        );
+    }
+    assert_eq!(
+        contents(&snapshot, "wordpress://posts").unwrap(),
+        r#"[{"uri":"wordpress://posts","text":"upper"},{"uri":"wordpress://posts","text":"more"}]"#
+    );
+    assert!(snapshot.has_static_resource("wordpress://posts"));
+    for other in [
+        "docs://café/Menu",
+        "docs://café/menu/",
+        "file:///my+docs/read me.txt",
+    ] {
+        assert!(snapshot.resource(other).is_none(), "{other}");
+    }
 }
 
 #[test]

@@ -212,10 +212,11 @@ async fn resources_are_told_of_when_they_read_differently() {
         let (server, operator) = start();
         operator.add_resource("one").await;
         operator.add_resource("other").await;
-        let uris = ["info://one", "greet://Ada/Lovelace"];
+        // An equal URI is subscribed to under the name that was asked for.
+        let uris = ["INFO://one", "greet://Ada/Lovelace"];
         let mut subscriber = Subscriber::to(&server, revision, &uris).await;
         operator.update_resource("one", "better").await;
-        subscriber.is_told_of("info://one").await;
+        subscriber.is_told_of("INFO://one").await;
         operator.update_resource("other", "better").await;
         // One that matches a template changes with it.
         operator.replace_resource("greet", greeting("Hi")).await;
@@ -226,10 +227,10 @@ async fn resources_are_told_of_when_they_read_differently() {
         // To vanish is a change, and so is to appear.
         operator.remove_resource("one").await;
         subscriber.is_told(resources).await;
-        subscriber.is_told_of("info://one").await;
+        subscriber.is_told_of("INFO://one").await;
         operator.add_resource("one").await;
         subscriber.is_told(resources).await;
-        subscriber.is_told_of("info://one").await;
+        subscriber.is_told_of("INFO://one").await;
     }
 }
 

@@ -136,8 +136,8 @@ async fn what_is_not_there_is_not_found() {
         let code = if revision == MODERN { -32602 } else { -32002 };
         for uri in [
             "test://nothing",
-            "TEST://plain",
-            "test://plain/",
+            "test:///plain",
+            "test://plain/x",
             "",
             "greet://Bob",
             "greet://Bob/",
