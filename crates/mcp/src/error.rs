@@ -25,9 +25,6 @@ pub(crate) enum Error {
     InvalidMeta(String),
     #[error("Unknown tool: {0}")]
     UnknownTool(String),
-    /// Arguments that break a tool's schema, for the revisions that make them a protocol error.
-    #[error("{0}")]
-    InvalidArguments(String),
     #[error("Unknown prompt: {0}")]
     UnknownPrompt(String),
     #[error("Resource not found")]
@@ -129,7 +126,6 @@ impl Error {
             Self::InvalidParams(_)
             | Self::InvalidMeta(_)
             | Self::UnknownTool(_)
-            | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
             | Self::ResourceNotFound { .. } => INVALID_PARAMS,
             Self::Busy(_)
@@ -173,7 +169,6 @@ impl Error {
             | Self::Failed(_)
             | Self::Cancelled
             | Self::UnknownTool(_)
-            | Self::InvalidArguments(_)
             | Self::UnknownPrompt(_)
             | Self::ResourceNotFound { .. } => StatusCode::OK,
         }

@@ -49,12 +49,6 @@ impl Revision {
         }
     }
 
-    /// Whether arguments that break a tool's schema are answered as the tool's result, for the
-    /// model to correct, and not as a protocol error (since 2025-11-25).
-    pub(crate) fn reports_arguments_to_the_model(self) -> bool {
-        matches!(self, Self::Modern | Self::Legacy(LATEST_LEGACY_VERSION))
-    }
-
     /// Whether a content block can be a resource link: since 2025-06-18.
     pub(crate) fn knows_resource_links(self) -> bool {
         self != Self::Legacy(OLDEST_VERSION)

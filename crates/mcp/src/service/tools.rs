@@ -57,10 +57,9 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
     let input = match tool.input(caller, arguments).await {
         Ok(input) => asked.round.input(input),
         Err(InputError::Full(full)) => return Err(full.into()),
-        Err(error) if revision.reports_arguments_to_the_model() => {
-            return Ok(Performed::Complete(content::failure(&error.to_string())));
-        }
-        Err(error) => return Err(Error::InvalidArguments(error.to_string())),
+        // The model can mend them; of an error of the protocol it hears nothing (server/tools, "Error
+        // Handling"). Older revisions leave the choice.
+        Err(error) => return Ok(Performed::Complete(content::failure(&error.to_string()))),
     };
     let listening = Arc::new(Listening {
         client: asked.client.clone(),

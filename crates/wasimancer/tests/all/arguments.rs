@@ -90,8 +90,7 @@ async fn a_tool_without_arguments_gets_an_empty_object() {
     }
 }
 
-/// Since 2025-11-25 the model is told, so that it can correct itself; before, it was a protocol
-/// error.
+/// The model is told in every revision, so that it can correct itself.
 #[tokio::test]
 async fn arguments_that_break_the_schema_are_refused() {
     let server = guest();
@@ -154,10 +153,7 @@ async fn arguments_that_break_the_schema_are_refused() {
             ),
         ] {
             let answer = client.call(tool, arguments.clone()).await;
-            let message = match revision {
-                MODERN | "2025-11-25" => answer.failure(),
-                _ => answer.refused(200, -32602)["message"].as_str().unwrap(),
-            };
+            let message = answer.failure();
             for part in wanted {
                 assert!(message.contains(part), "{revision} {arguments}: {message}");
             }

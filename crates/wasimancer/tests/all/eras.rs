@@ -176,7 +176,7 @@ async fn a_version_header_that_cannot_be_read_is_refused() {
 async fn a_request_that_declares_nothing_is_of_the_oldest_revision() {
     let server = guest();
     let client = server.client("2025-03-26");
-    client.call("text", "{}").await.refused(200, -32602);
+    client.call("text", "[1]").await.refused(200, -32602);
     let answer = client
         .request("ping", json!({}))
         .header("mcp-protocol-version", "2025-03-26")

@@ -2,10 +2,10 @@
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::initialize::{newcomer, params};
-use crate::support::{Answer, Client, LEGACY, MODERN, Server, guest};
+use crate::support::{Answer, Client, Home, LEGACY, Launch, MODERN, Server, assemble, guest};
 
 /// A client in a session of this version, which it does not repeat in a header.
 pub(crate) async fn in_session(server: &Server, version: &str) -> Client {
@@ -115,19 +115,27 @@ async fn requests_without_a_session_are_served() {
 /// Without a header, a request belongs to the revision that its session negotiated.
 #[tokio::test]
 async fn a_session_remembers_its_version() {
-    let server = guest();
-    for (version, is_result) in [
-        ("2025-11-25", true),
-        ("2025-06-18", false),
-        ("2025-03-26", false),
-    ] {
+    let home = Home::with_plugins(
+        "plugins: [{name: p, path: who.wasm, functions: [{function: who, arguments: []}]}]\n",
+    );
+    // Answers what it is told of its request.
+    let who = assemble(
+        r#"(module
+          (import "wasimancer:host/env" "request" (func $request (result i64)))
+          (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+          (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+          (memory (export "memory") 1)
+          (func (export "who") (local $handle i64)
+            (local.set $handle (call $request))
+            (call $output_set (local.get $handle) (call $length (local.get $handle)))))"#,
+    );
+    home.file("plugins/who.wasm", who);
+    let server = Launch::of(home).start();
+    for version in LEGACY {
         let client = in_session(&server, version).await;
-        let answer = client.call("text", "{}").await;
-        if is_result {
-            answer.failure();
-        } else {
-            answer.refused(200, -32602);
-        }
+        let answer = client.call("who", "{}").await;
+        let told: Value = serde_json::from_str(answer.output()).unwrap();
+        assert_eq!(told["protocolVersion"], version);
     }
 }
 
