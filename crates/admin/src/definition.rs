@@ -65,6 +65,11 @@ struct FunctionDefinition {
     /// A whole JSON Schema in the place of `arguments`.
     #[schema(value_type = Option<Object>)]
     input_schema: Option<Value>,
+    /// Whether arguments that `arguments` does not name are handed to the plugin, or the JSON Schema that they
+    /// must match; refused where it is left out.
+    additional_properties: Option<AdditionalProperties>,
+    additional_arguments: Option<AdditionalArguments>,
+    input: Option<Input>,
     returns: Option<Returns>,
     /// What the tool may ask of a client while it is called; needs `returns: result`.
     requires: Option<Vec<Capability>>,
@@ -74,6 +79,56 @@ struct FunctionDefinition {
     output_schema: Option<Value>,
     annotations: Option<ToolAnnotations>,
     icons: Option<Vec<Icon>>,
+}
+
+/// What becomes of arguments that are not known: as the server's configuration says where it is left out.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum AdditionalArguments {
+    Refuse,
+    Ignore,
+}
+
+/// True, false or a JSON Schema.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum AdditionalProperties {
+    Any(bool),
+    Schema(BTreeMap<String, Value>),
+}
+
+/// What the function gets: all arguments as one JSON object, the default, or one of them alone.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Input {
+    Word(InputWord),
+    Text(TextInput),
+    Bytes(BytesInput),
+}
+
+/// All arguments as JSON, or the only one as a text or as the bytes that it gives in base64.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum InputWord {
+    Json,
+    Text,
+    Bytes,
+}
+
+/// An argument that is handed over as a text.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TextInput {
+    /// Its name.
+    text: String,
+}
+
+/// An argument that is handed over as the bytes that it gives in base64.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BytesInput {
+    /// Its name.
+    bytes: String,
 }
 
 /// How the output of a function is to be read: as a text unless the definition says otherwise.

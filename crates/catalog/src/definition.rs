@@ -9,8 +9,10 @@ use wasimancer_runtime::{
     UnitError, parse_duration, parse_size,
 };
 
+use crate::additional_arguments::{AdditionalArguments, additional_properties};
 use crate::arguments::Argument;
 use crate::capability::Capability;
+use crate::input::Input;
 use crate::node::{Data, Node, Reader};
 use crate::returns::Returns;
 use crate::schema;
@@ -51,6 +53,12 @@ pub(crate) struct FunctionDefinition<'n> {
     pub(crate) arguments: Vec<Argument>,
     /// The whole schema, where it is given instead of `arguments`.
     pub(crate) input_schema: Option<Value>,
+    /// `additionalProperties` beside `arguments`.
+    pub(crate) additional_properties: Option<Value>,
+    /// None: as the server's configuration says.
+    pub(crate) additional_arguments: Option<AdditionalArguments>,
+    /// What the export gets of the arguments.
+    pub(crate) input: Input,
     pub(crate) output_schema: Option<Value>,
     pub(crate) returns: Returns,
     /// What it may ask of a client.
@@ -82,11 +90,14 @@ const PLUGIN_FIELDS: [&str; 13] = [
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
-const FUNCTION_FIELDS: [&str; 9] = [
+const FUNCTION_FIELDS: [&str; 12] = [
     "displayName",
     "function",
     "arguments",
     "inputSchema",
+    "additionalProperties",
+    "additionalArguments",
+    "input",
     "outputSchema",
     "returns",
     "requires",
@@ -219,8 +230,15 @@ fn function<'n>(
             "stands beside `arguments`: give one of the two",
         );
     }
+    let additional_properties = additional_properties(node, reader);
+    let additional_arguments = node.get("additionalArguments");
+    let additional_arguments = additional_arguments.map(|_| {
+        let words = AdditionalArguments::WORDS;
+        choice(node, "additionalArguments", words, reader)
+    });
     let returns = Returns::read(node, reader);
     let requires = Capability::read_all(node, returns, reader);
+    let input = input(node, &arguments, input_schema.as_ref(), reader);
     let task = TaskPolicy::read(node, reader);
     let output_schema = whole_schema(node, "outputSchema", reader);
     if output_schema.is_some() && returns == Some(Returns::Text) {
@@ -236,12 +254,51 @@ fn function<'n>(
         export: export?,
         arguments,
         input_schema,
+        additional_properties,
+        additional_arguments,
+        input,
         output_schema,
         returns: returns.unwrap_or_default(),
         requires,
         task,
         shown,
     })
+}
+
+/// Reads `input`, which a function with questions cannot have: their answers stand beside the arguments.
+fn input(
+    node: &Node,
+    arguments: &[Argument],
+    schema: Option<&Value>,
+    reader: &mut Reader<'_>,
+) -> Input {
+    let properties = schema.and_then(|schema| schema["properties"].as_object());
+    let properties = properties
+        .into_iter()
+        .flat_map(|properties| properties.keys());
+    let names = arguments.iter().map(|argument| &argument.name);
+    let names: Vec<&str> = names.chain(properties).map(String::as_str).collect();
+    let input = Input::read(node, &names, reader);
+    if input == Input::Json {
+        return input;
+    }
+    for (field, why) in [
+        (
+            "requires",
+            "the answers to questions reach a plugin beside its arguments, as JSON",
+        ),
+        (
+            "additionalProperties",
+            "nobody would get any further arguments",
+        ),
+    ] {
+        if node.get(field).is_some_and(|node| !node.is_off()) {
+            let message =
+                format!("cannot stand beside `{field}`, since {why}: leave one of the two out");
+            reader.wrong(node, "input", message);
+        }
+    }
+    input
 }
 
 fn whole_schema(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<Value> {

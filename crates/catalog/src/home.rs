@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use wasimancer_runtime::Limits;
 
+use crate::additional_arguments::AdditionalArguments;
+
 /// Where definitions lie. A kind that is absent is switched off.
 #[derive(Clone, Debug)]
 pub struct Home {
@@ -45,6 +47,8 @@ pub struct Settings {
     pub versions_kept: usize,
     /// Whether definition files are replaced wherever a link leads.
     pub follow_links: bool,
+    /// What becomes of unknown arguments where a tool's definition does not say.
+    pub additional_arguments: AdditionalArguments,
 }
 
 impl Default for Settings {
@@ -55,6 +59,7 @@ impl Default for Settings {
             upload_folder: PathBuf::from("bucket"),
             versions_kept: 10,
             follow_links: false,
+            additional_arguments: AdditionalArguments::default(),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! before the change, or after it.
 //! The crate knows nothing of HTTP or MCP.
 
+mod additional_arguments;
 mod apart;
 mod arguments;
 mod block;
@@ -24,6 +25,7 @@ mod error;
 pub mod fuzzing;
 mod header_parameters;
 mod home;
+mod input;
 mod list;
 mod load;
 mod module;
@@ -54,8 +56,10 @@ mod uri_template;
 mod validation;
 mod version;
 mod watch;
+mod whole_number;
 mod yaml;
 
+pub use additional_arguments::AdditionalArguments;
 pub use apart::apart;
 pub use arguments::ArgumentsError;
 pub use capability::Capability;
@@ -83,3 +87,4 @@ pub use task_policy::TaskPolicy;
 pub use tool::{InputError, OutputError, Tool};
 pub use wasimancer_runtime::{Budget, Charge, ChargedBytes, Digest, Escaped, Full, Profile};
 pub use watch::Watch;
+pub use whole_number::{WholeNumber, push_json};

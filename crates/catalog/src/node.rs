@@ -61,6 +61,15 @@ impl Node {
         found.map_or(self.line, |(_, node)| node.line)
     }
 
+    /// Whether this is false, or a list of nothing.
+    pub(crate) fn is_off(&self) -> bool {
+        match &self.data {
+            Data::Boolean { value, .. } => !value,
+            Data::List(items) => items.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether nothing is written here.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self.data, Data::Null)

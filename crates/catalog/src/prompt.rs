@@ -153,7 +153,7 @@ impl Prompt {
         given: Option<&String>,
     ) -> Result<Option<String>, ArgumentsError> {
         let name = &argument.name;
-        match given {
+        match given.filter(|given| !is_left_out(argument, given)) {
             Some(given) => {
                 check_value(argument, given)
                     .map_err(|what| self.invalid(&format!("the argument {name:?} {what}")))?;
@@ -182,6 +182,12 @@ impl Prompt {
             self.name
         ))
     }
+}
+
+/// Whether a text says that nobody has filled in an optional argument: one that is no text by its type,
+/// or has choices, and does not take the empty one.
+fn is_left_out(argument: &Argument, given: &str) -> bool {
+    given.is_empty() && !argument.required && check_value(argument, given).is_err()
 }
 
 /// Holds a text against the type and the choices of an argument.

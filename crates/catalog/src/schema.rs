@@ -6,8 +6,9 @@ use crate::arguments::Argument;
 use crate::node::{Node, Reader};
 use crate::validation::{CompiledSchema, Patterns, STEPS_ON_THE_SPOT};
 
-/// The schema that a list of arguments means.
-pub(crate) fn of_arguments(arguments: &[Argument]) -> Value {
+/// The schema that a list of arguments means. `others` says what becomes of further ones, which are
+/// refused where it does not.
+pub(crate) fn of_arguments(arguments: &[Argument], others: Option<&Value>) -> Value {
     let properties: Map<String, Value> = arguments
         .iter()
         .map(|argument| (argument.name.clone(), property(argument)))
@@ -23,7 +24,8 @@ pub(crate) fn of_arguments(arguments: &[Argument]) -> Value {
     if !required.is_empty() {
         schema.insert("required".to_owned(), json!(required));
     }
-    schema.insert("additionalProperties".to_owned(), json!(false));
+    let others = others.cloned().unwrap_or(Value::Bool(false));
+    schema.insert("additionalProperties".to_owned(), others);
     Value::Object(schema)
 }
 

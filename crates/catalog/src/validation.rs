@@ -6,6 +6,7 @@ mod equality;
 mod explain;
 mod fuel;
 mod in_place;
+mod left_out;
 mod linear;
 mod look_ahead;
 mod parts;
@@ -25,6 +26,7 @@ use wasimancer_runtime::Full;
 
 use self::explain::explain;
 use self::fuel::{Counted, Counting, NameCost, Stopped, spend, within};
+pub(crate) use self::left_out::LeftOut;
 use self::parts::Parts;
 pub(crate) use self::pattern::Patterns;
 use self::pattern::{PATTERN_MAX_BYTES, PatternKeyword};
@@ -58,6 +60,9 @@ pub(crate) enum Violations {
     /// What does not match, each with its place in the value.
     #[error("{0}")]
     Wrong(String),
+    /// The same, where members that the schema does not know are among it.
+    #[error("{0}")]
+    Unknown(String),
     #[error("they could not be checked within {0} steps: send less at once")]
     Spent(u64),
     #[error("they could not be checked, since they are nested too deep for their schema")]
@@ -103,24 +108,52 @@ impl CompiledSchema {
     /// # Errors
     /// The first things that do not match, or that there were not steps enough.
     pub(crate) fn check(&self, value: &Value, steps: u64) -> Result<(), Violations> {
-        let is_valid = || self.validator.is_valid(Counted(value));
-        match within(steps, self.names, is_valid) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(self.explain(value, steps)),
-            Err(Stopped::Spent) => Err(Violations::Spent(steps)),
-            Err(Stopped::TooDeep) => Err(Violations::TooDeep),
-            Err(Stopped::Pattern(why)) => Err(Violations::Pattern(why)),
+        if self.matches(value, steps)? {
+            return Ok(());
         }
+        Err(self.explain(value, steps))
     }
 
+    /// Whether a value matches the schema, found out in so many steps.
+    ///
+    /// # Errors
+    /// That there were not steps enough.
+    pub(crate) fn matches(&self, value: &Value, steps: u64) -> Result<bool, Violations> {
+        let is_valid = || self.validator.is_valid(Counted(value));
+        within(steps, self.names, is_valid).map_err(|stopped| stopped.after(steps))
+    }
+
+    /// What of an object that does not match counts as left out, found out in so many steps. `drops` says
+    /// it of members that the schema does not know.
+    ///
+    /// # Errors
+    /// That there were not steps enough.
     #[cold]
-    fn explain(&self, value: &Value, steps: u64) -> Violations {
+    pub(crate) fn left_out(
+        &self,
+        value: &Value,
+        drops: &dyn Fn(&str) -> bool,
+        steps: u64,
+    ) -> Result<LeftOut, Violations> {
+        let found = within(steps, self.names, || {
+            let parts = self.parts();
+            parts.map(|parts| left_out::left_out(parts, value, drops))
+        });
+        let found = found.map_err(|stopped| stopped.after(steps))?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn parts(&self) -> Option<&Parts> {
+        let parts = || Parts::of(&self.schema, self.validator.draft(), &self.patterns);
+        self.parts.get_or_init(parts).as_ref()
+    }
+
+    /// Says what is wrong with a value that does not match.
+    #[cold]
+    pub(crate) fn explain(&self, value: &Value, steps: u64) -> Violations {
         let mut found = Vec::new();
         let ended = within(steps, self.names, || {
-            let parts = self
-                .parts
-                .get_or_init(|| Parts::of(&self.schema, self.validator.draft(), &self.patterns));
-            if let Some(parts) = parts {
+            if let Some(parts) = self.parts() {
                 explain(parts, value, &mut found);
             }
         });
@@ -131,6 +164,17 @@ impl CompiledSchema {
             found.push(problem::no_match(value));
         }
         Violations::Wrong(found.join("; "))
+    }
+}
+
+impl Stopped {
+    /// What a caller is told of a validation that was stopped with so many steps.
+    fn after(self, steps: u64) -> Violations {
+        match self {
+            Self::Spent => Violations::Spent(steps),
+            Self::TooDeep => Violations::TooDeep,
+            Self::Pattern(why) => Violations::Pattern(why),
+        }
     }
 }
 

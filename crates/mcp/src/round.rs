@@ -2,10 +2,10 @@
 //! made of it (2026-07-28, basic/patterns/mrtr).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use wasimancer_catalog::push_json;
 
 use crate::error::Error;
 
@@ -37,28 +37,33 @@ impl Round {
         Ok(Self { responses, state })
     }
 
+    /// Whether it is the first one, which answers nothing.
+    pub(crate) fn is_first(&self) -> bool {
+        self.responses.is_none() && self.state.is_none()
+    }
+
     /// The plugin's input: the arguments, with the round beside them from the second one on.
-    pub(crate) fn input(&self, mut arguments: Vec<u8>) -> Vec<u8> {
-        if self.responses.is_none() && self.state.is_none() {
+    pub(crate) fn input(&self, arguments: Vec<u8>) -> Vec<u8> {
+        if self.is_first() {
             return arguments;
         }
-        let mut round = format!("\"{KEY}\":{{\"inputResponses\":{{");
+        let mut input = arguments;
+        // The arguments are an object that ends with its brace.
+        input.pop();
+        let comma = if input.len() > 1 { "," } else { "" };
+        input.extend_from_slice(format!("{comma}\"{KEY}\":{{\"inputResponses\":{{").as_bytes());
         for (index, (key, raw)) in self.responses.iter().flatten().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            let _ = write!(round, "{comma}{}:{}", Value::from(key.as_str()), raw.get());
+            input.extend_from_slice(format!("{comma}{}:", Value::from(key.as_str())).as_bytes());
+            push_json(&mut input, raw.get());
         }
-        round.push('}');
+        input.push(b'}');
         if let Some(state) = &self.state {
-            let _ = write!(round, ",\"requestState\":{}", Value::from(state.as_str()));
+            let state = Value::from(state.as_str());
+            input.extend_from_slice(format!(",\"requestState\":{state}").as_bytes());
         }
-        round.push_str("}}");
-        // The arguments are an object that ends with its brace.
-        arguments.pop();
-        if arguments.len() > 1 {
-            arguments.push(b',');
-        }
-        arguments.extend_from_slice(round.as_bytes());
-        arguments
+        input.extend_from_slice(b"}}");
+        input
     }
 }
 
@@ -104,7 +109,7 @@ mod tests {
                 Some(r#""s\"""#),
                 r#"{"x":1}"#
             ),
-            r#"{"x":1,"_mcp":{"inputResponses":{"a":{},"b":{"n":1.0}},"requestState":"s\""}}"#
+            r#"{"x":1,"_mcp":{"inputResponses":{"a":{},"b":{"n":1}},"requestState":"s\""}}"#
         );
         assert_eq!(
             input(None, Some(r#""""#), "{}"),

@@ -102,6 +102,9 @@ pub(crate) struct ConfigFile {
     pub(crate) compile_cpu: Option<String>,
     pub(crate) compile_memory: Option<String>,
     pub(crate) strict_tokens: Option<bool>,
+    // As definitions write it, too.
+    #[serde(alias = "additionalArguments")]
+    pub(crate) additional_arguments: Option<String>,
     pub(crate) plugins_path: Option<String>,
     pub(crate) plugins_definition_file: Option<String>,
     pub(crate) resources_path: Option<String>,

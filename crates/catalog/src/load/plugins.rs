@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wasimancer_runtime::{Digest, Error as RuntimeError, Plugin, PluginSpec, Preinit};
 
 use super::{Given, Loader, PLUGINS_PATH};
+use crate::additional_arguments::AdditionalArguments;
 use crate::definition::{FunctionDefinition, PluginDefinition, inside_folder};
 use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
@@ -77,6 +78,7 @@ impl Loader {
         // that they are told in the order of the file.
         let new = drafts.iter_mut().filter(|(_, same)| same.is_none());
         parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None, when));
+        let additional = self.settings.additional_arguments;
         let mut quarantined = Vec::new();
         let mut builder = ToolsBuilder::default();
         for (mut draft, same) in drafts {
@@ -85,7 +87,7 @@ impl Loader {
                     check_tool_names(same, &builder, &mut draft.entry);
                     Some(Arc::clone(same))
                 }
-                None => draft.finish(&builder).map(Arc::new),
+                None => draft.finish(&builder, additional).map(Arc::new),
             };
             if let Some(plugin) = plugin.filter(|_| draft.entry.is_right()) {
                 builder.add(plugin);
@@ -112,7 +114,7 @@ impl Loader {
         let mut draft = Draft::read(entry);
         draft.refuse_tool_names();
         self.compile(&mut draft, Some(given), Compile::Now);
-        let plugin = draft.finish(others);
+        let plugin = draft.finish(others, self.settings.additional_arguments);
         plugin.ok_or_else(|| draft.entry.into_problems())
     }
 
@@ -283,11 +285,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes the plugin, after those before it; what is wrong with it goes to the entry.
-    fn finish(&mut self, others: &ToolsBuilder) -> Option<ServedPlugin> {
+    fn finish(
+        &mut self,
+        others: &ToolsBuilder,
+        additional: AdditionalArguments,
+    ) -> Option<ServedPlugin> {
         let definition = self.definition.take()?;
         let compiled = self.compiled.take();
         let plugin = compiled.as_ref().map(|compiled| &compiled.plugin);
-        let tools = make_tools(&definition, plugin, others, &mut self.entry);
+        let tools = make_tools(&definition, plugin, others, additional, &mut self.entry);
         let advice = advice(&definition, others);
         for advice in &advice {
             tracing::warn!(plugin = definition.name, "{advice}");
@@ -313,6 +319,7 @@ fn make_tools(
     definition: &PluginDefinition<'_>,
     plugin: Option<&Plugin>,
     others: &ToolsBuilder,
+    additional: AdditionalArguments,
     entry: &mut Entry<'_>,
 ) -> Vec<ServedTool> {
     let mut names = HashSet::new();
@@ -333,7 +340,7 @@ fn make_tools(
         if let Some(Err(error)) = &export {
             reader.wrong_because(Cause::Module, function.node, "function", error.to_string());
         }
-        let contract = Contract::new(function, &definition.patterns, &mut reader);
+        let contract = Contract::new(function, &definition.patterns, additional, &mut reader);
         if let (Some(Ok(export)), Some(contract)) = (export, contract) {
             tools.push(served_tool(function, &definition.name, export, contract));
         }

@@ -380,7 +380,7 @@ impl Explanation<'_> {
 }
 
 /// Whether a part says something of a property, by its name or a pattern.
-fn is_named(parts: &Parts, fields: &Map<String, Value>, name: &str) -> bool {
+pub(super) fn is_named(parts: &Parts, fields: &Map<String, Value>, name: &str) -> bool {
     spend(1);
     let has = |keyword: &str| fields.get(keyword).and_then(Value::as_object);
     has("properties").is_some_and(|properties| properties.contains_key(name))
@@ -405,6 +405,20 @@ fn speaking_parts<'s>(
         return;
     }
     speaking.push(fields);
+    for pointer in parts_beside(parts, pointer, fields, value) {
+        if parts.matches(&pointer, value) {
+            speaking_parts(parts, &pointer, value, speaking);
+        }
+    }
+}
+
+/// Where a part leads to others that hold for the same value.
+pub(super) fn parts_beside(
+    parts: &Parts,
+    pointer: &str,
+    fields: &Map<String, Value>,
+    value: &Value,
+) -> Vec<String> {
     let mut inner = Vec::new();
     for keyword in ["allOf", "anyOf", "oneOf"] {
         let branches = fields.get(keyword).and_then(Value::as_array);
@@ -427,9 +441,5 @@ fn speaking_parts<'s>(
         let resolve = |reference| parts.targets.resolve(&parts.schema, reference);
         inner.extend(reference.into_iter().flat_map(resolve));
     }
-    for pointer in inner {
-        if parts.matches(&pointer, value) {
-            speaking_parts(parts, &pointer, value, speaking);
-        }
-    }
+    inner
 }

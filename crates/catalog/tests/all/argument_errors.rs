@@ -23,10 +23,6 @@ fn a_message_names_the_argument_its_value_and_what_is_expected() {
         ),
         ("{}", r#""faces" is a required property"#),
         (
-            r#"{"faces":6,"sides":1}"#,
-            "Additional properties are not allowed ('sides' was unexpected)",
-        ),
-        (
             r#"{"faces":6,"label":7}"#,
             r#"label: 7 is not of type "string""#,
         ),
@@ -39,6 +35,21 @@ fn a_message_names_the_argument_its_value_and_what_is_expected() {
             refusal(DICE, given),
             format!("invalid arguments for tool \"t\": {what}{EXPECTED}")
         );
+    }
+}
+
+#[test]
+fn a_message_about_an_unknown_argument_names_the_switches() {
+    let message = refusal(DICE, r#"{"faces":6,"sides":1}"#);
+    let what = "Additional properties are not allowed ('sides' was unexpected)";
+    let wanted = format!("invalid arguments for tool \"t\": {what}{EXPECTED}; unknown arguments ");
+    assert!(message.starts_with(&wanted), "{message}");
+    for switch in [
+        "`additionalArguments: ignore`",
+        "`additional_arguments = \"ignore\"`",
+        "`additionalProperties: true`",
+    ] {
+        assert!(message.contains(switch), "{message}");
     }
 }
 

@@ -26,10 +26,10 @@ async fn what_arrives_is_the_input() {
     let home = TestHome::with_tool("arguments: [{name: b}, {name: a, default: {x: 1}}]");
     let snapshot = home.open_whole();
     assert_eq!(
-        call(&snapshot, "t", r#"{"b" : [ 1.0, 9007199254740993 ]}"#)
+        call(&snapshot, "t", r#"{"b" : [ 1.5, 9007199254740993.0 ]}"#)
             .await
             .unwrap(),
-        r#"{"b":[ 1.0, 9007199254740993 ],"a":{"x":1}}"#
+        r#"{"b":[ 1.5, 9007199254740993 ],"a":{"x":1}}"#
     );
     assert_eq!(
         call(&snapshot, "t", r#"{"a":0,"b":"é🎲"}"#).await.unwrap(),

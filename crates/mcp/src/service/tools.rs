@@ -40,8 +40,10 @@ pub(crate) fn task_policy(asked: &Asked<'_>) -> Result<Option<(TaskPolicy, u64)>
     Ok(None)
 }
 
+/// What is said of a plugin that asks a client whose answers it could not read.
+const NO_QUESTIONS: &str = "the plugin asks for input, and its definition says `input: text` or `input: bytes`, so that no answers can be handed to it: only a function with JSON arguments can ask";
+
 pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
-    let revision = asked.client.revision;
     let (name, arguments) = (asked.params.name()?, asked.params.arguments);
     let Some(tool) = asked.snapshot.tool(&name) else {
         return Err(Error::UnknownTool(name.into_owned()));
@@ -52,6 +54,11 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
         return Err(Error::InvalidParams(
             "`arguments` must be an object".to_owned(),
         ));
+    }
+    if !tool.takes_json() && !asked.round.is_first() {
+        return Err(Error::InvalidParams(format!(
+            "the tool {name:?} asks nothing: leave `inputResponses` and `requestState` out"
+        )));
     }
     let caller = asked.client.caller.key();
     let input = match tool.input(caller, arguments).await {
@@ -67,7 +74,15 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
         name: name.into_owned(),
     });
     match tool.call_for(listening, &input).await {
-        Ok(output) => content::of_output(tool, caller, &output, revision).await,
+        Ok(output) => {
+            let revision = asked.client.revision;
+            match content::of_output(tool, caller, &output, revision).await? {
+                Performed::InputRequired(_) if !tool.takes_json() => {
+                    Ok(Performed::Complete(content::failure(NO_QUESTIONS)))
+                }
+                performed => Ok(performed),
+            }
+        }
         Err(wasimancer_runtime::Error::ServerMemory { has_begun: false }) => Err(Full.into()),
         Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
     }

@@ -299,6 +299,7 @@ pub(crate) fn open_catalog(
         upload_folder: config.publishing.upload_folder.clone(),
         versions_kept: config.publishing.versions_kept,
         follow_links: config.publishing.follow_links,
+        additional_arguments: config.additional_arguments,
     };
     let catalog = Catalog::open(definitions, &settings, runtime)?;
     // What was loaded is not to be had twice.

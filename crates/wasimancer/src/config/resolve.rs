@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasimancer_catalog::{Home, Kind, VARIABLES_PREFIX, read_regular_text};
+use wasimancer_catalog::{AdditionalArguments, Home, Kind, VARIABLES_PREFIX, read_regular_text};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{
     Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
@@ -90,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) admin_token: Option<Token>,
     /// Whether weak tokens are refused, and not only named.
     pub(crate) strict_tokens: bool,
+    /// What becomes of unknown arguments where a tool's definition does not say.
+    pub(crate) additional_arguments: AdditionalArguments,
     /// What the state of requests is protected with between their rounds; none where that is to be
     /// generated.
     pub(crate) state_secret: Option<Token>,
@@ -293,6 +295,7 @@ impl Resolver<'_> {
             client_token: self.client_token(),
             admin_token: self.admin_token(),
             strict_tokens: self.switch("WASIMANCER_STRICT_TOKENS", file.strict_tokens, false),
+            additional_arguments: self.additional_arguments(file),
             state_secret: self.state_secret(),
         }
     }
@@ -315,6 +318,27 @@ impl Resolver<'_> {
                 default
             }
         }
+    }
+
+    fn additional_arguments(&mut self, file: &ConfigFile) -> AdditionalArguments {
+        let name = "WASIMANCER_ADDITIONAL_ARGUMENTS";
+        let variable = self.variable(name);
+        let key = if variable.is_some() {
+            name
+        } else {
+            "additional_arguments"
+        };
+        let Some(word) = variable.or_else(|| file.additional_arguments.clone()) else {
+            return AdditionalArguments::default();
+        };
+        let mut words = AdditionalArguments::WORDS.into_iter();
+        let known = words.find_map(|(known, meant)| (known == word).then_some(meant));
+        known.unwrap_or_else(|| {
+            self.errors.push(format!(
+                "{key}: {word:?} is not known: write refuse or ignore"
+            ));
+            AdditionalArguments::default()
+        })
     }
 
     fn memory_budget(&mut self, file: &ConfigFile) -> Option<u64> {

@@ -51,13 +51,13 @@ async fn json_is_structured_content_and_its_text() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        let wanted = json!({"content": [{"type": "text", "text": "{\"count\":1,\"x\":1.0}"}], "structuredContent": {"count": 1, "x": 1.0}});
+        let wanted = json!({"content": [{"type": "text", "text": "{\"count\":1,\"x\":1.50}"}], "structuredContent": {"count": 1, "x": 1.5}});
         assert_eq!(
-            result(&client, "object", r#"{"output":{"count":1,"x":1.0}}"#).await,
+            result(&client, "object", r#"{"output":{"count":1,"x":1.50}}"#).await,
             wanted
         );
         assert_eq!(
-            result(&client, "json", r#"{"output":{"count":1,"x":1.0}}"#).await,
+            result(&client, "json", r#"{"output":{"count":1,"x":1.50}}"#).await,
             wanted
         );
         // Before 2026-07-28, structured content was an object.
