@@ -25,6 +25,9 @@ use crate::revision::if_match;
 /// As whom operators take turns with the callers of tools.
 pub(crate) const OPERATORS: u64 = 1;
 
+/// U+FEFF in UTF-8, which some programs write before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What all routes share.
 pub(crate) struct Admin {
     pub(crate) catalog: Arc<Catalog>,
@@ -97,7 +100,8 @@ impl Admin {
             what: "the body",
             limit: self.read_timeout,
         })??;
-        let read = || serde_json::from_slice(&bytes);
+        let json = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        let read = || serde_json::from_slice(json);
         let read = apart(OPERATORS, bytes.len(), read).await;
         read.map_err(|error| Error::Malformed {
             what: "the body",

@@ -86,7 +86,7 @@ fn error(raw: &RawValue) -> Result<Error, String> {
         code: i32,
         message: String,
         #[serde(default)]
-        data: Option<Value>,
+        data: Option<Box<Value>>,
     }
     let PluginError {
         code,

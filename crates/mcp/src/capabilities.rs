@@ -1,7 +1,7 @@
 //! What a client can do, as it declares it, and what serving a request needs of it (2026-07-28,
 //! basic, "Capabilities").
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The identifier of the tasks extension.
 pub(crate) const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
@@ -70,15 +70,12 @@ impl Capabilities {
         let is_declared = |capability: &Capability| {
             let mut path = capability.path().iter();
             path.try_fold(declared, |value, key| value.get(key))
-                .is_some_and(Value::is_object)
+                .is_some_and(is_object)
         };
         let declared_all = Capability::ALL.into_iter().filter(is_declared);
         let mut found = Self(declared_all.fold(0, |bits, capability| bits | capability.bit()));
         // An empty object has meant forms since there are any.
-        if declared["elicitation"]
-            .as_object()
-            .is_some_and(Map::is_empty)
-        {
+        if is_empty(&declared["elicitation"]) {
             found.0 |= Capability::Elicitation.bit();
         }
         found
@@ -111,6 +108,19 @@ impl Capabilities {
     }
 }
 
+/// Whether this is an object; PHP writes an empty one as a list.
+fn is_object(value: &Value) -> bool {
+    value.is_object() || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// Whether this is an object that says nothing.
+fn is_empty(value: &Value) -> bool {
+    is_object(value)
+        && value
+            .as_object()
+            .is_none_or(|members| members.values().all(Value::is_null))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +136,17 @@ mod tests {
         let found = Capabilities::of(&all);
         assert!(Capability::ALL.into_iter().all(|one| found.has(one)));
         assert_eq!(found.missing(Capability::ALL), None);
-        let none = Capabilities::of(&json!({ "roots": true, "sampling": null, "extensions": [] }));
+        // Each of them as PHP writes an empty object.
+        let lists = json!({
+            "elicitation": { "form": [], "url": [] },
+            "roots": [],
+            "sampling": { "tools": [] },
+            "extensions": { TASKS_EXTENSION: [] },
+        });
+        assert_eq!(Capabilities::of(&lists), found);
+        let none = Capabilities::of(
+            &json!({ "roots": true, "sampling": null, "extensions": [], "elicitation": [1] }),
+        );
         assert_eq!(none, Capabilities::default());
         assert_eq!(
             none.missing([Capability::Sampling, Capability::Tasks]),
@@ -138,6 +158,8 @@ mod tests {
     fn elicitation_means_forms_unless_it_says_otherwise() {
         for (declared, form, url) in [
             (json!({}), true, false),
+            (json!([]), true, false),
+            (json!({ "form": null, "url": null }), true, false),
             (json!({ "form": {} }), true, false),
             (json!({ "url": {} }), false, true),
         ] {

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use wasimancer_catalog::WholeNumber;
 use wasimancer_runtime::{Budget, Full, Severity, SeverityError, charge_json};
 
 use crate::capabilities::Capabilities;
 use crate::error::Error;
-use crate::params::{Params, present};
+use crate::optional::is_empty_list;
+use crate::params::Params;
 use crate::revision::{MODERN_VERSION, OLDEST_VERSION, Revision, legacy};
 use crate::text::Text;
 
@@ -43,13 +45,9 @@ pub(crate) struct Meta<'a> {
     version: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
     capabilities: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        rename = "io.modelcontextprotocol/logLevel",
-        deserialize_with = "present"
-    )]
+    #[serde(borrow, rename = "io.modelcontextprotocol/logLevel")]
     log_level: Option<&'a RawValue>,
-    #[serde(borrow, rename = "progressToken", deserialize_with = "present")]
+    #[serde(borrow, rename = "progressToken")]
     progress_token: Option<&'a RawValue>,
 }
 
@@ -61,7 +59,8 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de,
 impl<'a> Meta<'a> {
     /// Reads `_meta` of a request's params, if there is one.
     pub(crate) fn of(params: &Params<'a>) -> Option<Self> {
-        serde_json::from_str(params.meta?.get()).ok()
+        let object = params.meta.filter(|meta| meta.get().starts_with('{'))?;
+        serde_json::from_str(object.get()).ok()
     }
 
     /// What the client can do, as far as it says so.
@@ -98,6 +97,9 @@ impl<'a> Meta<'a> {
         let Some(token) = self.progress_token else {
             return Ok(None);
         };
+        if let Some(whole) = WholeNumber::of(token.get()) {
+            return Ok(Some(whole.as_str().into()));
+        }
         match serde_json::from_str(token.get()) {
             Ok(Value::Number(number)) if number.is_f64() => Err(wrong_token()),
             Ok(token @ (Value::String(_) | Value::Number(_))) => Ok(Some(token.to_string().into())),
@@ -152,7 +154,8 @@ pub(crate) fn check_meta(meta: Option<&Meta<'_>>) -> Result<(), Error> {
         return missing(VERSION_KEY, "a string, such as \"2026-07-28\"");
     }
     let capabilities = meta.and_then(|meta| meta.capabilities);
-    if !capabilities.is_some_and(|capabilities| capabilities.get().starts_with('{')) {
+    let is_object = |raw: &RawValue| raw.get().starts_with('{') || is_empty_list(raw);
+    if !capabilities.is_some_and(is_object) {
         return missing(CAPABILITIES_KEY, "an object, which may be empty");
     }
     Ok(())

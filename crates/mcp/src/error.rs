@@ -58,7 +58,7 @@ pub(crate) enum Error {
     Plugin {
         code: i32,
         message: String,
-        data: Option<Value>,
+        data: Option<Box<Value>>,
     },
     /// A plugin could not be called, or its answer is malformed, where nobody but the operator can
     /// mend it.
@@ -182,7 +182,7 @@ impl Error {
                 Some(json!({ "supported": SUPPORTED_VERSIONS, "requested": requested }))
             }
             Self::MissingCapability { missing } => Some(json!({ "requiredCapabilities": missing })),
-            Self::Plugin { data, .. } => data.clone(),
+            Self::Plugin { data, .. } => data.as_deref().cloned(),
             _ => None,
         }
     }

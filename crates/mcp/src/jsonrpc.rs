@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use wasimancer_catalog::WholeNumber;
 
 use crate::error::Error;
 use crate::params::{Params, present};
@@ -35,14 +36,22 @@ pub(crate) struct Call<'a> {
     pub(crate) params: Params<'a>,
 }
 
-/// The id of a request as its JSON: a string or an integer.
+/// The id of a request: a string or an integer.
 #[derive(Clone, Copy)]
-pub(crate) struct Id<'a>(&'a str);
+pub(crate) enum Id<'a> {
+    /// Its JSON as it came.
+    Written(&'a str),
+    /// That of an integer which came in another notation, such as `1.0`.
+    Whole(WholeNumber),
+}
 
 impl Id<'_> {
     /// The JSON of the id.
     pub(crate) fn json(&self) -> &str {
-        self.0
+        match self {
+            Self::Written(json) => json,
+            Self::Whole(number) => number.as_str(),
+        }
     }
 }
 
@@ -62,6 +71,9 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// What some programs write before a text in UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The body of a request: one message, or a batch of them.
 pub(crate) enum Body<'a> {
     One(&'a str),
@@ -71,6 +83,7 @@ pub(crate) enum Body<'a> {
 /// Tells a batch, and reads its outermost layer.
 pub(crate) fn parse_body(bytes: &[u8]) -> Result<Body<'_>, Error> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::Parse(error.to_string()))?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if !text.trim_start().starts_with('[') {
         return Ok(Body::One(text));
     }
@@ -139,7 +152,10 @@ pub(crate) fn request_id<'a>(params: &Params<'a>) -> Option<Id<'a>> {
 fn id(json: &str) -> Option<Id<'_>> {
     let digits = json.strip_prefix('-').unwrap_or(json);
     let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    (json.starts_with('"') || is_integer).then_some(Id(json))
+    if json.starts_with('"') || is_integer {
+        return Some(Id::Written(json));
+    }
+    WholeNumber::of(json).map(Id::Whole)
 }
 
 /// Writes `{"jsonrpc":"2.0","id":…,"result":{…}}` from the fields of the result, which come in pieces.
@@ -188,11 +204,20 @@ mod tests {
 
     #[test]
     fn ids_are_strings_or_integers() {
-        for (id, wanted) in [("7", "7"), ("0", "0"), ("-3", "-3"), ("\"a\"", "\"a\"")] {
+        for (id, wanted) in [
+            ("7", "7"),
+            ("0", "0"),
+            ("-3", "-3"),
+            ("\"a\"", "\"a\""),
+            ("1.0", "1"),
+            ("-2.00", "-2"),
+            ("1e3", "1000"),
+            ("9007199254740993", "9007199254740993"),
+        ] {
             let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
             assert_eq!(parse(&text), Ok((Some(wanted.to_owned()), true)));
         }
-        for id in ["null", "1.5", "1e3", "true", "{}", "[1]"] {
+        for id in ["null", "1.5", "1e21", "true", "{}", "[1]"] {
             let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
             assert!(parse(&text).is_err(), "{id}");
         }

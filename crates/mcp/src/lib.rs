@@ -27,6 +27,7 @@ mod jsonrpc;
 mod listener;
 mod media_types;
 mod message;
+mod optional;
 mod origin;
 mod outbox;
 mod outcome;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::optional::object;
 use crate::text::Text;
 
 /// What methods have in common, each as it came; what it must be, its method says.
@@ -26,7 +27,7 @@ pub(crate) struct Params<'a> {
     cursor: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) arguments: Option<&'a RawValue>,
-    #[serde(borrow, rename = "inputResponses", deserialize_with = "present")]
+    #[serde(borrow, rename = "inputResponses")]
     pub(crate) responses: Option<&'a RawValue>,
     #[serde(borrow, rename = "requestState", deserialize_with = "present")]
     pub(crate) state: Option<&'a RawValue>,
@@ -62,7 +63,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(
 impl<'a> Params<'a> {
     /// Reads the params of a request; none is an empty object.
     pub(crate) fn of(whole: Option<&'a RawValue>) -> Result<Self, Error> {
-        let Some(raw) = whole else {
+        let Some(raw) = object(whole) else {
             return Ok(Self::default());
         };
         if !raw.get().starts_with('{') {
@@ -70,7 +71,12 @@ impl<'a> Params<'a> {
             return Err(Error::InvalidRequest(message));
         }
         let params: Self = serde_json::from_str(raw.get()).map_err(|error| invalid(&error))?;
-        Ok(Self { whole, ..params })
+        Ok(Self {
+            whole,
+            meta: object(params.meta),
+            arguments: object(params.arguments),
+            ..params
+        })
     }
 
     /// The params of a method that has others than these.
@@ -183,7 +189,24 @@ mod tests {
             wrong.about("tools/list").is_ok(),
             "another method may mean something else by it"
         );
-        assert_eq!(wrong.responses.map(RawValue::get), Some("null"));
         assert!(Params::of(Some(serde_json::from_str("[1]").unwrap())).is_err());
+    }
+
+    #[test]
+    fn empty_lists_are_empty_objects_and_null_is_absent() {
+        for text in [
+            "[]",
+            "[ ]",
+            r#"{"_meta":[],"arguments":[ ],"inputResponses":null}"#,
+            r#"{"_meta":null,"arguments":null}"#,
+        ] {
+            let params = params(text);
+            assert!(params.meta.is_none(), "{text}");
+            assert!(params.arguments.is_none(), "{text}");
+            assert!(params.responses.is_none(), "{text}");
+        }
+        let params = params(r#"{"arguments":[1],"inputResponses":[]}"#);
+        assert_eq!(params.arguments.map(RawValue::get), Some("[1]"));
+        assert_eq!(params.responses.map(RawValue::get), Some("[]"));
     }
 }

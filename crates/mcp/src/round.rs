@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use wasimancer_catalog::push_json;
 
 use crate::error::Error;
+use crate::optional::is_empty_list;
 
 /// The key under which a plugin finds its round beside the arguments.
 const KEY: &str = "_mcp";
@@ -69,6 +70,9 @@ impl Round {
 
 /// The answers of a client, each an object.
 pub(crate) fn responses_of(raw: &RawValue) -> Result<BTreeMap<String, Box<RawValue>>, Error> {
+    if is_empty_list(raw) {
+        return Ok(BTreeMap::new());
+    }
     let responses: BTreeMap<String, Box<RawValue>> = serde_json::from_str(raw.get())
         .map_err(|_| Error::InvalidParams("`inputResponses` must be an object".to_owned()))?;
     let wrong = responses
@@ -112,7 +116,7 @@ mod tests {
             r#"{"x":1,"_mcp":{"inputResponses":{"a":{},"b":{"n":1}},"requestState":"s\""}}"#
         );
         assert_eq!(
-            input(None, Some(r#""""#), "{}"),
+            input(Some("[]"), Some(r#""""#), "{}"),
             r#"{"_mcp":{"inputResponses":{},"requestState":""}}"#
         );
     }
@@ -121,7 +125,7 @@ mod tests {
     fn malformed_answers_are_refused() {
         for (responses, state, wrong) in [
             (Some("null"), None, "`inputResponses` must be an object"),
-            (Some("[]"), None, "`inputResponses` must be an object"),
+            (Some("[1]"), None, "`inputResponses` must be an object"),
             (Some(r#"{"a":5}"#), None, "no object under \"a\""),
             (None, Some("null"), "`requestState` must be"),
             (None, Some("5"), "`requestState` must be"),

@@ -28,6 +28,9 @@ const LINES_MAX: usize = 256;
 /// Most requests that are served at once; further lines are read when one of them has ended.
 const UNDER_WAY_MAX: usize = 256;
 
+/// U+FEFF in UTF-8, which some programs write before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How long requests on standard input may go on after its end.
 pub const STDIO_END_GRACE: Duration = Duration::from_secs(5);
 
@@ -158,23 +161,26 @@ async fn read_line(
 ) -> std::io::Result<Line> {
     let mut line = Vec::new();
     let mut is_too_long = false;
+    // The line break is no part of the message.
+    let part_bytes = max_bytes + 1;
     loop {
-        let mut part = (&mut *input).take(max_bytes as u64 + 1);
-        if part.read_until(b'\n', &mut line).await? == 0 {
-            // What stands before the end without a line break is no message.
+        let mut part = (&mut *input).take(part_bytes as u64);
+        part.read_until(b'\n', &mut line).await?;
+        let is_end = line.len() < part_bytes && line.last() != Some(&b'\n');
+        if is_end && line.is_empty() && !is_too_long {
             return Ok(Line::End);
         }
-        let is_whole = line.last() == Some(&b'\n');
-        is_too_long |= !is_whole;
-        if is_whole {
+        if is_end || line.last() == Some(&b'\n') {
             break;
         }
+        is_too_long = true;
         line.clear();
     }
     if is_too_long {
         return Ok(Line::TooLong);
     }
-    if line.iter().all(u8::is_ascii_whitespace) {
+    let text = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
+    if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Line::Blank);
     }
     Ok(Line::Message(line))

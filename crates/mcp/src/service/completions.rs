@@ -9,6 +9,7 @@ use wasimancer_catalog::{Choices, Source};
 
 use super::{Asked, make, malformed};
 use crate::error::Error;
+use crate::optional::object;
 use crate::outcome::Outcome;
 
 /// Most completion values of one answer (server/utilities/completion, "Completion Results").
@@ -117,11 +118,16 @@ async fn made(
 
 /// What the function that completes gets.
 fn input(params: &CompleteParams<'_>) -> Result<Vec<u8>, Error> {
-    let context: Value = match params.context {
+    let mut context: Value = match object(params.context) {
         Some(context) => serde_json::from_str(context.get())
             .map_err(|error| Error::InvalidParams(format!("`context`: {error}")))?,
         None => json!({}),
     };
+    if let Some(arguments) = context.get_mut("arguments")
+        && (arguments.is_null() || *arguments == json!([]))
+    {
+        *arguments = json!({});
+    }
     let (name, value) = (&params.argument.name, &params.argument.value);
     let input = json!({
         "argument": { "name": name, "value": value },

@@ -58,10 +58,16 @@ fn arguments(params: &Params<'_>) -> Result<BTreeMap<String, String>, Error> {
     let Some(raw) = params.arguments else {
         return Ok(BTreeMap::new());
     };
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let message = format!("`arguments` must be an object of strings: {error}");
-        Error::InvalidParams(message)
-    })
+    let given: BTreeMap<String, Option<String>> =
+        serde_json::from_str(raw.get()).map_err(|error| {
+            let message = format!("`arguments` must be an object of strings: {error}");
+            Error::InvalidParams(message)
+        })?;
+    // What is null is left out.
+    let given = given.into_iter();
+    Ok(given
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect())
 }
 
 fn wrong_block(index: usize, (field, wanted): (&str, &str)) -> String {

@@ -174,6 +174,10 @@ impl Filter {
             notifications: Value,
         }
         let Wanted { notifications } = params.read()?;
+        let notifications = match notifications {
+            Value::Array(empty) if empty.is_empty() => Value::Object(Map::new()),
+            other => other,
+        };
         let Value::Object(fields) = notifications else {
             return Err(wrong(
                 "notifications",
@@ -274,6 +278,7 @@ mod tests {
     #[test]
     fn filters_say_what_is_wanted() {
         assert_eq!(parse(&json!({})), Ok(Filter::default()));
+        assert_eq!(parse(&json!([])), Ok(Filter::default()));
         assert_eq!(
             parse(&json!({
                 "toolsListChanged": true,
@@ -293,7 +298,7 @@ mod tests {
     fn errors_name_the_field() {
         for (wrong, field) in [
             (json!(null), "`notifications` is null"),
-            (json!([]), "`notifications` is []"),
+            (json!([1]), "`notifications` is [1]"),
             (
                 json!({"toolsListChanged": "yes"}),
                 "`notifications.toolsListChanged` is \"yes\"",

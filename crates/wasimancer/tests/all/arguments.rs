@@ -116,6 +116,8 @@ async fn a_tool_without_arguments_gets_an_empty_object() {
         assert_eq!(client.call("echo", "{}").await.output(), "{}");
         assert_eq!(client.call("echo", "null").await.output(), "{}");
         assert_eq!(client.call("echo", " { } ").await.output(), "{}");
+        assert_eq!(client.call("echo", "[]").await.output(), "{}");
+        assert_eq!(client.call("echo", " [ ] ").await.output(), "{}");
         assert_eq!(
             client
                 .ask("tools/call", json!({"name": "echo"}))
@@ -203,7 +205,7 @@ async fn arguments_that_are_no_object_are_a_malformed_request() {
     let server = guest();
     for revision in REVISIONS {
         let client = server.client(revision);
-        for arguments in ["[]", "5", "\"{}\"", "true"] {
+        for arguments in ["[1]", "5", "\"{}\"", "true"] {
             client
                 .call("everything", arguments)
                 .await

@@ -16,7 +16,7 @@ async fn what_is_no_json_is_a_parse_error() {
         b"{'jsonrpc':'2.0'}",
         b"[{\"jsonrpc\":\"2.0\",",
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"x\":\"\xff\xfe\"}}",
-        b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
     ];
     for revision in REVISIONS {
         for body in bodies {
@@ -41,7 +41,10 @@ async fn what_is_no_request_is_an_invalid_one() {
                 json!(null),
             ),
             (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, json!(null)),
-            (r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, json!(null)),
+            (
+                r#"{"jsonrpc":"2.0","id":1e21,"method":"ping"}"#,
+                json!(null),
+            ),
             (
                 r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
                 json!(null),
@@ -49,7 +52,7 @@ async fn what_is_no_request_is_an_invalid_one() {
             (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, json!(null)),
             (r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#, json!(null)),
             (
-                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":[]}"#,
+                r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":[{}]}"#,
                 json!(2),
             ),
             (

@@ -40,6 +40,8 @@ async fn meta_must_be_complete() {
                 .send()
                 .await
                 .refused(400, -32602);
+        }
+        for wrong in [json!(7), json!(null), json!([1])] {
             request()
                 .meta("clientCapabilities", wrong)
                 .send()

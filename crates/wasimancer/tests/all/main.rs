@@ -36,6 +36,7 @@ mod hand_edits;
 mod headers;
 mod initialize;
 mod kept_instances;
+mod lenient_requests;
 mod limits;
 mod log_queue;
 mod made;

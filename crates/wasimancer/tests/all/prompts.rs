@@ -157,7 +157,7 @@ async fn wrong_names_and_arguments_are_refused() {
         for params in [
             json!({}),
             json!({"name": 1}),
-            json!({"name": "fixed", "arguments": []}),
+            json!({"name": "fixed", "arguments": [1]}),
         ] {
             client.ask("prompts/get", params).await.refused(200, -32602);
         }

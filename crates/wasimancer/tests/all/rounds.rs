@@ -235,8 +235,7 @@ async fn malformed_rounds_are_refused() {
     let client = server.client(MODERN);
     let tool = "test_input_required_result_elicitation";
     for (round, field) in [
-        (json!({"inputResponses": null}), "inputResponses"),
-        (json!({"inputResponses": []}), "inputResponses"),
+        (json!({"inputResponses": [1]}), "inputResponses"),
         (json!({"inputResponses": {"user_name": 12345}}), "user_name"),
         (json!({"requestState": 5}), "requestState"),
         (json!({"requestState": null}), "requestState"),

@@ -243,6 +243,37 @@ fn changes_are_told() {
 }
 
 #[test]
+fn a_byte_order_mark_and_a_last_line_without_its_end_are_no_fault() {
+    let mut server = Spoken::start(&fixtures_folder());
+    let discover = |id: u64| modern(id, "server/discover", json!({})).to_string();
+    let asked = ("2026-07-28".to_owned(), discover(1));
+    server.asked.insert(1, asked);
+    server.line(format!("\u{feff}{}", discover(1)).as_bytes());
+    assert_eq!(server.message()["id"], 1);
+    server.line("\u{feff}".as_bytes());
+    let mut input = server.input.take().unwrap();
+    input.write_all(discover(2).as_bytes()).unwrap();
+    drop(input);
+    let rest = server.end();
+    let [last] = rest.as_slice() else {
+        panic!("{rest:?}")
+    };
+    let last: Value = serde_json::from_str(last).unwrap();
+    assert!(last["result"]["supportedVersions"].is_array(), "{last}");
+    assert_eq!(last["id"], 2);
+}
+
+#[test]
+fn a_last_line_that_breaks_off_is_refused() {
+    let mut server = Spoken::start(&fixtures_folder());
+    let mut input = server.input.take().unwrap();
+    input.write_all(b"{\"jsonrpc\":").unwrap();
+    drop(input);
+    let rest = server.end();
+    assert!(rest.len() == 1 && rest[0].contains("-32700"), "{rest:?}");
+}
+
+#[test]
 fn what_is_no_message_is_refused_and_the_rest_is_served() {
     let mut server = Spoken::start(&fixtures_folder());
     let refused = |server: &mut Spoken, line: &[u8], code: i64| {

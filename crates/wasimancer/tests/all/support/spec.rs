@@ -188,6 +188,7 @@ fn method_of(asked: &[u8], id: &Value) -> Option<String> {
         let request = batch.iter().find(|request| request["id"] == *id)?;
         return request["method"].as_str().map(str::to_owned);
     }
+    let asked = asked.strip_prefix("\u{feff}".as_bytes()).unwrap_or(asked);
     let request: Request = serde_json::from_slice(asked).ok()?;
     Some(request.method)
 }
