@@ -44,8 +44,8 @@ impl Catalog {
     /// functions wait for it. Call it where blocking is allowed.
     ///
     /// # Errors
-    /// When a definition file is malformed as a whole. What is wrong with single
-    /// entries is no error: they are quarantined, see [`Snapshot::quarantined`].
+    /// When there is no room for what they say. What is wrong with a file or with single entries is no
+    /// error: they are quarantined, see [`Snapshot::quarantined`].
     pub fn open(definitions: &Definitions, settings: &Settings, runtime: &Runtime) -> Result<Self> {
         let home = definitions.home.clone();
         let loader = Loader::new(home, settings.clone(), runtime.clone());
@@ -203,7 +203,8 @@ impl Catalog {
         let plugins = home.plugins.as_ref().filter(|_| edits == Edits::All);
         if let (Some(kind), Some(served)) = (plugins, before.tools()) {
             let text = DefinitionFile::read_text(kind)?;
-            if !served.origin.is_of(&text) || !served.is_settled() {
+            let is_same = served.origin.is_of(&text);
+            if !is_same || !(served.is_settled() || served.origin.is_unknown()) {
                 let file = DefinitionFile::parse(&kind.definition_file, text)?;
                 let known = [&served.plugins, compiled].concat();
                 let tools = self.loader.tools(&file, &known, Compile::Now)?;

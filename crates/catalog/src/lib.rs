@@ -45,6 +45,7 @@ mod snapshot;
 mod source;
 mod store;
 mod subschemas;
+mod surrogates;
 mod task_policy;
 mod template;
 mod tool;

@@ -73,7 +73,7 @@ impl Loader {
     }
 
     pub(crate) fn resources(file: &DefinitionFile) -> Result<Resources> {
-        let mut quarantined = Vec::new();
+        let mut quarantined = file.quarantined();
         let mut builder = ResourcesBuilder::default();
         let mut names = HashSet::new();
         let [fixed, dynamic] = RESOURCE_PATHS.map(|path| file.entries("resources", &path));
@@ -92,7 +92,7 @@ impl Loader {
     }
 
     pub(crate) fn prompts(file: &DefinitionFile) -> Result<Prompts> {
-        let mut quarantined = Vec::new();
+        let mut quarantined = file.quarantined();
         let mut builder = PromptsBuilder::default();
         let mut names = HashSet::new();
         for node in file.entries("prompts", &PROMPTS_PATH)? {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
+use crate::definition_file::FILE_KIND;
 use crate::error::{Error, Problem, Result};
 use crate::list::List;
 use crate::plugin::{ServedPlugin, without_secrets};
@@ -25,11 +26,11 @@ pub(crate) use build::{PromptsBuilder, ResourcesBuilder, ToolsBuilder, tool_entr
 /// A definition that is not served, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quarantined {
-    /// `plugin`, `resource` or `prompt`.
+    /// `plugin`, `resource` or `prompt`; `file` for a whole definition file.
     pub kind: &'static str,
     /// Its name, or its place in the file where it has none.
     pub name: String,
-    /// The entry as it stands in the file.
+    /// The entry as it stands in the file; `null` for a whole file.
     pub(crate) definition: Value,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
@@ -83,6 +84,12 @@ impl Origin {
     /// Whether it is what was read of a file of this text.
     pub(crate) fn is_of(&self, text: &str) -> bool {
         self.digest == Digest::of(text.as_bytes())
+    }
+
+    /// Whether nothing of the file could be read, so that nobody knows what it defines.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let mut quarantined = self.quarantined.iter();
+        quarantined.any(|entry| entry.kind == FILE_KIND)
     }
 
     /// Refuses a name that no entry has.

@@ -77,7 +77,7 @@ impl Loader {
         // that they are told in the order of the file.
         let new = drafts.iter_mut().filter(|(_, same)| same.is_none());
         parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None, when));
-        let mut quarantined = Vec::new();
+        let mut quarantined = file.quarantined();
         let mut builder = ToolsBuilder::default();
         for (mut draft, same) in drafts {
             let plugin = match same {

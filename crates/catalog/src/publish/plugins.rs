@@ -69,7 +69,8 @@ impl Catalog {
         };
         let read = DefinitionFile::read_text(kind)?;
         let served = before.tools().ok_or(off)?;
-        let tools = if served.origin.is_of(&read) {
+        let is_known = served.origin.is_of(&read) && !served.origin.is_unknown();
+        let tools = if is_known {
             Arc::clone(served)
         } else {
             let file = DefinitionFile::parse(&kind.definition_file, read.clone())?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Launch, MODERN, Server, assemble};
+use crate::support::{Home, Launch, MODERN, Operator, PATIENCE, Sample, Server, assemble};
 
 /// A plugin entry with one tool, and these lines more.
 fn plugin(name: &str, more: &str) -> String {
@@ -504,16 +504,16 @@ async fn operators_see_what_is_quarantined() {
         "plugins:\n  - {name: broken, path: nowhere.wasm, functions: [{function: x}]}\n",
     );
     let server = Launch::of(home).start();
-    let answer = crate::support::Operator::of(&server).get("/plugins").await;
+    let answer = Operator::of(&server).get("/plugins").await;
     let broken = &answer.granted()["plugins"][0];
     assert_eq!(broken["name"], "broken");
     let problem = broken["problems"][0].as_str().unwrap();
     assert!(problem.contains("nowhere.wasm"), "{problem}");
 }
 
-/// What is wrong with a file as a whole stops the start: nothing of it can be trusted.
+/// Nothing of a file that is wrong as a whole is served, nor written over; the others are served.
 #[tokio::test]
-async fn a_malformed_file_stops_the_start() {
+async fn slow_a_malformed_file_stops_no_start() {
     for (file, text, wanted) in [
         (
             "plugins/plugins.yml",
@@ -560,21 +560,44 @@ async fn a_malformed_file_stops_the_start() {
     ] {
         let home = Home::guest();
         home.file(file, text);
-        let ended = Launch::of(home).refused();
-        assert!(
-            ended.stderr.contains(wanted),
-            "{wanted} in: {}",
-            ended.stderr
-        );
+        let path = home.path().join(file);
+        let server = Launch::of(home).start();
+        server.logs(wanted).await;
+        let client = server.client(MODERN);
+        let ready = client.ready().await.json;
+        assert_eq!(ready["status"], "degraded", "{ready}");
+        for kind in ["plugins", "resources", "prompts"] {
+            let is_served = ready["serves"][kind].as_u64() > Some(0);
+            assert_eq!(is_served, !file.starts_with(kind), "{kind}: {ready}");
+        }
+        // Nothing is written over it, and what takes its place is served.
+        let operator = Operator::of(&server);
+        let refused = operator.upload("", &Sample::new("new", "1", "new")).await;
+        if file.starts_with("plugins") {
+            refused.declined(409, "definition_file_malformed");
+        }
+        if file.starts_with("resources") {
+            let resource = json!({"name": "n", "uri": "n://n", "contents": [{"text": "n"}]});
+            let refused = operator.post("/add-resource", resource).await;
+            assert_eq!(refused.status, 409, "{}", refused.text);
+        }
+        if file.starts_with("prompts") {
+            let prompt =
+                json!({"name": "n", "arguments": [], "messages": [{"role": "user", "text": "n"}]});
+            let refused = operator.post("/add-prompt", prompt).await;
+            assert_eq!(refused.status, 409, "{}", refused.text);
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        std::fs::write(&path, "about: nothing\n").unwrap();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while client.ready().await.json["status"] != "ready" {
+            assert!(std::time::Instant::now() < deadline, "{}", server.stderr());
+        }
     }
     let home = Home::guest();
     home.file("plugins/plugins.yml", b"plugins: \xff\n");
-    let ended = Launch::of(home).refused();
-    assert!(
-        ended.stderr.contains("plugins.yml: cannot be read"),
-        "{}",
-        ended.stderr
-    );
+    let server = Launch::of(home).start();
+    server.logs("plugins.yml: it is no UTF-8").await;
     let ended = Launch::of(Home::guest())
         .env("PLUGINS_PATH", "/nowhere/at/all")
         .refused();
