@@ -17,6 +17,7 @@ use crate::plugin::ServedPlugin;
 use crate::publish::{Data, check_edit};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Incoming, Published, Version};
+use crate::watch::Noticing;
 
 /// What is on offer.
 pub struct Catalog {
@@ -28,6 +29,8 @@ pub struct Catalog {
     writer: Mutex<Option<File>>,
     /// Why the definition files as they are now are not served.
     edit_problem: ArcSwapOption<String>,
+    /// How edits are noticed, once they are.
+    pub(crate) noticing: ArcSwapOption<Noticing>,
 }
 
 /// Which files are looked at for what was edited by hand.
@@ -58,6 +61,7 @@ impl Catalog {
             changes: watch::Sender::new(()),
             writer: Mutex::new(None),
             edit_problem: ArcSwapOption::empty(),
+            noticing: ArcSwapOption::empty(),
             loader,
         })
     }

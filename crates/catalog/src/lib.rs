@@ -83,4 +83,4 @@ pub use store::{Incoming, Version};
 pub use task_policy::TaskPolicy;
 pub use tool::{InputError, OutputError, Tool};
 pub use wasimancer_runtime::{Budget, Charge, ChargedBytes, Digest, Escaped, Full, Profile};
-pub use watch::Watch;
+pub use watch::{Noticing, Watch, WatchTimes};

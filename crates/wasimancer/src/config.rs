@@ -113,6 +113,7 @@ pub(crate) struct ConfigFile {
     pub(crate) versions: Option<u32>,
     pub(crate) follow_links: Option<bool>,
     pub(crate) settle_time: Option<String>,
+    pub(crate) poll_interval: Option<String>,
     pub(crate) admin_address: Option<String>,
     pub(crate) limits: FileLimits,
 }

@@ -15,7 +15,7 @@ use anyhow::Context;
 use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use wasimancer_catalog::{
-    Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch,
+    Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch, WatchTimes,
 };
 use wasimancer_runtime::{Budget, EngineOptions, Precompile, Runtime};
 
@@ -129,7 +129,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let _ = telling.send(announcement(&config, &catalog));
     drop(telling);
     compile_aside(&catalog)?;
-    let _watch = start_watch(&catalog, config.publishing.settle_time);
+    let _watch = start_watch(&catalog, config.publishing.watch);
     reload_when_asked(asked.reload, &catalog, &tokens)?;
     let (served, _) = tokio::join!(serving, OptionFuture::from(apart));
     served.context("serving clients ended before its time")
@@ -269,12 +269,12 @@ impl Listeners {
 }
 
 /// Begins to watch the files; without it they are read at the next start.
-fn start_watch(catalog: &Arc<Catalog>, settle_time: Duration) -> Option<Watch> {
-    let watch = catalog.watch(settle_time);
+fn start_watch(catalog: &Arc<Catalog>, times: WatchTimes) -> Option<Watch> {
+    let watch = catalog.watch(times);
     watch
-        .inspect_err(|reason| {
+        .inspect_err(|error| {
             tracing::warn!(
-                reason,
+                %error,
                 "what is edited by hand will not be noticed while the server runs"
             );
         })

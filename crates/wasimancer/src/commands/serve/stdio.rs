@@ -13,7 +13,7 @@ pub(super) async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
         return Ok(());
     };
     compile_aside(&catalog)?;
-    let _watch = start_watch(&catalog, config.publishing.settle_time);
+    let _watch = start_watch(&catalog, config.publishing.watch);
     tracing::info!("serving the client on standard input and output");
     let served = wasimancer_mcp::serve_stdio(
         catalog,
