@@ -83,9 +83,7 @@ impl DefinitionFile {
         let path = kind.file();
         match regular_file::read_text(&path, DEFINITION_MAX_BYTES) {
             Ok(text) => Ok(text),
-            Err(error) if error.kind() == ErrorKind::NotFound && kind.folder.is_dir() => {
-                Ok(String::new())
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
             Err(source) => Err(Error::Unreadable { path, source }),
         }
     }

@@ -38,7 +38,10 @@ fn read(kind: Option<&Kind>, name: &str, lists: &[&[&str]]) -> Result<Option<Def
     let read = DefinitionFile::read_at_start(kind, name, lists)?;
     let file = kind.file();
     if !file.exists() {
-        tracing::warn!(file = %file.display(), "there is no definition file yet: nothing of this kind is served");
+        let file = file.display();
+        tracing::warn!(
+            "there is no definition file yet: {file} is looked for, and no {name} are served until it is there"
+        );
     }
     Ok(Some(read))
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wasimancer_catalog::{Counts, Error, Home, Kind, Settings};
+use wasimancer_catalog::{Counts, Home, Kind, Settings};
 
 use crate::support::{
     TestHome, capture_warnings, entries, examples, home_in, open, problems, quarantined, warnings,
@@ -183,18 +183,20 @@ fn a_kind_that_is_switched_off_is_absent() {
 }
 
 #[test]
-fn a_folder_that_is_missing_is_an_error() {
+fn a_folder_that_is_missing_is_an_empty_kind_and_told_once() {
+    capture_warnings();
     for kind in ["plugins", "resources", "prompts"] {
         let home = TestHome::new();
         fs::remove_dir_all(home.path(kind)).unwrap();
-        let Err(error @ Error::Unreadable { .. }) = home.try_open() else {
-            panic!("{kind} loads without its folder");
-        };
+        assert_eq!(home.open_whole().counts(), NOTHING);
         let path = home.path(kind).join(format!("{kind}.yml"));
-        let error = error.to_string();
+        let told = warnings(&path.display().to_string());
+        let [line] = &told[..] else {
+            panic!("{kind}: {told:?}");
+        };
         assert!(
-            error.starts_with(&format!("{}: cannot be read: ", path.display())),
-            "{error}"
+            line.contains(&format!("no {kind} are served until")),
+            "{line}"
         );
     }
 }

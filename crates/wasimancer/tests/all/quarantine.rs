@@ -598,10 +598,62 @@ async fn slow_a_malformed_file_stops_no_start() {
     home.file("plugins/plugins.yml", b"plugins: \xff\n");
     let server = Launch::of(home).start();
     server.logs("plugins.yml: it is no UTF-8").await;
-    let ended = Launch::of(Home::guest())
-        .env("PLUGINS_PATH", "/nowhere/at/all")
-        .refused();
-    assert!(ended.stderr.contains("/nowhere/at/all"), "{}", ended.stderr);
+}
+
+/// A file that is there and cannot be read is a fault of the machine, told once.
+#[tokio::test]
+async fn a_definition_file_that_is_a_folder_stops_the_start() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("prompts/prompts.yml")).unwrap();
+    let ended = Launch::of(home).refused();
+    let reason = "it is a folder, and must be a regular file";
+    assert_eq!(ended.stderr.matches(reason).count(), 1, "{}", ended.stderr);
+}
+
+/// A home of plugins alone, as many are: what is not there is empty, and comes to be when it is wanted.
+#[tokio::test]
+async fn a_home_without_folders_is_served_and_can_be_published_to() {
+    let home = Home::with_plugins(&format!("plugins:\n{}", plugin("p", "")));
+    for kind in ["resources", "prompts"] {
+        std::fs::remove_dir(home.path().join(kind)).unwrap();
+    }
+    let folder = home.path().to_owned();
+    let server = Launch::of(home).start();
+    let client = server.client(MODERN);
+    assert_eq!(client.ready().await.json["status"], "ready");
+    for kind in ["resources", "prompts"] {
+        let told = format!("no {kind} are served until it is there");
+        assert_eq!(
+            server.stderr().matches(&told).count(),
+            1,
+            "{}",
+            server.stderr()
+        );
+    }
+    let operator = Operator::of(&server);
+    let resource = json!({"name": "n", "uri": "n://n", "contents": [{"text": "n"}]});
+    operator.post("/add-resource", resource).await.granted();
+    assert!(folder.join("resources/resources.yml").is_file());
+    std::fs::create_dir(folder.join("prompts")).unwrap();
+    let prompts = "prompts:\n  predefined:\n    - {name: p, messages: [{role: user, text: x}]}\n";
+    std::fs::write(folder.join("prompts/prompts.yml"), prompts).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while client.ready().await.json["serves"]["prompts"] != 1 {
+        assert!(std::time::Instant::now() < deadline, "{}", server.stderr());
+    }
+}
+
+#[tokio::test]
+async fn a_home_without_anything_is_served_and_can_be_published_to() {
+    let home = Home::new();
+    for kind in ["plugins", "resources", "prompts"] {
+        std::fs::remove_dir_all(home.path().join(kind)).unwrap();
+    }
+    let server = Launch::of(home).start();
+    let sample = Sample::new("new", "1", "new");
+    Operator::of(&server).upload("", &sample).await.granted();
+    let said = server.client(MODERN).call("new", "{}").await;
+    assert_eq!(said.output(), "new");
 }
 
 /// What is not there yet is nothing, and no fault.
