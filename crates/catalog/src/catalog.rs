@@ -15,7 +15,7 @@ use crate::home::Settings;
 use crate::load::{Compile, Definitions, Loader};
 use crate::plugin::ServedPlugin;
 use crate::publish::{Data, check_edit};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Advice, Snapshot};
 use crate::store::{self, Incoming, Published, Version};
 use crate::watch::Noticing;
 
@@ -56,6 +56,7 @@ impl Catalog {
         for unresolved in snapshot.unresolved() {
             tracing::warn!("{unresolved}");
         }
+        snapshot.advice().iter().for_each(Advice::warn);
         Ok(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             changes: watch::Sender::new(()),
@@ -270,6 +271,8 @@ impl Catalog {
         for unresolved in &snapshot.unresolved() - &self.snapshot().unresolved() {
             tracing::warn!("{unresolved}");
         }
+        let new = &snapshot.advice() - &self.snapshot().advice();
+        new.iter().for_each(Advice::warn);
         for plugin in snapshot.plugins() {
             self.loader.runtime.keep_compiled(&plugin.digest());
         }

@@ -7,14 +7,17 @@ use wasimancer_runtime::Digest;
 
 use crate::error::{Cause, Error, Problem, Result};
 use crate::home::Kind;
-use crate::node::{Data, Node};
+use crate::node::{Data, Findings, Node, Reader};
 use crate::regular_file::{self, DEFINITION_MAX_BYTES};
-use crate::snapshot::Quarantined;
+use crate::snapshot::{Advice, Quarantined};
 use crate::store::yaml_edit::{Edit, edit_parsed};
 use crate::yaml;
 
 /// What a definition file is called among the entries that are quarantined.
 pub(crate) const FILE_KIND: &str = "file";
+
+/// A text for people, in any definition file.
+const ABOUT: &str = "about";
 
 /// A definition file, parsed.
 pub(crate) struct DefinitionFile {
@@ -121,6 +124,29 @@ impl DefinitionFile {
             problems: vec![problem.clone()],
         });
         quarantined.collect()
+    }
+
+    /// Advice on keys around the lists of its entries.
+    pub(crate) fn advice(&self, lists: &[&[&str]]) -> Vec<Advice> {
+        let mut findings = Findings::default();
+        let mut reader = Reader::new(&self.name, String::new(), &mut findings);
+        let [outer, ..] = lists.concat()[..] else {
+            return Vec::new();
+        };
+        reader.check_keys(&self.root, &[outer, ABOUT]);
+        let inner: Vec<&str> = lists
+            .iter()
+            .filter_map(|list| list.get(1).copied())
+            .collect();
+        if let Some(map) = self.root.get(outer).filter(|_| !inner.is_empty()) {
+            reader.inside(outer).check_keys(map, &inner);
+        }
+        let advice = findings.advice.into_iter().map(|advice| Advice {
+            kind: FILE_KIND,
+            name: String::new(),
+            text: advice.to_string(),
+        });
+        advice.collect()
     }
 
     /// The digest of the text.

@@ -3,7 +3,7 @@
 mod build;
 mod sources;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -50,6 +50,28 @@ impl Quarantined {
     }
 }
 
+/// What is not wrong with a definition, and could be better.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Advice {
+    /// `plugin`, `resource` or `prompt`; `file` for a whole definition file.
+    pub kind: &'static str,
+    /// The name of the entry; empty where it has none.
+    pub name: String,
+    /// What, where and the remedy, as a sentence.
+    pub text: String,
+}
+
+impl Advice {
+    /// Tells the log.
+    pub(crate) fn warn(&self) {
+        let Self { kind, name, text } = self;
+        match *kind {
+            "plugin" => tracing::warn!(plugin = name, "{text}"),
+            _ => tracing::warn!("{text}"),
+        }
+    }
+}
+
 /// Everything that is served. A clone shares all of it.
 #[derive(Clone)]
 pub struct Snapshot {
@@ -68,6 +90,8 @@ pub(crate) struct Origin {
     /// The names of all its entries, the quarantined ones too.
     pub(crate) names: HashSet<String>,
     pub(crate) quarantined: Vec<Quarantined>,
+    /// On the file and its entries, but for plugins that are served, which keep their own.
+    pub(crate) advice: Vec<Advice>,
 }
 
 pub(crate) struct Tools {
@@ -401,6 +425,20 @@ impl Snapshot {
     #[must_use]
     pub fn quarantined(&self) -> &[Quarantined] {
         &self.quarantined
+    }
+
+    /// What is not wrong with the definitions, and could be better.
+    #[must_use]
+    pub fn advice(&self) -> BTreeSet<Advice> {
+        let origins = [
+            self.tools.as_ref().map(|tools| &tools.origin),
+            self.resources.as_ref().map(|resources| &resources.origin),
+            self.prompts.as_ref().map(|prompts| &prompts.origin),
+        ];
+        let of_files = origins.into_iter().flatten();
+        let of_files = of_files.flat_map(|origin| &origin.advice);
+        let of_plugins = self.plugins().iter().flat_map(|plugin| &plugin.advice);
+        of_files.chain(of_plugins).cloned().collect()
     }
 
     /// How much is served.

@@ -205,9 +205,8 @@ impl Follower {
         loop {
             if !is_stirred {
                 match stirred.recv_timeout(times.poll_interval) {
-                    Ok(Stirred) => {}
                     Err(RecvTimeoutError::Timeout) if !self.looks_different() => continue,
-                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Stirred) | Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }

@@ -114,11 +114,14 @@ impl Catalog {
             found.map(|entry| entry.list)
         };
         let new_name = definition.and_then(|entry| entry["name"].as_str());
+        let advice = data.origin(&after).map(|origin| &origin.advice[..]);
+        let advice = advice.unwrap_or_default().iter();
+        let own = advice.filter(|advice| Some(advice.name.as_str()) == new_name);
         let publication = Publication {
             revision: after.revision(),
             changes: Changes::between(before, &after),
             unchanged: edited.text == read.text,
-            warnings: Vec::new(),
+            warnings: own.map(|advice| advice.text.clone()).collect(),
             path: None,
             lists: (kind_in(&base, name), kind_in(&after, new_name)),
             version: None,

@@ -124,7 +124,8 @@ impl Catalog {
                 plan.publication.warnings.push(warning);
             }
             let advice = plugin.after.iter().flat_map(|after| &after.advice);
-            plan.publication.warnings.extend(advice.cloned());
+            let advice = advice.map(|advice| advice.text.clone());
+            plan.publication.warnings.extend(advice);
         }
         Ok(plan)
     }

@@ -305,7 +305,7 @@ fn a_key_of_a_plugin_that_means_nothing_is_warned_of() {
         panic!("one warning, not {found:?}");
     };
     assert!(
-        line.contains("limit\"") && line.contains("line=4") && line.contains("limits"),
+        line.contains("plugins.yml:4: ") && line.contains("limit: ") && line.contains("limits"),
         "{line}"
     );
 }

@@ -17,6 +17,7 @@ mod input;
 mod limits;
 mod lists;
 mod loading;
+mod near_misses;
 mod paths;
 mod permissions;
 mod preinit;
