@@ -67,11 +67,18 @@ impl Outline {
     /// # Errors
     /// [`Error::InvalidModule`].
     pub(crate) fn read(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        if wasm.starts_with(COMPONENT_HEADER) {
+        let other = if wasm.is_empty() {
+            Some("it is empty")
+        } else if wasm.trim_ascii_start().starts_with(b"(") {
+            Some("it is WebAssembly's text format: assemble it first, such as with wat2wasm")
+        } else if wasm.starts_with(COMPONENT_HEADER) {
+            Some("it is a WebAssembly component; this server runs core modules of the Extism ABI")
+        } else {
+            None
+        };
+        if let Some(reason) = other {
             return Err(Error::InvalidModule {
-                reason:
-                    "it is a WebAssembly component; this server runs core modules of the Extism ABI"
-                        .to_owned(),
+                reason: reason.to_owned(),
             });
         }
         Self::parse(wasm).map_err(|error| {
