@@ -229,7 +229,11 @@ fn check_url(permissions: &Permissions, url: &Url) -> Result<()> {
     }
     Err(Error::DeniedHost {
         host: host.to_owned(),
-        reason: "name it in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS",
+        reason: if permissions.is_private_beside_any(host) {
+            "`*` names public hosts alone; name this one itself in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS"
+        } else {
+            "name it in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS"
+        },
     })
 }
 
@@ -261,7 +265,7 @@ impl Resolve for CheckedResolver {
 fn denied_address(host: &str, address: IpAddr) -> Error {
     Error::DeniedHost {
         host: format!("{host} ({address})"),
-        reason: "the address is not public; name the address itself in permissions.network",
+        reason: "the address is not public, and a name or `*` covers public ones alone; name the address itself in permissions.network",
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Data, Plan, Publication, check_edit};
+use super::{Data, Plan, Publication, check_edit, name_taken};
 use crate::catalog::Catalog;
 use crate::changes::Changes;
 use crate::definition_file::DefinitionFile;
@@ -182,6 +182,12 @@ fn check(
             url: url.to_owned(),
             body: body.to_owned(),
         });
+    }
+    if let (None, Some(name)) = (replaced, in_body)
+        && origin.names.contains(name)
+    {
+        let kind = data.name();
+        return Err(name_taken(SENT, kind, name, &format!("PUT /update-{kind}")));
     }
     let mut names: HashSet<String> = origin.names.clone();
     if let Some(replaced) = replaced {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use wasimancer_runtime::Digest;
 
 use super::modules::{Following, PluginPlan};
-use super::{Plan, Publication, Upload, check_edit};
+use super::{Plan, Publication, Upload, check_edit, name_taken};
 use crate::catalog::Catalog;
 use crate::changes::Changes;
 use crate::definition::inside_folder;
@@ -95,8 +95,9 @@ impl Catalog {
         prepared: &Prepared,
     ) -> Result<Plan<'_>> {
         let base = self.base(before, replaced)?;
-        if let Some(name) = replaced {
-            base.tools.origin.check_name("plugin", name)?;
+        match replaced {
+            Some(name) => base.tools.origin.check_name("plugin", name)?,
+            None => check_new(&upload.definition, &base.tools)?,
         }
         check_path(&upload.definition)?;
         let landing = Landing::new(&upload.file_name, upload.folder.as_deref())?;
@@ -374,6 +375,16 @@ fn forget_owner(named: &mut Named, plugin: &str) {
         owners.remove(plugin);
         !owners.is_empty()
     });
+}
+
+/// Refuses a name that a plugin has, before its tools' names are found to be taken by that plugin too.
+fn check_new(definition: &Value, tools: &Tools) -> Result<()> {
+    match definition.get("name").and_then(Value::as_str) {
+        Some(name) if tools.origin.names.contains(name) => {
+            Err(name_taken(SENT, "plugin", name, "PUT /update-plugin"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a digest that is another than that of the module that was sent.

@@ -700,3 +700,31 @@ async fn read_head(stream: &mut TcpStream) {
         head.push(stream.read_u8().await.unwrap());
     }
 }
+
+#[tokio::test]
+async fn a_wildcard_says_that_it_covers_public_hosts_alone() {
+    let server = Server::start().await;
+    let port = server.address.port();
+    let plugin = plugin(&["*"]);
+    for url in [
+        format!("http://127.0.0.1:{port}/hello"),
+        format!("http://localhost:{port}/hello"),
+        "http://10.0.0.1/".to_owned(),
+        "http://[::1]/".to_owned(),
+    ] {
+        let Err(error @ Error::DeniedHost { .. }) = fetch(&plugin, &url).await else {
+            panic!("{url} is reached");
+        };
+        let told = error.to_string();
+        assert!(
+            told.contains("`*`") && told.contains("public"),
+            "{url}: {told}"
+        );
+    }
+    let Err(error @ Error::DeniedHost { .. }) =
+        fetch(&self::plugin(&["a.com"]), "http://10.0.0.1/").await
+    else {
+        panic!("it is reached");
+    };
+    assert!(!error.to_string().contains('*'), "{error}");
+}
