@@ -91,6 +91,9 @@ fn print(
         writeln!(out, "profile    {}", Escaped(profile))?;
     }
     writeln!(out, "functions  {}", listed(&inspection.functions))?;
+    if inspection.is_command {
+        writeln!(out, "command    _start can be called too")?;
+    }
     for Import { module, name, .. } in &inspection.imports {
         writeln!(out, "import     {}::{}", Escaped(module), Escaped(name))?;
     }
@@ -104,7 +107,7 @@ fn print(
         )?;
         taken = false;
     }
-    if inspection.functions.is_empty() {
+    if inspection.functions.is_empty() && !inspection.is_command {
         writeln!(
             out,
             "refused    no export can be a tool: it must take nothing and return an i32 or nothing"
