@@ -151,7 +151,9 @@ impl Runtime {
             .network
             .extend(self.0.options.allowed_hosts.iter().cloned());
         let concurrency = limits.concurrency as usize;
+        let proxy = self.0.options.outbound_proxy.clone();
         let context = Context::new(spec.name.to_owned(), limits, permissions, spec.config);
+        let context = context.through(proxy);
         let kept = match spec.instances {
             Instances::Fresh => None,
             Instances::Reuse(bounds) => {

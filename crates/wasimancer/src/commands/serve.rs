@@ -326,6 +326,16 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
     // Processes are bounded in other ways there: this one compiles.
     #[cfg(not(target_os = "linux"))]
     let precompile: Option<Arc<dyn Precompile>> = None;
+    if let Some(proxy) = config
+        .outbound_proxy
+        .as_ref()
+        .filter(|proxy| proxy.resolves)
+    {
+        tracing::warn!(
+            ?proxy,
+            "the proxy resolves names (outbound_proxy_resolves), so a name that a plugin may reach can lead it to private addresses"
+        );
+    }
     let home = config.home.plugins.as_ref().map(identity);
     start(&config.cache_folder, |cache_folder| EngineOptions {
         memory_max_bytes: config.limits.memory,
@@ -334,6 +344,7 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
         cache_folder,
         home: home.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
+        outbound_proxy: config.outbound_proxy.clone(),
         budget: budget.clone(),
         precompile: precompile.clone(),
     })

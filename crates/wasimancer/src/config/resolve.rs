@@ -13,7 +13,7 @@ use std::time::Duration;
 use wasimancer_catalog::{Home, Kind, VARIABLES_PREFIX, read_regular_text};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{
-    Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
+    Escaped, HostRule, Limits, LimitsOverride, OutboundProxy, UnitError, parse_duration, parse_size,
 };
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
@@ -62,6 +62,8 @@ pub(crate) struct Config {
     /// Whether their connections begin with a header of the PROXY protocol.
     pub(crate) proxy_protocol: bool,
     pub(crate) allowed_hosts: Vec<HostRule>,
+    /// What the requests of plugins go through; may hold a password.
+    pub(crate) outbound_proxy: Option<OutboundProxy>,
     pub(crate) cache_folder: CacheFolder,
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
@@ -240,6 +242,7 @@ impl Resolver<'_> {
             proxy_protocol: self.proxy_protocol(file, &trusted_proxies),
             trusted_proxies,
             allowed_hosts: self.allowed_hosts(flags, file),
+            outbound_proxy: self.outbound_proxy(file),
             cache_folder: match &flags.cache_folder {
                 Some(path) => CacheFolder::given(path),
                 None => CacheFolder::of(file.cache_folder.as_ref(), self.environment),
