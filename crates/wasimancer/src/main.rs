@@ -42,7 +42,7 @@ struct Cli {
 enum Command {
     /// Serve a home over MCP
     Serve(Box<commands::serve::Args>),
-    /// Call one export of a plugin, in the sandbox of the server
+    /// Call one export of a plugin, in the sandbox of the server, or a tool of a home
     Call(commands::call::Args),
     /// Show what a plugin is made of, and what a server would refuse of it
     Inspect(commands::inspect::Args),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use wasimancer_catalog::{Definitions, Problem, ServedPlugin, Snapshot, VARIABLES_PREFIX};
 
-use crate::commands::serve::{open_catalog, start_runtime};
+use crate::commands::serve::{open_catalog, start_runtime, warn_of_root};
 use crate::config::resolve::{Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::telemetry;
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in config.token_warnings() {
         tracing::warn!("{warning}");
     }
+    warn_of_root();
     let definitions = Definitions::read(&config.home)?;
     let catalog = open_catalog(&config, &definitions, &start_runtime(&config)?)?;
     catalog.compile_rest();

@@ -29,8 +29,6 @@ const DEFAULT_PORT: u16 = 3001;
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How long a client may take to send what it has begun to send.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.
-const DEFAULT_CONNECTIONS: u32 = 20_000;
 /// How long a client may leave unread what it is sent; less than a minute, so that one that reads
 /// nothing does not hold up the end of the server or its memory for long.
 const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,7 +69,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_grace: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
-    pub(crate) connections: u32,
+    /// Most connections of clients at once. None: a number that suits most machines.
+    pub(crate) connections: Option<u32>,
     pub(crate) body_max_bytes: u64,
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
@@ -265,9 +264,7 @@ impl Resolver<'_> {
             read_timeout: self
                 .value("read_timeout", file.read_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_READ_TIMEOUT),
-            connections: self
-                .count("connections", file.connections)
-                .unwrap_or(DEFAULT_CONNECTIONS),
+            connections: self.count("connections", file.connections),
             write_timeout: self
                 .value("write_timeout", file.write_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_WRITE_TIMEOUT),

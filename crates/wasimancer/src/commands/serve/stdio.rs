@@ -4,12 +4,12 @@
 use anyhow::Context;
 use tokio::io::BufReader;
 
-use super::{compile_aside, load, mcp_options, start_watch};
+use super::{Changes, compile_aside, load, mcp_options, start_watch};
 use crate::config::resolve::Config;
 use crate::signals::Asked;
 
 pub(super) async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
-    let Some((config, catalog)) = load(config, &asked, || ()).await? else {
+    let Some((config, catalog)) = load(config, &asked, Changes::Never, || ()).await? else {
         return Ok(());
     };
     compile_aside(&catalog)?;
