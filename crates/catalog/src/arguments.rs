@@ -79,6 +79,10 @@ impl Argument {
     /// Reads the list under `arguments`; what is wrong goes to the reader.
     pub(crate) fn read_all(entry: &Node, reader: &mut Reader<'_>, check: Check<'_>) -> Vec<Self> {
         let mut arguments: Vec<Self> = Vec::new();
+        // Some programs write an empty list so, and so do people who think of names.
+        if entry.get("arguments").is_some_and(Node::is_empty_map) {
+            return arguments;
+        }
         for (index, node) in reader.list(entry, "arguments").iter().enumerate() {
             let mut inside = reader.inside(&format!("arguments[{index}]"));
             if !inside.is_map(node) {

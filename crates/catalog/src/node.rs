@@ -66,6 +66,11 @@ impl Node {
         found.map_or(self.line, |(_, node)| node.line)
     }
 
+    /// Whether a map without fields is written here.
+    pub(crate) fn is_empty_map(&self) -> bool {
+        matches!(&self.data, Data::Map(fields) if fields.is_empty())
+    }
+
     /// The keys of a map that are none of these, and not an author's own.
     pub(crate) fn unknown<'n>(&'n self, known: &[&str]) -> impl Iterator<Item = &'n str> {
         let keys = self.fields().iter().map(|(key, _)| key.as_str());

@@ -334,3 +334,15 @@ fn no_text_of_one_file_keeps_the_others_from_being_served() {
         assert!(snapshot.has_static_resource("a://a"));
     }
 }
+
+/// PHP writes an empty list so, and so do people who think of names.
+#[test]
+fn arguments_that_are_an_empty_map_are_none() {
+    let home = TestHome::with_tool("arguments: {}");
+    assert!(home.open_whole().tool("t").is_some());
+    let wrong = TestHome::with_tool("arguments: {a: string}").problems();
+    assert!(
+        matches!(&wrong[..], [one] if one.contains("arguments: must be a list and is a map")),
+        "{wrong:?}"
+    );
+}
