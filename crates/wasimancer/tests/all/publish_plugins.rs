@@ -231,6 +231,18 @@ async fn what_is_wrong_with_an_upload_is_told_and_leaves_no_trace() {
     }
 }
 
+/// A key that means nothing is a wish that nobody hears.
+#[tokio::test]
+async fn keys_that_are_nearly_right_are_warned_of() {
+    let serving = Serving::start();
+    let sample = Sample::new("new", "1", "new").with("/functions/0/retuns", json!("json"));
+    let wanted = "pluginData: plugin \"new\": functions[0].retuns: means nothing here: did you mean `returns`?";
+    for query in ["?dryRun=true", ""] {
+        let published = serving.operator.upload(query, &sample).await;
+        assert_eq!(published.granted()["warnings"], json!([wanted]), "{query}");
+    }
+}
+
 /// A script that publishes once too often is told what it meant, in one sentence.
 #[tokio::test]
 async fn what_is_there_already_is_refused_with_the_remedy() {
