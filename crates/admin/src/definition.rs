@@ -47,7 +47,8 @@ pub(crate) struct PluginDefinition {
     instances: Option<Instances>,
 }
 
-/// A tool: a function that the module exports. Fields that are unknown here are shown to clients.
+/// A tool: a function that the module exports. Of the fields that are unknown here, clients are shown those that
+/// begin with `x-`.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 struct FunctionDefinition {

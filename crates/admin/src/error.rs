@@ -222,9 +222,9 @@ impl Error {
 fn of_catalog(error: &CatalogError) -> (StatusCode, Code) {
     match error {
         CatalogError::Invalid { problems } => of_problems(problems),
-        CatalogError::FileName { .. } | CatalogError::DeepFolder { .. } => {
-            (StatusCode::BAD_REQUEST, Code::InvalidFileName)
-        }
+        CatalogError::FileName { .. }
+        | CatalogError::TextModule { .. }
+        | CatalogError::DeepFolder { .. } => (StatusCode::BAD_REQUEST, Code::InvalidFileName),
         CatalogError::Linked { .. } => (StatusCode::CONFLICT, Code::DefinitionFileLinked),
         CatalogError::OutsideFolder { .. } => (StatusCode::BAD_REQUEST, Code::OutsideFolder),
         CatalogError::NameMismatch { .. } => (StatusCode::BAD_REQUEST, Code::NameMismatch),

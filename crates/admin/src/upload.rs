@@ -25,6 +25,9 @@ const WRITE_BYTES: usize = 256 * 1024;
 /// What an upload holds while it comes, in bytes: its definition, and twice what is gathered.
 const HELD_BYTES: usize = DATA_MAX_BYTES as usize + 2 * WRITE_BYTES;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The parts of an upload.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes a body that is read part by part")]
@@ -201,11 +204,12 @@ impl Parts {
         let data = self
             .data
             .ok_or_else(|| missing("pluginData", "send the plugin's definition, in JSON"))?;
-        let definition: Value =
-            serde_json::from_slice(&data).map_err(|error| Error::Malformed {
-                what: "pluginData",
-                reason: error.to_string(),
-            })?;
+        // Editors and shells of Windows put a byte-order mark before what they write.
+        let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&data);
+        let definition: Value = serde_json::from_slice(data).map_err(|error| Error::Malformed {
+            what: "pluginData",
+            reason: error.to_string(),
+        })?;
         Ok(Upload {
             definition,
             module,

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::choices::Choices;
-use crate::node::{Node, Reader};
+use crate::near_miss;
+use crate::node::{Node, Reader, excerpt};
+use crate::schema_keywords::{self, KEYWORDS};
 use crate::source::{Placed, Source};
 
 /// The key beside the arguments under which a plugin finds what its client has answered. No caller
@@ -77,6 +79,10 @@ impl Argument {
     /// Reads the list under `arguments`; what is wrong goes to the reader.
     pub(crate) fn read_all(entry: &Node, reader: &mut Reader<'_>, check: Check<'_>) -> Vec<Self> {
         let mut arguments: Vec<Self> = Vec::new();
+        // Some programs write an empty list so, and so do people who think of names.
+        if entry.get("arguments").is_some_and(Node::is_empty_map) {
+            return arguments;
+        }
         for (index, node) in reader.list(entry, "arguments").iter().enumerate() {
             let mut inside = reader.inside(&format!("arguments[{index}]"));
             if !inside.is_map(node) {
@@ -128,6 +134,11 @@ impl Argument {
             "enum",
             "complete",
         ];
+        reader.check_keys(node, &[&known[..], &KEYWORDS].concat());
+        schema_keywords::check_inside(node, reader);
+        if let Some(word) = &word {
+            check_type(word, node, reader);
+        }
         Some(Self {
             name,
             kind: word.map_or(ArgumentKind::Any, |word| ArgumentKind::parse(&word)),
@@ -161,6 +172,35 @@ impl Argument {
             Some((format!("arguments[{index}].complete"), source))
         })
     }
+}
+
+/// The types of arguments.
+const TYPES: [&str; 7] = [
+    "string", "number", "integer", "boolean", "object", "array", "any",
+];
+
+/// Advises on a word that is no type, and so means any.
+fn check_type(word: &str, argument: &Node, reader: &mut Reader<'_>) {
+    if TYPES.contains(&word) {
+        return;
+    }
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "int" | "long" => "integer",
+        "float" | "double" | "decimal" => "number",
+        "bool" => "boolean",
+        "str" | "text" => "string",
+        "list" => "array",
+        "dict" | "map" => "object",
+        _ => near_miss::likely(word, TYPES).unwrap_or_default(),
+    };
+    let word = excerpt(word);
+    let message = match meant {
+        "" => format!(
+            "{word:?} is no type, and any value is taken: write string, number, integer, boolean, object, array or any"
+        ),
+        meant => format!("{word:?} is no type, and any value is taken: did you mean `{meant}`?"),
+    };
+    reader.advise(argument, "type", message);
 }
 
 /// A value as a text: a string without quotes, anything else as JSON.

@@ -106,16 +106,17 @@ fn is_filled(map: &Node, field: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Findings;
     use crate::yaml;
 
     fn problems(block: &str) -> Vec<String> {
         let node = yaml::parse("f.yml", block).expect(block);
-        let mut problems = Vec::new();
+        let mut findings = Findings::default();
         check_block(
             &node,
-            &mut Reader::new("f.yml", String::new(), &mut problems),
+            &mut Reader::new("f.yml", String::new(), &mut findings),
         );
-        let problems = problems.iter();
+        let problems = findings.problems.iter();
         problems
             .map(|problem| format!("{}: {}", problem.field, problem.message))
             .collect()

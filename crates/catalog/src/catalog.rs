@@ -15,8 +15,9 @@ use crate::home::Settings;
 use crate::load::{Compile, Definitions, Loader};
 use crate::plugin::ServedPlugin;
 use crate::publish::{Data, check_edit};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Advice, Snapshot};
 use crate::store::{self, Incoming, Published, Version};
+use crate::watch::Noticing;
 
 /// What is on offer.
 pub struct Catalog {
@@ -28,6 +29,8 @@ pub struct Catalog {
     writer: Mutex<Option<File>>,
     /// Why the definition files as they are now are not served.
     edit_problem: ArcSwapOption<String>,
+    /// How edits are noticed, once they are.
+    pub(crate) noticing: ArcSwapOption<Noticing>,
 }
 
 /// Which files are looked at for what was edited by hand.
@@ -44,8 +47,8 @@ impl Catalog {
     /// functions wait for it. Call it where blocking is allowed.
     ///
     /// # Errors
-    /// When a definition file is malformed as a whole. What is wrong with single
-    /// entries is no error: they are quarantined, see [`Snapshot::quarantined`].
+    /// When there is no room for what they say. What is wrong with a file or with single entries is no
+    /// error: they are quarantined, see [`Snapshot::quarantined`].
     pub fn open(definitions: &Definitions, settings: &Settings, runtime: &Runtime) -> Result<Self> {
         let home = definitions.home.clone();
         let loader = Loader::new(home, settings.clone(), runtime.clone());
@@ -53,11 +56,13 @@ impl Catalog {
         for unresolved in snapshot.unresolved() {
             tracing::warn!("{unresolved}");
         }
+        snapshot.advice().iter().for_each(Advice::warn);
         Ok(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             changes: watch::Sender::new(()),
             writer: Mutex::new(None),
             edit_problem: ArcSwapOption::empty(),
+            noticing: ArcSwapOption::empty(),
             loader,
         })
     }
@@ -203,7 +208,8 @@ impl Catalog {
         let plugins = home.plugins.as_ref().filter(|_| edits == Edits::All);
         if let (Some(kind), Some(served)) = (plugins, before.tools()) {
             let text = DefinitionFile::read_text(kind)?;
-            if !served.origin.is_of(&text) || !served.is_settled() {
+            let is_same = served.origin.is_of(&text);
+            if !is_same || !(served.is_settled() || served.origin.is_unknown()) {
                 let file = DefinitionFile::parse(&kind.definition_file, text)?;
                 let known = [&served.plugins, compiled].concat();
                 let tools = self.loader.tools(&file, &known, Compile::Now)?;
@@ -265,6 +271,8 @@ impl Catalog {
         for unresolved in &snapshot.unresolved() - &self.snapshot().unresolved() {
             tracing::warn!("{unresolved}");
         }
+        let new = &snapshot.advice() - &self.snapshot().advice();
+        new.iter().for_each(Advice::warn);
         for plugin in snapshot.plugins() {
             self.loader.runtime.keep_compiled(&plugin.digest());
         }

@@ -142,6 +142,7 @@ impl Catalog {
             digest: tools.origin.digest,
             names: tools.origin.names.clone(),
             quarantined,
+            advice: tools.origin.advice.clone(),
         })));
     }
 }

@@ -1,5 +1,7 @@
 //! What the definition files say of plugins, checked field by field.
 
+mod keys;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -13,9 +15,11 @@ use crate::additional_arguments::{AdditionalArguments, additional_properties};
 use crate::arguments::Argument;
 use crate::capability::Capability;
 use crate::input::Input;
+use crate::near_miss::likely;
 use crate::node::{Data, Node, Reader};
 use crate::returns::Returns;
 use crate::schema;
+use crate::schema_keywords;
 use crate::shown::{check_tool, shown};
 use crate::task_policy::TaskPolicy;
 use crate::validation::Patterns;
@@ -64,8 +68,8 @@ pub(crate) struct FunctionDefinition<'n> {
     /// What it may ask of a client.
     pub(crate) requires: Vec<Capability>,
     pub(crate) task: Option<TaskPolicy>,
-    /// Everything that the list of tools shows as it is written: title, description, annotations,
-    /// icons and fields unknown to us.
+    /// Everything that the list of tools shows as it is written: what the protocol knows, and what its author
+    /// marks as their own.
     pub(crate) shown: Map<String, Value>,
 }
 
@@ -108,19 +112,7 @@ const FUNCTION_FIELDS: [&str; 12] = [
 impl<'n> PluginDefinition<'n> {
     /// Reads an entry; what is wrong with it goes to the reader.
     pub(crate) fn read(node: &'n Node, name: &str, reader: &mut Reader<'_>) -> Self {
-        // Unknown keys may be somebody's notes, or a limit whose name is mistyped.
-        for (key, value) in node.fields() {
-            if !PLUGIN_FIELDS.contains(&key.as_str()) {
-                let known = PLUGIN_FIELDS.join(", ");
-                let line = value.line.unwrap_or_default();
-                tracing::warn!(
-                    plugin = name,
-                    key,
-                    line,
-                    "the key means nothing here; known are {known}"
-                );
-            }
-        }
+        keys::check_plugin(node, reader);
         for field in ["version", "description"] {
             let wrong = |node: &&Node| matches!(node.data, Data::List(_) | Data::Map(_));
             if let Some(value) = node.get(field).filter(wrong) {
@@ -245,7 +237,9 @@ fn function<'n>(
         let message = "needs `returns: json` or `returns: result`, since a text has no schema";
         reader.wrong(node, "outputSchema", message);
     }
-    let shown = shown(node, &FUNCTION_FIELDS, reader);
+    keys::check_function(node, reader);
+    let mut shown = shown(node, &FUNCTION_FIELDS, reader);
+    shown.retain(|key, _| keys::is_shown(key));
     check_tool(node, reader);
     Some(FunctionDefinition {
         place,
@@ -303,8 +297,21 @@ fn input(
 
 fn whole_schema(node: &Node, field: &str, reader: &mut Reader<'_>) -> Option<Value> {
     let schema = reader.optional_map(node, field)?;
+    schema_keywords::check(schema, &mut reader.inside(field));
     reader.json(schema, field)
 }
+
+/// The limits that a plugin can tighten.
+const LIMITS: [&str; 8] = [
+    "timeout",
+    "cpu",
+    "memory",
+    "input",
+    "output",
+    "httpResponse",
+    "httpRequests",
+    "concurrency",
+];
 
 /// Reads `limits:`; unknown names are problems, since a limit that is ignored protects nobody.
 fn limits(node: &Node, reader: &mut Reader<'_>) -> LimitsOverride {
@@ -323,11 +330,15 @@ fn limits(node: &Node, reader: &mut Reader<'_>) -> LimitsOverride {
             "httpResponse" => limits.http_response = quantity(value, name, parse_size, &mut reader),
             "httpRequests" => limits.http_requests = count(value, name, &mut reader),
             "concurrency" => limits.concurrency = count(value, name, &mut reader),
-            _ => reader.wrong(
-                map,
-                name,
-                "is no limit: write timeout, cpu, memory, input, output, httpResponse, httpRequests or concurrency",
-            ),
+            _ => {
+                // Manifests of Extism's say the unit in the name.
+                let plain = name.trim_end_matches("_ms").trim_end_matches("Ms");
+                let message = match likely(plain, LIMITS) {
+                    Some(meant) => format!("is no limit: did you mean `{meant}`?"),
+                    None => format!("is no limit: write {}", one_of(&LIMITS)),
+                };
+                reader.wrong(map, name, message);
+            }
         }
     }
     limits
@@ -520,18 +531,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::node::Findings;
     use crate::yaml;
 
     #[test]
     fn each_limit_is_read_into_its_own_field() {
         let text = "limits: {concurrency: 7, httpRequests: 8, httpResponse: 6, output: 5B, input: 4kB, memory: 3KiB, cpu: 1ms, timeout: 2ms}";
         let node = yaml::parse("plugins.yml", text).expect(text);
-        let mut problems = Vec::new();
+        let mut findings = Findings::default();
         let found = limits(
             &node,
-            &mut Reader::new("plugins.yml", String::new(), &mut problems),
+            &mut Reader::new("plugins.yml", String::new(), &mut findings),
         );
-        assert_eq!(problems, []);
+        assert_eq!(findings.problems, []);
         let expected = LimitsOverride {
             timeout: Some(Duration::from_millis(2)),
             cpu: Some(Duration::from_millis(1)),

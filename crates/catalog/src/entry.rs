@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::error::{Cause, Problem};
-use crate::node::{Data, Node, Reader};
-use crate::snapshot::Quarantined;
+use crate::node::{Data, Findings, Node, Reader};
+use crate::snapshot::{Advice, Quarantined};
 
 /// One entry while it is read.
 pub(crate) struct Entry<'a> {
@@ -13,7 +13,7 @@ pub(crate) struct Entry<'a> {
     node: &'a Node,
     /// Its name; none where that is what is wrong.
     name: Option<String>,
-    problems: Vec<Problem>,
+    findings: Findings,
 }
 
 impl<'a> Entry<'a> {
@@ -30,7 +30,7 @@ impl<'a> Entry<'a> {
             kind,
             node,
             name: None,
-            problems: Vec::new(),
+            findings: Findings::default(),
         };
         let mut reader = entry.reader();
         if !reader.is_map(node) {
@@ -81,28 +81,39 @@ impl<'a> Entry<'a> {
             Some(name) => format!("{} {name:?}", self.kind),
             None => self.kind.to_owned(),
         };
-        Reader::new(self.file, described, &mut self.problems)
+        Reader::new(self.file, described, &mut self.findings)
     }
 
     /// Whether nothing is wrong so far.
     pub(crate) fn is_right(&self) -> bool {
-        self.problems.is_empty()
+        self.findings.problems.is_empty()
     }
 
     /// Everything that is wrong.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+        self.findings.problems
+    }
+
+    /// What is not wrong, and hardly meant as it is written.
+    pub(crate) fn take_advice(&mut self) -> Vec<Advice> {
+        let advice = std::mem::take(&mut self.findings.advice);
+        let advised = advice.into_iter().map(|advice| Advice {
+            kind: self.kind,
+            name: self.name.clone().unwrap_or_default(),
+            text: advice.to_string(),
+        });
+        advised.collect()
     }
 
     /// Sets it aside where something is wrong with it.
     pub(crate) fn end(self, quarantined: &mut Vec<Quarantined>) {
-        if !self.problems.is_empty() {
+        if !self.findings.problems.is_empty() {
             let place = || format!("line {}", self.node.line.unwrap_or_default());
             quarantined.push(Quarantined {
                 kind: self.kind,
                 name: self.name.unwrap_or_else(place),
                 definition: self.node.to_json(),
-                problems: self.problems,
+                problems: self.findings.problems,
             });
         }
     }

@@ -66,6 +66,15 @@ pub enum Error {
         name: String,
     },
 
+    /// The file is WebAssembly in its text format.
+    #[error(
+        "{name:?} is WebAssembly's text format: send the module that is assembled from it, such as by `wat2wasm {name}`"
+    )]
+    TextModule {
+        /// The file's name.
+        name: String,
+    },
+
     /// A path leaves the folder in which it must stay.
     #[error("`{field}` is {value:?}, which leaves its folder: name a place inside it")]
     OutsideFolder {

@@ -73,7 +73,8 @@ impl Loader {
     }
 
     pub(crate) fn resources(file: &DefinitionFile) -> Result<Resources> {
-        let mut quarantined = Vec::new();
+        let mut quarantined = file.quarantined();
+        let mut advice = file.advice(&RESOURCE_PATHS.each_ref().map(|path| &path[..]));
         let mut builder = ResourcesBuilder::default();
         let mut names = HashSet::new();
         let [fixed, dynamic] = RESOURCE_PATHS.map(|path| file.entries("resources", &path));
@@ -82,17 +83,20 @@ impl Loader {
             if let Some(resource) = resource(&builder, &mut entry) {
                 builder.add(resource, entry.name().unwrap_or_default(), node.to_json());
             }
+            advice.extend(entry.take_advice());
             entry.end(&mut quarantined);
         }
         Ok(builder.build(Origin {
             digest: file.digest(),
             names,
             quarantined,
+            advice,
         }))
     }
 
     pub(crate) fn prompts(file: &DefinitionFile) -> Result<Prompts> {
-        let mut quarantined = Vec::new();
+        let mut quarantined = file.quarantined();
+        let mut advice = file.advice(&[&PROMPTS_PATH]);
         let mut builder = PromptsBuilder::default();
         let mut names = HashSet::new();
         for node in file.entries("prompts", &PROMPTS_PATH)? {
@@ -104,12 +108,14 @@ impl Loader {
             {
                 builder.add(prompt, node.to_json());
             }
+            advice.extend(entry.take_advice());
             entry.end(&mut quarantined);
         }
         Ok(builder.build(Origin {
             digest: file.digest(),
             names,
             quarantined,
+            advice,
         }))
     }
 }

@@ -1,9 +1,14 @@
 //! A definition as a tree of values that know their lines, whether it came as YAML or as JSON.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Number, Value};
 
 use crate::error::{Cause, Problem};
+use crate::near_miss::likely;
 
+/// Keys that begin like this are an author's own.
+pub(crate) const OWN_PREFIX: &str = "x-";
 /// Longest excerpt of a value that a message quotes, in bytes.
 const EXCERPT_MAX_BYTES: usize = 60;
 
@@ -68,6 +73,25 @@ impl Node {
             Data::List(items) => items.is_empty(),
             _ => false,
         }
+    }
+
+    /// Whether a map without fields is written here.
+    pub(crate) fn is_empty_map(&self) -> bool {
+        matches!(&self.data, Data::Map(fields) if fields.is_empty())
+    }
+
+    /// The keys of a map that are none of these, and not an author's own.
+    pub(crate) fn unknown<'n>(&'n self, known: &[&str]) -> impl Iterator<Item = &'n str> {
+        let keys = self.fields().iter().map(|(key, _)| key.as_str());
+        keys.filter(|key| !known.contains(key) && !key.starts_with(OWN_PREFIX))
+    }
+
+    /// Those of these keys that a map has not.
+    pub(crate) fn lacking<'k>(&self, known: &[&'k str]) -> Vec<&'k str> {
+        let has = self.fields().iter().map(|(key, _)| key.as_str());
+        let has: HashSet<&str> = has.filter(|key| known.contains(key)).collect();
+        let lacking = known.iter().copied();
+        lacking.filter(|key| !has.contains(key)).collect()
     }
 
     /// Whether nothing is written here.
@@ -210,22 +234,35 @@ pub(crate) fn cut(text: &str, max_bytes: usize) -> String {
     }
 }
 
+/// What was found in an entry.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) problems: Vec<Problem>,
+    /// What is not wrong, and hardly meant as it is written.
+    pub(crate) advice: Vec<Problem>,
+}
+
+/// Most advice on one entry: a person mends some of it and looks again.
+pub(crate) const ADVICE_MAX: usize = 20;
+/// Most unknown keys of a map that are held against known ones: a map with more is data.
+const UNKNOWN_KEYS_MAX: usize = 1000;
+
 /// Reads the fields of one entry and collects what is wrong with them.
 pub(crate) struct Reader<'a> {
     file: &'a str,
     entry: String,
     /// Path of the value that is being read; empty for the entry itself.
     path: String,
-    problems: &'a mut Vec<Problem>,
+    findings: &'a mut Findings,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(file: &'a str, entry: String, problems: &'a mut Vec<Problem>) -> Self {
+    pub(crate) fn new(file: &'a str, entry: String, findings: &'a mut Findings) -> Self {
         Self {
             file,
             entry,
             path: String::new(),
-            problems,
+            findings,
         }
     }
 
@@ -235,7 +272,7 @@ impl<'a> Reader<'a> {
             file: self.file,
             entry: self.entry.clone(),
             path: self.path_of(name),
-            problems: self.problems,
+            findings: self.findings,
         }
     }
 
@@ -271,14 +308,43 @@ impl<'a> Reader<'a> {
     }
 
     fn record(&mut self, cause: Cause, line: Option<usize>, field: &str, message: String) {
-        self.problems.push(Problem {
+        let problem = self.found(cause, line, field, message);
+        self.findings.problems.push(problem);
+    }
+
+    fn found(&self, cause: Cause, line: Option<usize>, field: &str, message: String) -> Problem {
+        Problem {
             cause,
             file: self.file.to_owned(),
             line,
             entry: self.entry.clone(),
             field: self.path_of(field),
             message,
-        });
+        }
+    }
+
+    /// Records what is not wrong with a field of a map, and hardly meant as it is written.
+    pub(crate) fn advise(&mut self, map: &Node, field: &str, message: impl Into<String>) {
+        if self.findings.advice.len() < ADVICE_MAX {
+            let line = map.line_of(field);
+            let field = excerpt(field);
+            let advice = self.found(Cause::Definition, line, &field, message.into());
+            self.findings.advice.push(advice);
+        }
+    }
+
+    /// Advises on keys of a map that are nearly known ones which it lacks.
+    pub(crate) fn check_keys(&mut self, map: &Node, known: &[&str]) {
+        let lacking = map.lacking(known);
+        for key in map.unknown(known).take(UNKNOWN_KEYS_MAX) {
+            if let Some(likely) = likely(key, lacking.iter().copied()) {
+                self.advise(
+                    map,
+                    key,
+                    format!("means nothing here: did you mean `{likely}`?"),
+                );
+            }
+        }
     }
 
     /// A field that holds a text and is not empty.
@@ -397,9 +463,9 @@ impl<'a> Reader<'a> {
 
     /// A value as JSON; none where it holds a number that JSON cannot hold.
     pub(crate) fn json(&mut self, node: &Node, field: &str) -> Option<Value> {
-        let known = self.problems.len();
+        let known = self.findings.problems.len();
         self.refuse_unfit(node, field);
-        (self.problems.len() == known).then(|| node.to_json())
+        (self.findings.problems.len() == known).then(|| node.to_json())
     }
 
     fn refuse_unfit(&mut self, node: &Node, field: &str) {
@@ -484,13 +550,14 @@ mod tests {
 
     #[test]
     fn a_problem_names_the_path_of_its_field() {
-        let mut problems = Vec::new();
-        let mut reader = Reader::new("f.yml", "plugin \"p\"".to_owned(), &mut problems);
+        let mut findings = Findings::default();
+        let mut reader = Reader::new("f.yml", "plugin \"p\"".to_owned(), &mut findings);
         reader.problem(Some(1), "", "a");
         let mut inside = reader.inside("functions[0]");
         inside.problem(None, "", "b");
         inside.inside("arguments[1]").problem(Some(3), "name", "c");
-        let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let problems = findings.problems.iter();
+        let found: Vec<String> = problems.map(ToString::to_string).collect();
         let expected = [
             "f.yml:1: plugin \"p\": a",
             "f.yml: plugin \"p\": functions[0]: b",

@@ -7,6 +7,7 @@ use wasimancer_runtime::{Digest, Plugin, Profile, Usage};
 
 use crate::module::Identity;
 use crate::node::{Data, Node};
+use crate::snapshot::Advice;
 use crate::tool::Tool;
 
 /// What stands for the values of `config`, which may be secrets.
@@ -35,7 +36,7 @@ pub struct ServedPlugin {
     pub(crate) size_bytes: u64,
     pub(crate) tools: Vec<ServedTool>,
     /// What is not wrong with it, and could be better.
-    pub(crate) advice: Vec<String>,
+    pub(crate) advice: Vec<Advice>,
 }
 
 /// A tool of a plugin, and how it is listed.

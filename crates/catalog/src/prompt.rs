@@ -21,6 +21,9 @@ pub struct Prompt {
     pub(crate) entry: Value,
 }
 
+/// What the protocol knows of a prompt beside its name and arguments.
+const SHOWN_FIELDS: [&str; 4] = ["title", "description", "icons", "_meta"];
+
 struct Template {
     role: String,
     content: MessageContent,
@@ -50,6 +53,7 @@ impl Prompt {
         let messages = Source::read_or(node, "messages", reader, |reader| messages(node, reader));
         let known = [&["name", "arguments", "messages"][..], &SOURCE_FIELDS].concat();
         let shown = shown(node, &known, reader);
+        reader.check_keys(node, &[&known[..], &SHOWN_FIELDS].concat());
         let description = shown
             .get("description")
             .and_then(Value::as_str)
@@ -264,6 +268,7 @@ impl Template {
     }
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.check_keys(node, &["role", "text", "content"]);
         let role = reader.required_text(node, "role", "write user or assistant");
         let role = role.filter(|role| check_role(node, "role", role, reader));
         let content = match (node.get("text"), node.get("content")) {

@@ -17,7 +17,7 @@ use wasimancer_runtime::Digest;
 use crate::catalog::{Catalog, Edits};
 use crate::changes::Changes;
 use crate::definition_file::DefinitionFile;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Cause, Error, Problem, Result};
 use crate::home::Kind;
 use crate::load::Prepared;
 use crate::parallel::{self, Job};
@@ -313,6 +313,22 @@ fn check_revision(before: &Snapshot, expected: Option<&[Digest]>) -> Result<()> 
     match expected {
         Some(expected) if !expected.contains(&revision) => Err(Error::Outdated { revision }),
         _ => Ok(()),
+    }
+}
+
+/// That an entry of this name is there already, with the request that changes it.
+fn name_taken(file: &str, kind: &str, name: &str, update: &str) -> Error {
+    Error::Invalid {
+        problems: vec![Problem {
+            cause: Cause::NameTaken,
+            file: file.to_owned(),
+            line: None,
+            entry: format!("{kind} {name:?}"),
+            field: "name".to_owned(),
+            message: format!(
+                "{name:?} is taken: change that {kind} with {update}, or choose another name"
+            ),
+        }],
     }
 }
 

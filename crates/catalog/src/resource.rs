@@ -41,6 +41,17 @@ pub struct ResourceTemplate {
     pub(crate) entry: Value,
 }
 
+/// What the protocol knows of a resource beside its name and URI.
+const SHOWN_FIELDS: [&str; 7] = [
+    "title",
+    "description",
+    "mimeType",
+    "size",
+    "annotations",
+    "icons",
+    "_meta",
+];
+
 /// The fields of one content.
 type Fields = Map<String, Value>;
 
@@ -74,6 +85,7 @@ impl Resource {
         ]
         .concat();
         let shown = shown(node, &known, reader);
+        reader.check_keys(node, &[&known[..], &SHOWN_FIELDS].concat());
         check_resource(node, reader);
         let (uri, contents) = (uri?, contents?);
         let Some(template) = template else {
@@ -182,6 +194,7 @@ fn fields(content: &Node, reader: &mut Reader<'_>) -> Fields {
             "is missing: give the content a `text` or a base64 `blob`",
         );
     }
+    reader.check_keys(content, &[&OF_THE_PROTOCOL[..], &["_meta"]].concat());
     for field in ["text", "mimeType", "uri"] {
         reader.optional_text(content, field);
     }

@@ -34,12 +34,14 @@ pub(crate) fn check_tool(entry: &Node, reader: &mut Reader<'_>) {
     };
     let mut inside = reader.inside("annotations");
     inside.optional_text(annotations, "title");
-    for hint in [
+    let hints = [
         "readOnlyHint",
         "destructiveHint",
         "idempotentHint",
         "openWorldHint",
-    ] {
+    ];
+    inside.check_keys(annotations, &[&hints[..], &["title"]].concat());
+    for hint in hints {
         inside.optional_boolean(annotations, hint);
     }
 }
@@ -68,6 +70,7 @@ pub(crate) fn check_annotations(entry: &Node, reader: &mut Reader<'_>) {
         return;
     };
     let mut inside = reader.inside("annotations");
+    inside.check_keys(annotations, &["audience", "priority", "lastModified"]);
     for role in inside.list(annotations, "audience") {
         if let Some(role) = inside.text(role, "audience") {
             check_role(annotations, "audience", &role, &mut inside);
@@ -134,6 +137,7 @@ fn check_icon(icon: &Node, reader: &mut Reader<'_>) {
     if !reader.is_map(icon) {
         return;
     }
+    reader.check_keys(icon, &["src", "mimeType", "sizes", "theme"]);
     reader.required_text(icon, "src", "give the address of the image");
     reader.optional_text(icon, "mimeType");
     for size in reader.list(icon, "sizes") {

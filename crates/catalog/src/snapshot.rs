@@ -3,13 +3,14 @@
 mod build;
 mod sources;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::Value;
 use wasimancer_runtime::Digest;
 
+use crate::definition_file::FILE_KIND;
 use crate::error::{Error, Problem, Result};
 use crate::list::List;
 use crate::plugin::{ServedPlugin, without_secrets};
@@ -25,11 +26,11 @@ pub(crate) use build::{PromptsBuilder, ResourcesBuilder, ToolsBuilder, tool_entr
 /// A definition that is not served, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quarantined {
-    /// `plugin`, `resource` or `prompt`.
+    /// `plugin`, `resource` or `prompt`; `file` for a whole definition file.
     pub kind: &'static str,
     /// Its name, or its place in the file where it has none.
     pub name: String,
-    /// The entry as it stands in the file.
+    /// The entry as it stands in the file; `null` for a whole file.
     pub(crate) definition: Value,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
@@ -46,6 +47,28 @@ impl Quarantined {
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         self.problems.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// What is not wrong with a definition, and could be better.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Advice {
+    /// `plugin`, `resource` or `prompt`; `file` for a whole definition file.
+    pub kind: &'static str,
+    /// The name of the entry; empty where it has none.
+    pub name: String,
+    /// What, where and the remedy, as a sentence.
+    pub text: String,
+}
+
+impl Advice {
+    /// Tells the log.
+    pub(crate) fn warn(&self) {
+        let Self { kind, name, text } = self;
+        match *kind {
+            "plugin" => tracing::warn!(plugin = name, "{text}"),
+            _ => tracing::warn!("{text}"),
+        }
     }
 }
 
@@ -67,6 +90,8 @@ pub(crate) struct Origin {
     /// The names of all its entries, the quarantined ones too.
     pub(crate) names: HashSet<String>,
     pub(crate) quarantined: Vec<Quarantined>,
+    /// On the file and its entries, but for plugins that are served, which keep their own.
+    pub(crate) advice: Vec<Advice>,
 }
 
 pub(crate) struct Tools {
@@ -83,6 +108,12 @@ impl Origin {
     /// Whether it is what was read of a file of this text.
     pub(crate) fn is_of(&self, text: &str) -> bool {
         self.digest == Digest::of(text.as_bytes())
+    }
+
+    /// Whether nothing of the file could be read, so that nobody knows what it defines.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let mut quarantined = self.quarantined.iter();
+        quarantined.any(|entry| entry.kind == FILE_KIND)
     }
 
     /// Refuses a name that no entry has.
@@ -394,6 +425,20 @@ impl Snapshot {
     #[must_use]
     pub fn quarantined(&self) -> &[Quarantined] {
         &self.quarantined
+    }
+
+    /// What is not wrong with the definitions, and could be better.
+    #[must_use]
+    pub fn advice(&self) -> BTreeSet<Advice> {
+        let origins = [
+            self.tools.as_ref().map(|tools| &tools.origin),
+            self.resources.as_ref().map(|resources| &resources.origin),
+            self.prompts.as_ref().map(|prompts| &prompts.origin),
+        ];
+        let of_files = origins.into_iter().flatten();
+        let of_files = of_files.flat_map(|origin| &origin.advice);
+        let of_plugins = self.plugins().iter().flat_map(|plugin| &plugin.advice);
+        of_files.chain(of_plugins).cloned().collect()
     }
 
     /// How much is served.

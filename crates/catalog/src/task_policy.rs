@@ -54,16 +54,18 @@ impl TaskPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Findings;
     use crate::yaml;
 
     fn read(task: &str) -> (Option<TaskPolicy>, Vec<String>) {
         let node = yaml::parse("f.yml", &format!("task: {task}")).expect(task);
-        let mut problems = Vec::new();
+        let mut findings = Findings::default();
         let policy = TaskPolicy::read(
             &node,
-            &mut Reader::new("f.yml", String::new(), &mut problems),
+            &mut Reader::new("f.yml", String::new(), &mut findings),
         );
-        let problems = problems
+        let problems = findings
+            .problems
             .iter()
             .map(|problem| format!("{}: {}", problem.field, problem.message));
         (policy, problems.collect())

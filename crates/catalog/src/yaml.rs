@@ -11,6 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use crate::error::{Cause, Problem};
 use crate::node::{Data, Node};
 use crate::scalar;
+use crate::surrogates::Unpaired;
 
 /// Deepest nesting of a file. Common readers of JSON go 128 levels deep, and an answer puts a few of
 /// its own around an entry.
@@ -42,12 +43,19 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
 
 fn build(text: &str) -> Result<Node, Wrong> {
     let mut builder = Builder::default();
-    let mut parser = Parser::new_from_iter(text.chars());
+    let unpaired = Unpaired::new(text);
+    let mut parser = Parser::new_from_iter(unpaired.text().chars());
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
             let message = format!("this is no valid YAML: {}", error.info());
             (error.marker().line(), message)
         })?;
+        let event = match event {
+            Event::Scalar(value, style, anchor, tag) => {
+                Event::Scalar(unpaired.restore(value, style, &span), style, anchor, tag)
+            }
+            event => event,
+        };
         builder.take(event, span.start.line())?;
     }
     Ok(builder.document.unwrap_or_else(|| Node {

@@ -151,7 +151,9 @@ impl Runtime {
             .network
             .extend(self.0.options.allowed_hosts.iter().cloned());
         let concurrency = limits.concurrency as usize;
+        let proxy = self.0.options.outbound_proxy.clone();
         let context = Context::new(spec.name.to_owned(), limits, permissions, spec.config);
+        let context = context.through(proxy);
         let kept = match spec.instances {
             Instances::Fresh => None,
             Instances::Reuse(bounds) => {
@@ -197,6 +199,7 @@ impl Runtime {
             size_bytes: wasm.len() as u64,
             initial_memory_bytes: outline.initial_memory_bytes,
             functions: outline.functions(),
+            is_command: outline.is_command(),
             imports,
             initializers: start.into_iter().chain(initializers).collect(),
             outline,
@@ -286,7 +289,7 @@ impl Plugin {
         self.0.outline.reads_configuration
     }
 
-    /// The functions that can be called, in the order of the module.
+    /// The functions that can be called, in the order of the module, without those of run-time systems.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
         self.0.outline.functions()
@@ -371,8 +374,10 @@ pub struct Inspection {
     pub size_bytes: u64,
     /// Linear memory that an instance starts with.
     pub initial_memory_bytes: u64,
-    /// Exports that can be called as tools.
+    /// Exports that can be called as tools, without those of run-time systems.
     pub functions: Vec<String>,
+    /// Whether it is a WASI command, whose `_start` can be called too.
+    pub is_command: bool,
     /// What it imports.
     pub imports: Vec<Import>,
     /// What runs before a function, in its order: the start section, and exports by their names.

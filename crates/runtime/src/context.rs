@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::outbound_http::Outbound;
+use crate::outbound_proxy::OutboundProxy;
 use crate::permissions::Permissions;
 use crate::plugin_log::PluginLog;
 
@@ -15,6 +16,8 @@ pub(crate) struct Context {
     pub(crate) name: String,
     pub(crate) limits: Limits,
     pub(crate) permissions: Permissions,
+    /// What its requests go through.
+    pub(crate) outbound_proxy: Option<OutboundProxy>,
     /// What `config_get` answers.
     pub(crate) config: BTreeMap<String, String>,
     /// Its lines in the log.
@@ -34,9 +37,18 @@ impl Context {
             name,
             limits,
             permissions,
+            outbound_proxy: None,
             config,
             log: PluginLog::new(),
             outbound: OnceLock::new(),
+        }
+    }
+
+    /// The same with requests that go through a proxy.
+    pub(crate) fn through(self, outbound_proxy: Option<OutboundProxy>) -> Self {
+        Self {
+            outbound_proxy,
+            ..self
         }
     }
 
@@ -49,13 +61,17 @@ impl Context {
     /// The same with an HTTP client of its own, which does not outlive the scheduler it is made on.
     pub(crate) fn anew(&self) -> Self {
         let (name, limits) = (self.name.clone(), self.limits.clone());
-        Self::new(name, limits, self.permissions.clone(), self.config.clone())
+        let anew = Self::new(name, limits, self.permissions.clone(), self.config.clone());
+        anew.through(self.outbound_proxy.clone())
     }
 
     /// The HTTP client that knows this plugin's permissions.
     pub(crate) fn outbound(&self) -> Result<&Outbound> {
         self.outbound
-            .get_or_init(|| Outbound::new(self.permissions.clone(), self.limits.http_response))
+            .get_or_init(|| {
+                let proxy = self.outbound_proxy.clone();
+                Outbound::new(self.permissions.clone(), self.limits.http_response, proxy)
+            })
             .as_ref()
             .map_err(|reason| Error::Http {
                 reason: reason.clone(),

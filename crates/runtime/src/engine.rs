@@ -13,6 +13,7 @@ use crate::compiler::{Allocation, Compiler};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::kept::KeptPlaces;
+use crate::outbound_proxy::OutboundProxy;
 use crate::permissions::HostRule;
 use crate::precompile::Precompile;
 use crate::queue::WAITING_MAX;
@@ -36,6 +37,8 @@ pub struct EngineOptions {
     pub home: Option<PathBuf>,
     /// Hosts that every plugin may reach.
     pub allowed_hosts: Vec<HostRule>,
+    /// What their requests go through. None: straight to where they lead.
+    pub outbound_proxy: Option<OutboundProxy>,
     /// What the memory of all calls together is charged to.
     pub budget: Budget,
     /// What compiles modules; none compiles them in this process, without bounds.
@@ -51,6 +54,7 @@ impl Default for EngineOptions {
             cache_folder: None,
             home: None,
             allowed_hosts: Vec::new(),
+            outbound_proxy: None,
             budget: Budget::default(),
             precompile: None,
         }

@@ -94,15 +94,18 @@ pub enum Error {
 
     /// The module does not export the function.
     #[error(
-        "the module does not export a function `{}`; it exports {}",
+        "the module does not export a function `{}`; it exports {}{}",
         Escaped(cut(.export, NAME_SHOWN_MAX_BYTES)),
-        Escaped(list(.available))
+        Escaped(list(.available)),
+        if *.is_command { ", and `_start`, which can be called too" } else { "" }
     )]
     UnknownExport {
         /// The export that was asked for.
         export: String,
-        /// The functions it does export.
+        /// The functions it does export, without those of run-time systems.
         available: Vec<String>,
+        /// Whether it is a WASI command, with a `_start` that can be called.
+        is_command: bool,
     },
 
     /// The export is no plugin function: those take nothing and return an `i32` or nothing.

@@ -1,8 +1,9 @@
 //! The Extism host ABI: the functions of `extism:host/env`.
 //!
 //! Source: the guest's side in the crate `extism-pdk` and the pages of the Extism ABI. Handles
-//! are 64-bit offsets of blocks; 0 means none. Where a function needs a handle, 0 and an offset
-//! outside the call's memory trap, and end that call alone.
+//! are 64-bit offsets of blocks; 0 means none, which PDKs use for an empty text: logging it does
+//! nothing, and an empty key finds nothing and sets nothing, as in libextism. Any other offset where no
+//! block begins traps, and ends that call alone. So does a request that is described by none.
 //!
 //! Functions that move eight bytes or fewer are plain and only counted; all others are asynchronous
 //! and pay for what they move, since a module without loops may call them one after another.

@@ -178,6 +178,9 @@ impl Host {
     /// Writes the text of a block to the log.
     pub(crate) async fn log(&mut self, level: Level, handle: u64) -> Result<()> {
         self.pay(LOG_MESSAGE_MAX_BYTES).await?;
+        if handle == 0 {
+            return Ok(());
+        }
         let message = self.memory.block(handle)?;
         let severity = Severity::of(level);
         if level > LevelFilter::current() && !self.hears(severity) {
@@ -281,6 +284,9 @@ impl Host {
     /// A new block with the value of the configuration of this name; 0 where there is none.
     pub(crate) async fn config(&mut self, key: u64) -> Result<u64> {
         self.pay(self.memory.length(key)? as usize).await?;
+        if key == 0 {
+            return Ok(0);
+        }
         let context = self.context.clone();
         let Some(value) = context.config.get(&*self.key(key)?) else {
             return Ok(0);
@@ -291,6 +297,10 @@ impl Host {
 
     /// A new block with the value of a variable; 0 where there is none.
     pub(crate) async fn variable(&mut self, key: u64) -> Result<u64> {
+        if key == 0 {
+            self.pay(0).await?;
+            return Ok(0);
+        }
         let size = self.variables.get(&*self.key(key)?).map_or(0, Vec::len);
         self.pay(self.memory.length(key)? as usize + size).await?;
         let key = self.key(key)?.into_owned();
@@ -302,10 +312,13 @@ impl Host {
         block
     }
 
-    /// Sets a variable to the bytes of a block; a value of 0 removes it.
+    /// Sets a variable to the bytes of a block; a value of 0 removes it, and a key of 0 is none's.
     pub(crate) async fn set_variable(&mut self, key: u64, value: u64) -> Result<()> {
         let size = self.memory.length(key)? + self.memory.length(value)?;
         self.pay(size as usize).await?;
+        if key == 0 {
+            return Ok(());
+        }
         let key = self.key(key)?.into_owned();
         if let Some(old) = self.variables.remove(&key) {
             self.variable_bytes -= variable_bytes(&key, &old);

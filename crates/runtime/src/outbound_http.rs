@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RANGE,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 use reqwest::redirect::Policy;
-use reqwest::{Method, Url};
+use reqwest::{Certificate, Method, Url};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::outbound_proxy::OutboundProxy;
 use crate::permissions::Permissions;
 use crate::resolver::Resolver;
 
@@ -34,6 +35,10 @@ const IDLE_MAX: usize = 8;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most bytes of a request's description: more than servers take of headers.
 const DESCRIPTION_MAX_BYTES: usize = 64 * 1024;
+/// What a request says that it comes from, unless its plugin does: many services refuse requests of nobody.
+const USER_AGENT: &str = concat!("wasimancer/", env!("CARGO_PKG_VERSION"));
+/// Methods whose requests have a body, if only an empty one, whose length some services insist on.
+const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 /// Headers that belong to the connection, not to the guest.
 const RESERVED_HEADERS: [HeaderName; 6] = [
     HOST,
@@ -122,14 +127,33 @@ pub(crate) struct Outbound {
     client: reqwest::Client,
     permissions: Arc<Permissions>,
     response_max_bytes: u64,
+    names: Arc<Names>,
+    proxy: Option<OutboundProxy>,
 }
 
 impl Outbound {
-    pub(crate) fn new(permissions: Permissions, response_max_bytes: u64) -> Result<Self, String> {
+    pub(crate) fn new(
+        permissions: Permissions,
+        response_max_bytes: u64,
+        proxy: Option<OutboundProxy>,
+    ) -> Result<Self, String> {
         let permissions = Arc::new(permissions);
-        let client = reqwest::Client::builder()
-            // A proxy would resolve names itself, out of reach of the address check.
-            .no_proxy()
+        let names = Arc::new(Names {
+            permissions: permissions.clone(),
+            resolver: Resolver::new(),
+        });
+        let failed =
+            |error: reqwest::Error| format!("no client could be made: {}", innermost(&error));
+        // No proxy of the environment's: it would resolve names itself, out of reach of the address check.
+        let mut builder = reqwest::Client::builder().no_proxy();
+        if let Some(proxy) = &proxy {
+            let through = reqwest::Proxy::all(proxy.url.clone());
+            builder = builder.proxy(through.map_err(failed)?);
+        }
+        let client = builder
+            .user_agent(USER_AGENT)
+            // Beside those of the system, where there may be none.
+            .tls_certs_merge(built_in_certificates())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -139,18 +163,21 @@ impl Outbound {
             } else {
                 IDLE_MAX
             })
-            .dns_resolver(Arc::new(CheckedResolver {
-                permissions: permissions.clone(),
-                resolver: Arc::new(Resolver::new()),
+            .dns_resolver(Arc::new(ClientResolver {
+                names: names.clone(),
+                // The only name that is looked up is the proxy's own.
+                is_checked: proxy.is_none(),
             }))
             // They are followed here, since the library takes all but a few headers everywhere.
             .redirect(Policy::none())
             .build()
-            .map_err(|error| format!("no client could be made: {}", innermost(&error)))?;
+            .map_err(failed)?;
         Ok(Self {
             client,
             permissions,
             response_max_bytes,
+            names,
+            proxy,
         })
     }
 
@@ -162,10 +189,18 @@ impl Outbound {
         body: Option<Vec<u8>>,
         mut hold: impl FnMut(usize) -> Result<()>,
     ) -> Result<Response> {
+        let mut headers = request.headers;
+        if body.is_none() && WITH_BODY.contains(&request.method) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if headers.contains_key(RANGE) && !headers.contains_key(ACCEPT_ENCODING) {
+            // A part of what is compressed cannot be decoded.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         let mut builder = self
             .client
             .request(request.method, request.url)
-            .headers(request.headers);
+            .headers(headers);
         if let Some(body) = body {
             builder = builder.body(body);
         }
@@ -196,6 +231,7 @@ impl Outbound {
     async fn follow(&self, mut request: reqwest::Request) -> Result<reqwest::Response> {
         for _ in 0..=REDIRECTS_MAX {
             check_url(&self.permissions, request.url())?;
+            self.check_addresses(request.url()).await?;
             // A body is bytes that are shared.
             let sent = request.try_clone();
             let response = self.client.execute(request).await.map_err(into_error)?;
@@ -208,6 +244,24 @@ impl Outbound {
             reason: format!("more than {REDIRECTS_MAX} redirects"),
         })
     }
+}
+
+impl Outbound {
+    /// Holds the addresses of a name against the permissions where a proxy connects to them, and not the
+    /// client. The proxy resolves the name once more, and may find others.
+    async fn check_addresses(&self, url: &Url) -> Result<()> {
+        let is_checked = self.proxy.as_ref().is_some_and(|proxy| !proxy.resolves);
+        let Some(host) = url.domain().filter(|_| is_checked) else {
+            return Ok(());
+        };
+        self.names.allowed(host).await.map(|_| ())
+    }
+}
+
+/// The certificates of the authorities that Mozilla trusts.
+fn built_in_certificates() -> impl Iterator<Item = Certificate> {
+    let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    all.filter_map(|certificate| Certificate::from_der(certificate).ok())
 }
 
 fn check_scheme(url: &Url) -> Result<()> {
@@ -229,31 +283,60 @@ fn check_url(permissions: &Permissions, url: &Url) -> Result<()> {
     }
     Err(Error::DeniedHost {
         host: host.to_owned(),
-        reason: "name it in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS",
+        reason: if permissions.is_private_beside_any(host) {
+            "`*` names public hosts alone; name this one itself in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS"
+        } else {
+            "name it in the plugin's permissions.network or in WASIMANCER_ALLOWED_HOSTS"
+        },
     })
 }
 
-/// Resolves a name and keeps the addresses that the plugin may reach.
-struct CheckedResolver {
+/// Resolves names for one plugin.
+struct Names {
     permissions: Arc<Permissions>,
-    resolver: Arc<Resolver>,
+    resolver: Resolver,
 }
 
-impl Resolve for CheckedResolver {
+impl Names {
+    /// The addresses of a name that the plugin may reach.
+    async fn allowed(&self, host: &str) -> Result<Vec<SocketAddr>> {
+        let all = self.all(host).await?;
+        let found = all.first().map(SocketAddr::ip);
+        let allowed: Vec<SocketAddr> = all
+            .into_iter()
+            .filter(|address| self.permissions.allows_address(host, address.ip()))
+            .collect();
+        match found {
+            Some(address) if allowed.is_empty() => Err(denied_address(host, address)),
+            _ => Ok(allowed),
+        }
+    }
+
+    async fn all(&self, host: &str) -> Result<Vec<SocketAddr>> {
+        let found = self.resolver.look_up(host.to_owned()).await;
+        found.map_err(|error| Error::Http {
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// Resolves the names that the client connects to.
+struct ClientResolver {
+    names: Arc<Names>,
+    /// Whether they are those that the plugin asked for.
+    is_checked: bool,
+}
+
+impl Resolve for ClientResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (permissions, resolver) = (self.permissions.clone(), self.resolver.clone());
+        let (names, is_checked) = (self.names.clone(), self.is_checked);
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let all = resolver.look_up(host.clone()).await?;
-            let found = all.first().map(SocketAddr::ip);
-            let allowed: Vec<SocketAddr> = all
-                .into_iter()
-                .filter(|address| permissions.allows_address(&host, address.ip()))
-                .collect();
-            match found {
-                Some(address) if allowed.is_empty() => Err(denied_address(&host, address).into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
+            let found = if is_checked {
+                names.allowed(name.as_str()).await
+            } else {
+                names.all(name.as_str()).await
+            };
+            Ok(Box::new(found?.into_iter()) as Addrs)
         })
     }
 }
@@ -261,7 +344,7 @@ impl Resolve for CheckedResolver {
 fn denied_address(host: &str, address: IpAddr) -> Error {
     Error::DeniedHost {
         host: format!("{host} ({address})"),
-        reason: "the address is not public; name the address itself in permissions.network",
+        reason: "the address is not public, and a name or `*` covers public ones alone; name the address itself in permissions.network",
     }
 }
 
@@ -270,11 +353,8 @@ fn denied_address(host: &str, address: IpAddr) -> Error {
 fn into_error(error: reqwest::Error) -> Error {
     let mut source: Option<&(dyn StdError + 'static)> = Some(&error);
     while let Some(current) = source {
-        if let Some(Error::DeniedHost { host, reason }) = current.downcast_ref::<Error>() {
-            return Error::DeniedHost {
-                host: host.clone(),
-                reason,
-            };
+        if let Some(own) = current.downcast_ref::<Error>() {
+            return own.clone();
         }
         source = current.source();
     }
@@ -338,11 +418,32 @@ mod tests {
         let named = Permissions {
             network: vec!["*".parse().unwrap()],
         };
-        let outbound = Outbound::new(named, 1).unwrap();
+        let outbound = Outbound::new(named, 1, None).unwrap();
         let ended = outbound.client.get("http://localhost:1/").send().await;
         match into_error(ended.unwrap_err()) {
             Error::DeniedHost { host, .. } => assert!(host.starts_with("localhost ("), "{host}"),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// So is that of a name which a proxy is to connect to.
+    #[tokio::test]
+    async fn the_resolved_address_is_checked_before_a_proxy_is_asked() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let named = Permissions {
+            network: vec!["*".parse().unwrap()],
+        };
+        let proxy: OutboundProxy = "http://127.0.0.1:1".parse().unwrap();
+        let url = Url::parse("http://localhost/").unwrap();
+        for (resolves, is_denied) in [(false, true), (true, false)] {
+            let proxy = OutboundProxy {
+                resolves,
+                ..proxy.clone()
+            };
+            let outbound = Outbound::new(named.clone(), 1, Some(proxy)).unwrap();
+            let checked = outbound.check_addresses(&url).await;
+            let denied = matches!(checked, Err(Error::DeniedHost { .. }));
+            assert_eq!(denied, is_denied, "{checked:?}");
         }
     }
 

@@ -19,6 +19,39 @@ const INITIALIZERS: [&[&str]; 2] = [&["_initialize", "__wasm_call_ctors"], &[HAS
 const HASKELL_INIT: &str = "hs_init";
 /// The entry point of a WASI command, which is not listed.
 const COMMAND: &str = "_start";
+/// How names begin that run-time systems and tools export for themselves: C and C++ (`__`, Emscripten), Haskell,
+/// `TinyGo`, Binaryen's Asyncify, Wizer, the canonical ABI. `__invoke` and `__arg_start` of the JavaScript and Python
+/// PDKs are among them.
+const RUNTIME_PREFIXES: [&str; 9] = [
+    "__",
+    "_emscripten_",
+    "asyncify_",
+    "cabi_",
+    "emscripten_",
+    "hs_",
+    "tinygo_",
+    "wizer.",
+    "wizer_",
+];
+/// Names that they export without such a beginning.
+const RUNTIME_NAMES: [&str; 16] = [
+    "aligned_alloc",
+    "calloc",
+    "fflush",
+    "free",
+    "go_scheduler",
+    "malloc",
+    "memalign",
+    "posix_memalign",
+    "realloc",
+    "resume",
+    "rts_done",
+    "setThrew",
+    "stackAlloc",
+    "stackRestore",
+    "stackSave",
+    "strerror",
+];
 /// The first bytes of a component: magic number, version 13, layer 1.
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 /// A page of linear memory, in bytes, as a power of two, where a memory does not say another.
@@ -67,11 +100,18 @@ impl Outline {
     /// # Errors
     /// [`Error::InvalidModule`].
     pub(crate) fn read(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        if wasm.starts_with(COMPONENT_HEADER) {
+        let other = if wasm.is_empty() {
+            Some("it is empty")
+        } else if wasm.trim_ascii_start().starts_with(b"(") {
+            Some("it is WebAssembly's text format: assemble it first, such as with wat2wasm")
+        } else if wasm.starts_with(COMPONENT_HEADER) {
+            Some("it is a WebAssembly component; this server runs core modules of the Extism ABI")
+        } else {
+            None
+        };
+        if let Some(reason) = other {
             return Err(Error::InvalidModule {
-                reason:
-                    "it is a WebAssembly component; this server runs core modules of the Extism ABI"
-                        .to_owned(),
+                reason: reason.to_owned(),
             });
         }
         Self::parse(wasm).map_err(|error| {
@@ -194,6 +234,7 @@ impl Outline {
                 return Err(Error::UnknownExport {
                     export: name.to_owned(),
                     available: self.functions(),
+                    is_command: self.is_command(),
                 });
             }
             Some(Ok(Shape::HaskellInit)) => "(func (param i32 i32))",
@@ -206,12 +247,24 @@ impl Outline {
         })
     }
 
-    /// The functions that can be called: those of the right type, without those that set up the module.
+    /// Whether it is a WASI command, whose entry point can be called like a function.
+    pub(crate) fn is_command(&self) -> bool {
+        let start = self.exports.get(COMMAND);
+        start.is_some_and(|start| matches!(start.shape, Ok(Shape::Code | Shape::Nothing)))
+    }
+
+    /// The functions that an author can have meant for calls: those of the right type, without those that set
+    /// up the module and those of a run-time system.
     pub(crate) fn functions(&self) -> Vec<String> {
         let is_one = |(name, export): &(&String, &Exported)| {
+            let name = name.as_str();
             matches!(export.shape, Ok(Shape::Code | Shape::Nothing))
-                && !INITIALIZERS.iter().any(|row| row.contains(&name.as_str()))
-                && *name != COMMAND
+                && !INITIALIZERS.iter().any(|row| row.contains(&name))
+                && !RUNTIME_PREFIXES
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix))
+                && !RUNTIME_NAMES.contains(&name)
+                && name != COMMAND
         };
         let functions = self.exports.iter().filter(is_one);
         let mut functions: Vec<_> = functions

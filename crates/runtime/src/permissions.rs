@@ -136,6 +136,14 @@ impl Permissions {
         self.network.iter().any(is_wildcard)
     }
 
+    /// Whether every public host is named, and this one would be if it were one: what whoever wrote `*`
+    /// would hardly guess.
+    pub(crate) fn is_private_beside_any(&self, host: &str) -> bool {
+        let any = self.network.iter().any(|rule| rule.pattern == Pattern::Any);
+        let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+        any && (is_localhost(host) || address.is_some_and(|address| !is_public(address)))
+    }
+
     /// Whether a connection may go to this address, once its host was found to be named.
     ///
     /// `localhost`, named as such, stands for the loopback addresses. The port is not known where

@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 pub(crate) mod check;
+mod input;
 pub(crate) mod inspect;
 pub(crate) mod serve;
 

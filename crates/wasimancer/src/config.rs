@@ -85,6 +85,8 @@ pub(crate) struct ConfigFile {
     pub(crate) trusted_proxies: Option<Vec<String>>,
     pub(crate) proxy_protocol: Option<bool>,
     pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) outbound_proxy: Option<String>,
+    pub(crate) outbound_proxy_resolves: Option<bool>,
     pub(crate) cache_folder: Option<String>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log: Option<String>,
@@ -116,6 +118,7 @@ pub(crate) struct ConfigFile {
     pub(crate) versions: Option<u32>,
     pub(crate) follow_links: Option<bool>,
     pub(crate) settle_time: Option<String>,
+    pub(crate) poll_interval: Option<String>,
     pub(crate) admin_address: Option<String>,
     pub(crate) limits: FileLimits,
 }

@@ -11,7 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use wasimancer_catalog::{Catalog, Snapshot};
+use wasimancer_catalog::{Catalog, Noticing, Snapshot};
 use wasimancer_runtime::escape;
 
 use crate::auth::Gatekeeper;
@@ -115,6 +115,7 @@ impl Health {
             "serves": serves(snapshot),
             "quarantined": quarantined,
             "notLoaded": edit.map(|problem| escape(problem)),
+            "edits": self.catalog.noticing().map(|noticing| edits(&noticing)),
             // What plugins and clients hold together, and how often somebody found no room.
             "memory": {
                 "budget": memory.limit,
@@ -127,6 +128,20 @@ impl Health {
             "warnings": self.tokens.warnings(),
         })
     }
+}
+
+/// How edits of files are noticed.
+fn edits(noticing: &Noticing) -> Value {
+    let folders = noticing.folders_without_events.iter();
+    let folders: Vec<String> = folders
+        .map(|folder| escape(&folder.display().to_string()).into_owned())
+        .collect();
+    json!({
+        // Null: the system tells of changes, in all other folders.
+        "noEvents": noticing.no_events.as_deref().map(escape),
+        "foldersWithoutEvents": folders,
+        "pollInterval": format!("{:?}", noticing.poll_interval),
+    })
 }
 
 /// What everybody may know.

@@ -42,7 +42,7 @@ struct Cli {
 enum Command {
     /// Serve a home over MCP
     Serve(Box<commands::serve::Args>),
-    /// Call one export of a plugin, in the sandbox of the server
+    /// Call one export of a plugin, in the sandbox of the server, or a tool of a home
     Call(commands::call::Args),
     /// Show what a plugin is made of, and what a server would refuse of it
     Inspect(commands::inspect::Args),
@@ -93,12 +93,26 @@ fn run(command: Command) -> ExitCode {
             // Each line of this one is escaped by itself.
             let told = match error.downcast_ref::<ConfigErrors>() {
                 Some(errors) => errors.to_string(),
-                None => escape(&format!("{error:#}")).into_owned(),
+                None => escape(&whole(&error)).into_owned(),
             };
             telemetry::say(&format!("error: {told}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, each of them once: many say themselves what they come from.
+fn whole(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// Says what is wrong with the command line, or what can be written there.

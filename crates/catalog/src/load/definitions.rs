@@ -5,8 +5,7 @@ use crate::definition_file::DefinitionFile;
 use crate::error::Result;
 use crate::home::{Home, Kind};
 
-/// The definition files of a home, each of which is a file of its kind. What stands in their entries is
-/// not looked at yet.
+/// The definition files of a home. What stands in their entries is not looked at yet.
 pub struct Definitions {
     pub(crate) home: Home,
     pub(super) tools: Option<DefinitionFile>,
@@ -15,10 +14,11 @@ pub struct Definitions {
 }
 
 impl Definitions {
-    /// Reads the definition files, and says where there is none yet. Blocks.
+    /// Reads the definition files, and says where there is none yet. One that is malformed as a whole is
+    /// quarantined like a single entry. Blocks.
     ///
     /// # Errors
-    /// When a definition file cannot be read or is malformed as a whole.
+    /// When the system refuses to read a file that is there.
     pub fn read(home: &Home) -> Result<Self> {
         let resources = RESOURCE_PATHS.each_ref().map(|path| &path[..]);
         Ok(Self {
@@ -35,13 +35,13 @@ fn read(kind: Option<&Kind>, name: &str, lists: &[&[&str]]) -> Result<Option<Def
     let Some(kind) = kind else {
         return Ok(None);
     };
-    let read = DefinitionFile::read(kind)?;
-    for list in lists {
-        read.entries(name, list)?;
-    }
+    let read = DefinitionFile::read_at_start(kind, name, lists)?;
     let file = kind.file();
     if !file.exists() {
-        tracing::warn!(file = %file.display(), "there is no definition file yet: nothing of this kind is served");
+        let file = file.display();
+        tracing::warn!(
+            "there is no definition file yet: {file} is looked for, and no {name} are served until it is there"
+        );
     }
     Ok(Some(read))
 }

@@ -16,7 +16,7 @@ use crate::module::{Found, Identity};
 use crate::node::{Node, Reader};
 use crate::parallel;
 use crate::plugin::{ServedPlugin, ServedTool};
-use crate::snapshot::{Origin, Tools, ToolsBuilder, tool_entry};
+use crate::snapshot::{Advice, Origin, Tools, ToolsBuilder, tool_entry};
 use crate::store::without_place;
 use crate::tool::{Contract, Tool};
 use crate::tool_names;
@@ -79,7 +79,8 @@ impl Loader {
         let new = drafts.iter_mut().filter(|(_, same)| same.is_none());
         parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None, when));
         let additional = self.settings.additional_arguments;
-        let mut quarantined = Vec::new();
+        let mut quarantined = file.quarantined();
+        let mut advice = file.advice(&[&PLUGINS_PATH]);
         let mut builder = ToolsBuilder::default();
         for (mut draft, same) in drafts {
             let plugin = match same {
@@ -92,12 +93,14 @@ impl Loader {
             if let Some(plugin) = plugin.filter(|_| draft.entry.is_right()) {
                 builder.add(plugin);
             }
+            advice.extend(draft.entry.take_advice());
             draft.entry.end(&mut quarantined);
         }
         Ok(builder.build(Origin {
             digest: file.digest(),
             names,
             quarantined,
+            advice,
         }))
     }
 
@@ -294,11 +297,14 @@ impl<'a> Draft<'a> {
         let compiled = self.compiled.take();
         let plugin = compiled.as_ref().map(|compiled| &compiled.plugin);
         let tools = make_tools(&definition, plugin, others, additional, &mut self.entry);
-        let advice = advice(&definition, others);
-        for advice in &advice {
-            tracing::warn!(plugin = definition.name, "{advice}");
-        }
         let compiled = compiled.filter(|_| self.entry.is_right())?;
+        let advice = advice(&definition, others).into_iter();
+        let advice = advice.map(|text| Advice {
+            kind: "plugin",
+            name: definition.name.clone(),
+            text,
+        });
+        let advice = self.entry.take_advice().into_iter().chain(advice).collect();
         let node = self.entry.node();
         Some(ServedPlugin {
             name: definition.name,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Data, Plan, Publication, check_edit};
+use super::{Data, Plan, Publication, check_edit, name_taken};
 use crate::catalog::Catalog;
 use crate::changes::Changes;
 use crate::definition_file::DefinitionFile;
@@ -114,11 +114,14 @@ impl Catalog {
             found.map(|entry| entry.list)
         };
         let new_name = definition.and_then(|entry| entry["name"].as_str());
+        let advice = data.origin(&after).map(|origin| &origin.advice[..]);
+        let advice = advice.unwrap_or_default().iter();
+        let own = advice.filter(|advice| Some(advice.name.as_str()) == new_name);
         let publication = Publication {
             revision: after.revision(),
             changes: Changes::between(before, &after),
             unchanged: edited.text == read.text,
-            warnings: Vec::new(),
+            warnings: own.map(|advice| advice.text.clone()).collect(),
             path: None,
             lists: (kind_in(&base, name), kind_in(&after, new_name)),
             version: None,
@@ -179,6 +182,12 @@ fn check(
             url: url.to_owned(),
             body: body.to_owned(),
         });
+    }
+    if let (None, Some(name)) = (replaced, in_body)
+        && origin.names.contains(name)
+    {
+        let kind = data.name();
+        return Err(name_taken(SENT, kind, name, &format!("PUT /update-{kind}")));
     }
     let mut names: HashSet<String> = origin.names.clone();
     if let Some(replaced) = replaced {

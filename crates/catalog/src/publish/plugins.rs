@@ -8,7 +8,7 @@ use serde_json::Value;
 use wasimancer_runtime::Digest;
 
 use super::modules::{Following, PluginPlan};
-use super::{Plan, Publication, Upload, check_edit};
+use super::{Plan, Publication, Upload, check_edit, name_taken};
 use crate::catalog::Catalog;
 use crate::changes::Changes;
 use crate::definition::inside_folder;
@@ -69,7 +69,8 @@ impl Catalog {
         };
         let read = DefinitionFile::read_text(kind)?;
         let served = before.tools().ok_or(off)?;
-        let tools = if served.origin.is_of(&read) {
+        let is_known = served.origin.is_of(&read) && !served.origin.is_unknown();
+        let tools = if is_known {
             Arc::clone(served)
         } else {
             let file = DefinitionFile::parse(&kind.definition_file, read.clone())?;
@@ -94,8 +95,9 @@ impl Catalog {
         prepared: &Prepared,
     ) -> Result<Plan<'_>> {
         let base = self.base(before, replaced)?;
-        if let Some(name) = replaced {
-            base.tools.origin.check_name("plugin", name)?;
+        match replaced {
+            Some(name) => base.tools.origin.check_name("plugin", name)?,
+            None => check_new(&upload.definition, &base.tools)?,
         }
         check_path(&upload.definition)?;
         let landing = Landing::new(&upload.file_name, upload.folder.as_deref())?;
@@ -123,7 +125,8 @@ impl Catalog {
                 plan.publication.warnings.push(warning);
             }
             let advice = plugin.after.iter().flat_map(|after| &after.advice);
-            plan.publication.warnings.extend(advice.cloned());
+            let advice = advice.map(|advice| advice.text.clone());
+            plan.publication.warnings.extend(advice);
         }
         Ok(plan)
     }
@@ -372,6 +375,16 @@ fn forget_owner(named: &mut Named, plugin: &str) {
         owners.remove(plugin);
         !owners.is_empty()
     });
+}
+
+/// Refuses a name that a plugin has, before its tools' names are found to be taken by that plugin too.
+fn check_new(definition: &Value, tools: &Tools) -> Result<()> {
+    match definition.get("name").and_then(Value::as_str) {
+        Some(name) if tools.origin.names.contains(name) => {
+            Err(name_taken(SENT, "plugin", name, "PUT /update-plugin"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a digest that is another than that of the module that was sent.

@@ -26,6 +26,8 @@ impl Replacement {
     pub(crate) fn new(kind: &Kind, text: &str) -> Result<Self> {
         let path = target(kind);
         let folder = path.parent().unwrap_or(&kind.folder);
+        // Nothing of its kind was there so far.
+        fs::create_dir_all(folder).map_err(storage("made", folder))?;
         let written = if path.exists() {
             // It may be a secret from others, and must not be less of one for a moment.
             durable::written_private(folder, text.as_bytes()).and_then(|file| {

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 use crate::plugin::ServedPlugin;
 use crate::regular_file::{self, MODULE_MAX_BYTES};
 
+/// What names of modules end with.
+const EXTENSION: &str = "wasm";
 /// Longest name of a file or folder, in bytes: that of common file systems.
 const COMPONENT_MAX_BYTES: usize = 255;
 /// Most bytes of the `dir` that a request asks for, and most folders in it: each is made and flushed.
@@ -37,14 +39,23 @@ impl Landing {
     /// # Errors
     /// When the name is none of a module, or either leaves the upload folder.
     pub(crate) fn new(file_name: &str, folder: Option<&str>) -> Result<Self> {
-        let is_plain = Path::new(file_name).components().count() == 1
-            && !file_name.contains(['/', '\\', '\0'])
-            && !file_name.starts_with('.')
-            && file_name.len() <= COMPONENT_MAX_BYTES - DIGEST_SUFFIX_BYTES;
-        if !is_plain || Path::new(file_name).extension() != Some("wasm".as_ref()) {
-            return Err(Error::FileName {
-                name: file_name.to_owned(),
+        let wrong = || Error::FileName {
+            name: file_name.to_owned(),
+        };
+        // Some programs send the path of the file on a Windows machine, whose last part is its name.
+        let name = file_name.rsplit('\\').next().unwrap_or_default();
+        let is_plain = Path::new(name).components().count() == 1
+            && !name.contains(['/', '\0'])
+            && !name.starts_with('.')
+            && name.len() <= COMPONENT_MAX_BYTES - DIGEST_SUFFIX_BYTES;
+        let (stem, extension) = name.rsplit_once('.').ok_or_else(wrong)?;
+        if is_plain && extension.eq_ignore_ascii_case("wat") {
+            return Err(Error::TextModule {
+                name: name.to_owned(),
             });
+        }
+        if !is_plain || !extension.eq_ignore_ascii_case(EXTENSION) {
+            return Err(wrong());
         }
         let outside = || Error::OutsideFolder {
             field: "dir",
@@ -70,7 +81,7 @@ impl Landing {
         }
         Ok(Self {
             folder: inside,
-            file_name: file_name.to_owned(),
+            file_name: format!("{stem}.{EXTENSION}"),
         })
     }
 

@@ -27,6 +27,13 @@ pub(crate) fn sweep(
         told(&kind.folder, definitions::sweep(kind));
     }
     if let (Some(kind), Some(store), Some(tools)) = (&home.plugins, store, snapshot.tools()) {
+        if tools.origin.is_unknown() {
+            tracing::warn!(
+                "what an earlier process left is not swept, since {} cannot be read",
+                kind.definition_file
+            );
+            return None;
+        }
         return store.sweep(tools, kind.file().exists());
     }
     None

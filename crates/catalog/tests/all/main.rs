@@ -18,6 +18,7 @@ mod left_out;
 mod limits;
 mod lists;
 mod loading;
+mod near_misses;
 mod paths;
 mod permissions;
 mod preinit;

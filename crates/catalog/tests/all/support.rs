@@ -142,12 +142,13 @@ impl TestHome {
         open(&self.home(), settings).expect("the home loads")
     }
 
-    /// Why the home does not load at all.
+    /// Why nothing of a definition file is served.
     #[track_caller]
     pub(crate) fn error(&self) -> String {
-        match self.try_open() {
-            Ok(_) => panic!("the home loads"),
-            Err(error) => error.to_string(),
+        let snapshot = self.open();
+        match snapshot.quarantined() {
+            [file] if file.kind == "file" => file.reasons().join("\n"),
+            others => panic!("{others:?}"),
         }
     }
 

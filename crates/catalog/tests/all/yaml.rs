@@ -1,7 +1,6 @@
 //! Unusual YAML: what is read as what, and what is refused with its line.
 
 use serde_json::{Value, json};
-use wasimancer_catalog::Error;
 
 use crate::support::{TestHome, entries, input_schema, read};
 
@@ -21,12 +20,7 @@ fn value(yaml: &str) -> Value {
 /// Why this file is refused.
 #[track_caller]
 fn refusal(yaml: &str) -> String {
-    let home = TestHome::with_resources(yaml);
-    assert!(
-        matches!(home.try_open(), Err(Error::Malformed(_))),
-        "{yaml}"
-    );
-    home.error()
+    TestHome::with_resources(yaml).error()
 }
 
 #[test]
@@ -326,4 +320,45 @@ fn a_file_holds_one_document() {
     );
     assert_eq!(refusal("---\n---\n"), format!("resources.yml:2: {second}"));
     TestHome::with_resources("%YAML 1.2\n---\nresources: {}\n...\n# remark\n").open_whole();
+}
+
+/// JSON is YAML, and its writers escape what lies beyond U+FFFF as a surrogate pair.
+#[test]
+fn surrogate_pairs_are_one_character_in_double_quotes_and_text_elsewhere() {
+    for (yaml, expected) in [
+        (r#""pizza \ud83c\udf55""#, "pizza 🍕"),
+        (r#""\uD83C\uDF55\ud83d\ude00!""#, "🍕😀!"),
+        (r#""\ud801\udc37 \u00e9 \/ \U0001F355""#, "𐐷 é / 🍕"),
+        (r#""\\ud83c\\udf55""#, r"\ud83c\udf55"),
+        (r"'\ud83c\udf55 \uD83C\uDF55'", r"\ud83c\udf55 \uD83C\uDF55"),
+        (r"C:\ud83c\udf55\U0001f355", r"C:\ud83c\udf55\U0001f355"),
+        (
+            "|\n      a \\ud83c\\udf55\n      b \\uD83C\\uDF55",
+            "a \\ud83c\\udf55\nb \\uD83C\\uDF55\n",
+        ),
+        ("\"folded \\ud83c\\udf55\n      on\"", "folded 🍕 on"),
+    ] {
+        assert_eq!(value(yaml), json!(expected), "{yaml}");
+    }
+    assert_eq!(
+        value(r#"{"\ud83c\udf55": ['\ud83c\udf55', "\ud83c\udf55"]} # \ud83c\udf55"#),
+        json!({"🍕": [r"\ud83c\udf55", "🍕"]})
+    );
+}
+
+#[test]
+fn half_a_surrogate_pair_is_refused_with_its_line() {
+    for half in [r"\ud83c", r"\udf55\ud83c", r"\ud83c\u00e9"] {
+        let error = refusal(&format!("a: 1\nb: \"{half}\"\n"));
+        assert!(error.starts_with("resources.yml:2: "), "{error}");
+        assert!(error.contains("Unicode"), "{error}");
+    }
+}
+
+#[test]
+fn json_as_its_writers_indent_it_is_read() {
+    let json = "\u{feff}{\r\n\t\"resources\":{\r\n\t\t\"static\":[{\"name\":\"n\",\"uri\":\"a://a\",\"contents\":[{\"text\":\"\\ud83c\\udf55\"}]}]\r\n\t}\r\n}";
+    let home = TestHome::with_resources(json);
+    let contents = read(&home.open_whole(), "a://a").expect("it is there");
+    assert_eq!(contents, json!([{"uri": "a://a", "text": "🍕"}]));
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 /// Offset of the first block; everything below, 0 included, is no handle.
 const FIRST_OFFSET: usize = 16;
-/// Blocks begin at multiples of this, in bytes.
+/// Blocks begin at multiples of this, in bytes, and can be read up to one: PDKs copy eight bytes at once, the
+/// last ones of a text too.
 const ALIGNMENT: usize = 8;
 /// What a block costs beyond its bytes: its entry in the list, and in the set once it is freed,
 /// rounded up. It counts, or a guest could make millions of blocks of one byte.
@@ -69,6 +70,7 @@ impl Memory {
         if self.find_freed(length).is_some() {
             0
         } else {
+            // Every block fills its last eight bytes.
             length.saturating_add(ALIGNMENT + BLOCK_BYTES)
         }
     }
@@ -90,7 +92,7 @@ impl Memory {
         Unfilled {
             handle: offset as u64,
             at: offset,
-            end: offset + length,
+            end: offset + length.next_multiple_of(ALIGNMENT),
         }
     }
 
@@ -111,12 +113,16 @@ impl Memory {
         if bytes.is_empty() {
             return 0;
         }
+        let padded = bytes.len().next_multiple_of(ALIGNMENT);
         if let Some(offset) = self.take_freed(bytes.len()) {
-            self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+            let (own, padding) = self.bytes[offset..offset + padded].split_at_mut(bytes.len());
+            own.copy_from_slice(bytes);
+            padding.fill(0);
             return offset as u64;
         }
         let offset = self.begin_block(bytes.len());
         self.bytes.extend_from_slice(bytes);
+        self.bytes.resize(offset + padded, 0);
         offset as u64
     }
 
@@ -132,11 +138,10 @@ impl Memory {
 
     /// Begins a block at the end, where its bytes are yet to be put; its offset.
     fn begin_block(&mut self, length: usize) -> usize {
-        let offset = self.bytes.len().next_multiple_of(ALIGNMENT);
-        self.bytes.resize(offset, 0);
+        let offset = self.bytes.len();
         self.blocks.push(Block {
             offset,
-            capacity: length,
+            capacity: length.next_multiple_of(ALIGNMENT),
             length,
             live: true,
         });
@@ -253,6 +258,13 @@ mod tests {
         assert_eq!(memory.length(a + 1), Ok(0), "inside a block is no handle");
         assert!(memory.block(a + 1).is_err());
         assert_eq!(memory.load::<1>(a + 4), Ok([b'a']));
+        assert_eq!(
+            memory.load::<8>(a),
+            Ok(*b"alpha\0\0\0"),
+            "up to the next multiple of eight"
+        );
+        assert_eq!(memory.load::<8>(b), Ok(*b"be\0\0\0\0\0\0"));
+        assert!(memory.load::<1>(b + 8).is_err());
     }
 
     #[test]
@@ -282,6 +294,11 @@ mod tests {
             let handle = memory.alloc(5);
             assert_eq!(handle, first);
             assert_eq!(memory.block(handle), Ok(&[0; 5][..]));
+            assert_eq!(
+                memory.load(handle),
+                Ok([0; 8]),
+                "what follows the block too"
+            );
             memory.free(handle).unwrap();
         }
         assert_eq!(memory.size(), size);

@@ -6,13 +6,14 @@
 
 use reqwest::header::{
     ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_ENCODING,
-    CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, PRAGMA, RANGE, USER_AGENT,
+    CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, PRAGMA, RANGE,
+    USER_AGENT,
 };
 use reqwest::{Method, Request, Response, StatusCode, Url};
 
 /// Headers that say what is wanted and in which form. Any other may hold a secret: `X-Api-Key` is as
 /// common as `Authorization`, and its name is the service's choice.
-const HEADERS_FOR_OTHERS: [HeaderName; 11] = [
+const HEADERS_FOR_OTHERS: [HeaderName; 12] = [
     ACCEPT,
     ACCEPT_CHARSET,
     ACCEPT_ENCODING,
@@ -20,13 +21,19 @@ const HEADERS_FOR_OTHERS: [HeaderName; 11] = [
     CACHE_CONTROL,
     CONTENT_ENCODING,
     CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
     CONTENT_TYPE,
     PRAGMA,
     RANGE,
     USER_AGENT,
 ];
 /// Headers that describe a body, and go with it.
-const HEADERS_OF_BODIES: [HeaderName; 3] = [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE];
+const HEADERS_OF_BODIES: [HeaderName; 4] = [
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+];
 
 /// The request that a response redirects this one to. `None`: the response is the answer, since it is
 /// no redirect (RFC 9110, section 15.4), leads to nowhere, or would take a body to another origin.

@@ -20,7 +20,9 @@ async fn an_unknown_export_is_answered_with_those_there_are() {
     assert_eq!(plugin.functions(), ["second", "first"]);
     for absent in ["third", "", "First", "memory", "global"] {
         match plugin.function(absent) {
-            Err(Error::UnknownExport { export, available }) => {
+            Err(Error::UnknownExport {
+                export, available, ..
+            }) => {
                 assert_eq!(
                     (export.as_str(), &available[..]),
                     (absent, &["second".to_owned(), "first".to_owned()][..])

@@ -1,6 +1,8 @@
 //! Handles and offsets at their edges: what is no handle traps, and ends that call alone.
 
-use crate::support::{abi, bytes, call, call_numbers, plugin, runtime, trap};
+use wasimancer_runtime::PluginSpec;
+
+use crate::support::{abi, bytes, call, call_numbers, plugin, runtime, spec, trap};
 
 /// Functions that read the block behind a handle.
 const READERS: [&str; 9] = [
@@ -42,7 +44,7 @@ async fn what_is_no_handle_traps_and_the_plugin_answers_again() {
     };
     for export in READERS {
         let inside_a_block = [input + 1, input - 1];
-        for handle in [0].into_iter().chain(inside_a_block).chain(OUTSIDE) {
+        for handle in inside_a_block.into_iter().chain(OUTSIDE) {
             let reason = trap(call(&plugin, export, bytes(&[handle, 0])).await);
             assert!(
                 reason.contains(&handle.to_string()),
@@ -55,6 +57,56 @@ async fn what_is_no_handle_traps_and_the_plugin_answers_again() {
         }
     }
     trap(call(&plugin, "freed_handle", "").await);
+}
+
+/// PDKs give 0 for an empty text, and libextism bears with it.
+#[tokio::test]
+async fn an_empty_text_is_logged_finds_nothing_and_sets_nothing() {
+    let wasm = abi();
+    let plugin = runtime()
+        .compile(PluginSpec {
+            config: [(String::new(), "of no name".to_owned())].into(),
+            ..spec("empty", &wasm)
+        })
+        .unwrap();
+    for export in [
+        "log_trace",
+        "log_debug",
+        "log_info",
+        "log_warn",
+        "log_error",
+    ] {
+        assert!(call(&plugin, export, bytes(&[0])).await.is_ok(), "{export}");
+    }
+    for export in ["config_get", "var_get"] {
+        assert_eq!(
+            call_numbers(&plugin, export, &[0]).await.unwrap(),
+            [0],
+            "{export}"
+        );
+    }
+    let [input] = call_numbers(&plugin, "input_offset", &[0, 0])
+        .await
+        .unwrap()[..]
+    else {
+        panic!("one number");
+    };
+    for value in [0, input] {
+        let set = call(&plugin, "var_set", bytes(&[0, value])).await;
+        assert!(set.is_ok(), "{value}: {set:?}");
+    }
+    let reason = trap(call(&plugin, "http_request", bytes(&[0, 0])).await);
+    assert!(reason.contains("offset 0"), "{reason}");
+}
+
+/// PDKs copy eight bytes at once, the last ones of a text too.
+#[tokio::test]
+async fn blocks_can_be_read_and_written_up_to_the_next_eight_bytes() {
+    let plugin = plugin(&runtime(), "padded", &abi());
+    for length in 1..=17 {
+        let text = vec![b'x'; length];
+        assert_eq!(call(&plugin, "echo_words", &text).await.unwrap(), text);
+    }
 }
 
 #[tokio::test]

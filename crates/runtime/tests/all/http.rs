@@ -14,7 +14,7 @@ use axum::routing::{any, get};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use wasimancer_runtime::{
-    EngineOptions, Error, Limits, Permissions, Plugin, PluginSpec, Result, Runtime,
+    EngineOptions, Error, Limits, OutboundProxy, Permissions, Plugin, PluginSpec, Result, Runtime,
 };
 
 use crate::support::{
@@ -70,6 +70,8 @@ fn router(address: SocketAddr) -> Router {
         )
         .route("/echo", any(echo))
         .route("/arrived", any(arrived))
+        .route("/head", any(head))
+        .route("/gzip/{count}", any(gzip))
         .route(
             "/redirect/{status}",
             any(
@@ -130,14 +132,41 @@ async fn echo(method: Method, headers: HeaderMap, body: Bytes) -> String {
 async fn arrived(method: Method, headers: HeaderMap, body: Bytes) -> String {
     let mut found = vec![method.to_string()];
     let own = ["host", "content-length"];
+    let is_the_servers = |name: &str, value: &str| match name {
+        "user-agent" => value.starts_with("wasimancer/"),
+        "accept-encoding" => matches!(value, "gzip" | "identity"),
+        name => own.contains(&name),
+    };
     for (name, value) in headers
         .iter()
-        .filter(|(name, _)| !own.contains(&name.as_str()))
+        .filter(|(name, value)| !is_the_servers(name.as_str(), value.to_str().unwrap()))
     {
         found.push(format!("{name}={}", value.to_str().unwrap()));
     }
     found.sort();
     format!("{}; {}", found.join(" "), String::from_utf8_lossy(&body))
+}
+
+/// Some headers, as they have arrived.
+async fn head(headers: HeaderMap) -> String {
+    ["user-agent", "content-length", "accept-encoding"]
+        .map(|name| {
+            headers
+                .get(name)
+                .map_or("-", |value| value.to_str().unwrap())
+                .to_owned()
+        })
+        .join(" ")
+}
+
+/// As many bytes, compressed.
+async fn gzip(Path(count): Path<usize>) -> impl IntoResponse {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &vec![b'x'; count]).unwrap();
+    (
+        [(header::CONTENT_ENCODING, "gzip")],
+        encoder.finish().unwrap(),
+    )
 }
 
 fn wasm() -> Vec<u8> {
@@ -699,4 +728,235 @@ async fn read_head(stream: &mut TcpStream) {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_wildcard_says_that_it_covers_public_hosts_alone() {
+    let server = Server::start().await;
+    let port = server.address.port();
+    let plugin = plugin(&["*"]);
+    for url in [
+        format!("http://127.0.0.1:{port}/hello"),
+        format!("http://localhost:{port}/hello"),
+        "http://10.0.0.1/".to_owned(),
+        "http://[::1]/".to_owned(),
+    ] {
+        let Err(error @ Error::DeniedHost { .. }) = fetch(&plugin, &url).await else {
+            panic!("{url} is reached");
+        };
+        let told = error.to_string();
+        assert!(
+            told.contains("`*`") && told.contains("public"),
+            "{url}: {told}"
+        );
+    }
+    let Err(error @ Error::DeniedHost { .. }) =
+        fetch(&self::plugin(&["a.com"]), "http://10.0.0.1/").await
+    else {
+        panic!("it is reached");
+    };
+    assert!(!error.to_string().contains('*'), "{error}");
+}
+
+#[tokio::test]
+async fn requests_name_who_sends_them_unless_the_plugin_does() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    let url = server.url("/head");
+    let own = concat!("wasimancer/", env!("CARGO_PKG_VERSION"));
+    let cases = [
+        (request(&url), own),
+        (
+            format!(r#"{{"url":"{url}","headers":{{"user-agent":"mine/2"}}}}"#),
+            "mine/2",
+        ),
+    ];
+    for (request, agent) in cases {
+        let seen = String::from_utf8(call(&plugin, "get", request).await.unwrap()).unwrap();
+        assert_eq!(seen, format!("{agent} - gzip"));
+    }
+}
+
+#[tokio::test]
+async fn methods_with_a_body_say_that_it_is_empty() {
+    let server = Server::start().await;
+    let plugin = plugin(&["127.0.0.1"]);
+    for (method, length) in [
+        ("POST", "0"),
+        ("put", "0"),
+        ("PATCH", "0"),
+        ("GET", "-"),
+        ("DELETE", "-"),
+    ] {
+        let request = format!(r#"{{"url":"{}","method":"{method}"}}"#, server.url("/head"));
+        let seen = String::from_utf8(call(&plugin, "get", request).await.unwrap()).unwrap();
+        assert_eq!(seen.split(' ').nth(1), Some(length), "{method}: {seen}");
+    }
+    // A redirect that becomes a GET leaves the length behind, and one that does not keeps it.
+    for (status, length) in [(303, "-"), (307, "0")] {
+        let to = server.url(&format!("/redirect/{status}?/head"));
+        let request = format!(r#"{{"url":"{to}","method":"POST"}}"#);
+        let seen = String::from_utf8(call(&plugin, "get", request).await.unwrap()).unwrap();
+        assert_eq!(seen.split(' ').nth(1), Some(length), "{status}: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn gzip_is_decoded_within_the_limit_of_a_response() {
+    let server = Server::start().await;
+    let limits = Limits {
+        http_response: 100_000,
+        ..Limits::default()
+    };
+    let plugin = plugin_in(&runtime(), "gzip", &["127.0.0.1"], limits);
+    for count in [0, 1, 100_000] {
+        let body = fetch(&plugin, &server.url(&format!("/gzip/{count}")))
+            .await
+            .unwrap();
+        assert_eq!(body, vec![b'x'; count]);
+    }
+    let headers = call(&plugin, "headers", request(&server.url("/gzip/5")))
+        .await
+        .unwrap();
+    let headers = String::from_utf8(headers).unwrap();
+    assert!(!headers.contains("content-encoding"), "{headers}");
+    let head = format!(r#"{{"url":"{}","method":"HEAD"}}"#, server.url("/gzip/5"));
+    assert_eq!(call(&plugin, "get", head).await.unwrap(), b"");
+    // A part of what is compressed could not be decoded.
+    let part = format!(
+        r#"{{"url":"{}","headers":{{"range":"bytes=0-1"}}}}"#,
+        server.url("/head")
+    );
+    let seen = String::from_utf8(call(&plugin, "get", part).await.unwrap()).unwrap();
+    assert!(seen.ends_with(" identity"), "{seen}");
+    // A hundred megabytes that were sent as a hundred kilobytes.
+    for count in [100_001, 100_000_000] {
+        let reason = failed(fetch(&plugin, &server.url(&format!("/gzip/{count}"))).await);
+        assert_eq!(reason, "the response has more than 100000 bytes");
+    }
+}
+
+/// A server with TLS, whose certificate it writes to a file.
+async fn start_tls(certificate: &std::path::Path) -> u16 {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(certificate, made.cert.pem()).unwrap();
+    let key = made.signing_key.serialize_der();
+    let config = tokio_rustls::rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.try_into().unwrap())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // A client that does not trust the certificate goes.
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await;
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn certificates_of_the_system_count() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("authority.pem");
+    let setup = format!(
+        "export SSL_CERT_FILE='{}'; unset SSL_CERT_DIR",
+        file.display()
+    );
+    if !in_own_process("http::certificates_of_the_system_count", &setup) {
+        return;
+    }
+    let runtime = runtime();
+    let named = |name| plugin_in(&runtime, name, &["localhost"], Limits::default());
+    let port = start_tls(&file).await;
+    let url = format!("https://localhost:{port}/");
+    assert_eq!(fetch(&named("trusts"), &url).await.unwrap(), b"secret");
+    let other = start_tls(&file.with_extension("other")).await;
+    failed(fetch(&named("trusts"), &format!("https://localhost:{other}/")).await);
+}
+
+/// As in a container without any certificates.
+#[tokio::test]
+async fn requests_are_made_without_certificates_of_the_system() {
+    let setup = "export SSL_CERT_FILE=/nowhere SSL_CERT_DIR=/nowhere HTTP_PROXY=http://127.0.0.1:1 HTTPS_PROXY=http://127.0.0.1:1 ALL_PROXY=http://127.0.0.1:1 http_proxy=http://127.0.0.1:1 all_proxy=http://127.0.0.1:1";
+    let test = "http::requests_are_made_without_certificates_of_the_system";
+    if !in_own_process(test, setup) {
+        return;
+    }
+    // Proxies that are set for other programs are not asked either.
+    let server = Server::start().await;
+    let answer = fetch(&plugin(&["127.0.0.1"]), &server.url("/hello")).await;
+    assert_eq!(answer.unwrap(), b"hello");
+}
+
+/// A proxy that answers everything itself, and says what it was asked.
+async fn start_proxy() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 4096];
+                let length = stream.read(&mut buffer).await.unwrap_or_default();
+                let head = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let asked = head.lines().next().unwrap_or_default();
+                let is_known = head.contains("Basic dTpwYXNz") || head.contains("basic dTpwYXNz");
+                let body = format!("{asked} {is_known}");
+                let length = body.len();
+                let status = if asked.starts_with("CONNECT") {
+                    "403 No"
+                } else {
+                    "200 OK"
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn requests_go_through_a_proxy_and_names_are_resolved_here() {
+    let proxy = start_proxy().await;
+    let through = |resolves| {
+        let url = format!("http://u:pass@{proxy}");
+        let mut proxy = url.parse::<OutboundProxy>().unwrap();
+        proxy.resolves = resolves;
+        let options = EngineOptions {
+            outbound_proxy: Some(proxy),
+            ..options()
+        };
+        let hosts = ["localhost", "nowhere.invalid", "192.0.2.1"];
+        plugin_in(&runtime_with(options), "proxied", &hosts, Limits::default())
+    };
+    let (checked, resolving) = (through(false), through(true));
+    for plugin in [&checked, &resolving] {
+        for host in ["localhost:81", "192.0.2.1:81"] {
+            let answer = fetch(plugin, &format!("http://{host}/a?b")).await.unwrap();
+            let asked = format!("GET http://{host}/a?b HTTP/1.1 true");
+            assert_eq!(String::from_utf8(answer).unwrap(), asked);
+        }
+        // The proxy itself is none of the plugin's hosts.
+        denied(fetch(plugin, &format!("http://{proxy}/")).await);
+        denied(fetch(plugin, "http://elsewhere.example/").await);
+        let reason = failed(fetch(plugin, "https://localhost:82/").await);
+        assert!(!reason.contains("pass"), "{reason}");
+    }
+    let answer = fetch(&resolving, "http://nowhere.invalid/").await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert_eq!(answer, "GET http://nowhere.invalid/ HTTP/1.1 true");
+    failed(fetch(&checked, "http://nowhere.invalid/").await);
 }

@@ -269,3 +269,26 @@ async fn leaving_with_a_code_ends_the_call() {
     }
     assert_eq!(call_numbers(&plugin, "exit", &[0]).await.unwrap(), [42]);
 }
+
+#[tokio::test]
+async fn every_code_of_an_exit_is_an_exit() {
+    let exits = module(
+        r#"(module
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (memory (export "memory") 1)
+          (func (export "zero") (call $exit (i32.const 0)))
+          (func (export "126") (call $exit (i32.const 126)))
+          (func (export "134") (call $exit (i32.const 134)))
+          (func (export "255") (call $exit (i32.const 255)))
+          (func (export "-1") (call $exit (i32.const -1))))"#,
+    );
+    let plugin = plugin(&runtime(), "exits", &exits);
+    assert_eq!(call(&plugin, "zero", "").await.unwrap(), b"");
+    for wanted in [126, 134, 255, -1] {
+        let ended = call(&plugin, &wanted.to_string(), "").await;
+        assert!(
+            matches!(ended, Err(Error::NonZero { code }) if code == wanted),
+            "{wanted}: {ended:?}"
+        );
+    }
+}

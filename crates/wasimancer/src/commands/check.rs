@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use wasimancer_catalog::{Definitions, Problem, ServedPlugin, Snapshot, VARIABLES_PREFIX};
 
-use crate::commands::serve::{open_catalog, start_runtime};
+use crate::commands::serve::{open_catalog, start_runtime, warn_of_root};
 use crate::config::resolve::{Config, resolve};
 use crate::config::{Flags, ProcessEnvironment};
 use crate::telemetry;
@@ -15,6 +15,9 @@ use crate::telemetry;
 pub(crate) struct Args {
     #[command(flatten)]
     flags: Flags,
+    /// Take warnings of the definitions for errors
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -23,6 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in config.token_warnings() {
         tracing::warn!("{warning}");
     }
+    warn_of_root();
     let definitions = Definitions::read(&config.home)?;
     let catalog = open_catalog(&config, &definitions, &start_runtime(&config)?)?;
     catalog.compile_rest();
@@ -30,7 +34,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for plugin in snapshot.plugins() {
         warn_of_variables(plugin, &config);
     }
-    Ok(print(&snapshot, &mut std::io::stdout().lock())?)
+    Ok(print(
+        &snapshot,
+        args.strict,
+        &mut std::io::stdout().lock(),
+    )?)
 }
 
 /// Says which variables a plugin may read although it hardly needs them, and which it will not find.
@@ -55,8 +63,8 @@ fn warn_of_variables(plugin: &ServedPlugin, config: &Config) {
     }
 }
 
-/// Prints every problem; the exit status says whether there is one.
-fn print(snapshot: &Snapshot, out: &mut impl Write) -> std::io::Result<ExitCode> {
+/// Prints every problem; the exit status says whether there is one. Warnings stand in the log.
+fn print(snapshot: &Snapshot, strict: bool, out: &mut impl Write) -> std::io::Result<ExitCode> {
     let quarantined = snapshot.quarantined().iter();
     let problems: Vec<&Problem> = quarantined.flat_map(|entry| &entry.problems).collect();
     for problem in &problems {
@@ -73,7 +81,16 @@ fn print(snapshot: &Snapshot, out: &mut impl Write) -> std::io::Result<ExitCode>
         counts.prompts,
         problems.len()
     )?;
-    Ok(if problems.is_empty() {
+    let warnings = snapshot.advice().len();
+    if warnings > 0 {
+        let strictly = if strict {
+            ", which --strict takes for errors"
+        } else {
+            ""
+        };
+        writeln!(out, "{warnings} warnings{strictly}")?;
+    }
+    Ok(if problems.is_empty() && !(strict && warnings > 0) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -12,7 +12,7 @@ use wasimancer_runtime::{
     Escaped, Hindrance, Import, Inspection, escape, parse_duration, parse_size,
 };
 
-use super::engine;
+use super::{engine, input};
 
 /// The arguments of `inspect`.
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// An export to call, to see which profile suits it
     #[arg(long, value_name = "EXPORT")]
     call: Option<String>,
-    /// What that export gets as its input
+    /// What that export gets as its input; - reads standard input, @FILE a file
     #[arg(long, default_value = "", requires = "call")]
     input: String,
 }
@@ -37,12 +37,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let wasm = std::fs::read(&args.file)
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
     let (runtime, limits) = engine(args.timeout, args.memory)?;
-    let inspection = runtime.inspect(&wasm)?;
+    let inspection = runtime.inspect(&wasm);
+    let inspection = inspection.with_context(|| args.file.display().to_string())?;
     let hindrance = runtime.hindrance(&wasm, &inspection, limits.clone());
     let profile = match &args.call {
         Some(export) => {
-            let input = args.input.as_bytes();
-            Some(profile::compare(&runtime, &wasm, &limits, export, input)?)
+            let input = input::read(&args.input)?;
+            Some(profile::compare(&runtime, &wasm, &limits, export, &input)?)
         }
         None => None,
     };
@@ -91,6 +92,9 @@ fn print(
         writeln!(out, "profile    {}", Escaped(profile))?;
     }
     writeln!(out, "functions  {}", listed(&inspection.functions))?;
+    if inspection.is_command {
+        writeln!(out, "command    _start can be called too")?;
+    }
     for Import { module, name, .. } in &inspection.imports {
         writeln!(out, "import     {}::{}", Escaped(module), Escaped(name))?;
     }
@@ -104,7 +108,7 @@ fn print(
         )?;
         taken = false;
     }
-    if inspection.functions.is_empty() {
+    if inspection.functions.is_empty() && !inspection.is_command {
         writeln!(
             out,
             "refused    no export can be a tool: it must take nothing and return an i32 or nothing"

@@ -15,12 +15,13 @@ use anyhow::Context;
 use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use wasimancer_catalog::{
-    Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch,
+    Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch, WatchTimes,
 };
 use wasimancer_runtime::{Budget, EngineOptions, Precompile, Runtime};
 
 use self::announcements::{address_announcement, announce_aside, announcement, generated};
-use self::routes::{Routes, mcp_options};
+use self::routes::Routes;
+pub(crate) use self::routes::mcp_options;
 use super::start;
 #[cfg(target_os = "linux")]
 use crate::compilers::{CompileLimits, Compilers};
@@ -34,6 +35,9 @@ use crate::{descriptors, listeners, memory, signals, telemetry};
 
 /// Most connections to the administration, where it has an address of its own.
 const OPERATOR_CONNECTIONS: usize = 256;
+
+/// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.
+const DEFAULT_CONNECTIONS: u32 = 20_000;
 
 /// How often the log is told how much is compiled.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -118,7 +122,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
             let _ = telling.send(address);
         }
     };
-    let Some((config, catalog)) = load(config, &asked, announce).await? else {
+    let Some((config, catalog)) = load(config, &asked, Changes::Made, announce).await? else {
         return Ok(());
     };
     let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked.stop, begun);
@@ -129,10 +133,18 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let _ = telling.send(announcement(&config, &catalog));
     drop(telling);
     compile_aside(&catalog)?;
-    let _watch = start_watch(&catalog, config.publishing.settle_time);
+    let _watch = start_watch(&catalog, config.publishing.watch);
     reload_when_asked(asked.reload, &catalog, &tokens)?;
     let (served, _) = tokio::join!(serving, OptionFuture::from(apart));
     served.context("serving clients ended before its time")
+}
+
+/// Whether a server changes what its home holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    Made,
+    /// It has no administration, and leaves a home alone that another server may publish to.
+    Never,
 }
 
 /// Loads the home where blocking is allowed, and tells when nothing is in the way of serving it.
@@ -140,14 +152,18 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
 async fn load(
     config: Config,
     asked: &Asked,
+    changes: Changes,
     readable: impl FnOnce() + Send + 'static,
 ) -> anyhow::Result<Option<(Config, Arc<Catalog>)>> {
     let loading = tokio::task::spawn_blocking(move || {
         let definitions = Definitions::read(&config.home)?;
         let runtime = start_runtime(&config)?;
         readable();
+        warn_of_root();
         let catalog = open_catalog(&config, &definitions, &runtime)?;
-        catalog.sweep();
+        if changes == Changes::Made {
+            catalog.sweep();
+        }
         anyhow::Ok((config, Arc::new(catalog)))
     });
     let loaded = tokio::select! {
@@ -223,8 +239,10 @@ fn reload_when_asked(
 /// operators, definitions and the requests of plugins.
 fn connections(config: &Config) -> usize {
     let files = descriptors::raise_limit();
-    let connections = u64::from(config.connections).min(files / 4 * 3).max(1);
-    if connections < u64::from(config.connections) {
+    let wanted = u64::from(config.connections.unwrap_or(DEFAULT_CONNECTIONS));
+    let connections = wanted.min(files / 4 * 3).max(1);
+    // Whoever has not said how many misses none.
+    if connections < wanted && config.connections.is_some() {
         tracing::info!(
             connections,
             "fewer connections than configured, since the process may open no more than {files} files"
@@ -269,16 +287,25 @@ impl Listeners {
 }
 
 /// Begins to watch the files; without it they are read at the next start.
-fn start_watch(catalog: &Arc<Catalog>, settle_time: Duration) -> Option<Watch> {
-    let watch = catalog.watch(settle_time);
+fn start_watch(catalog: &Arc<Catalog>, times: WatchTimes) -> Option<Watch> {
+    let watch = catalog.watch(times);
     watch
-        .inspect_err(|reason| {
+        .inspect_err(|error| {
             tracing::warn!(
-                reason,
+                %error,
                 "what is edited by hand will not be noticed while the server runs"
             );
         })
         .ok()
+}
+
+pub(crate) fn warn_of_root() {
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "the server runs as root, so whatever gets out of a sandbox may do anything: run it as a user of its own"
+        );
+    }
 }
 
 /// Loads what the definitions say. Blocks.
@@ -287,12 +314,6 @@ pub(crate) fn open_catalog(
     definitions: &Definitions,
     runtime: &Runtime,
 ) -> anyhow::Result<Catalog> {
-    #[cfg(unix)]
-    if rustix::process::geteuid().is_root() {
-        tracing::warn!(
-            "the server runs as root, so whatever gets out of a sandbox may do anything: run it as a user of its own"
-        );
-    }
     let settings = Settings {
         limits: config.limits.clone(),
         config: config.plugin_values.clone(),
@@ -327,6 +348,16 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
     // Processes are bounded in other ways there: this one compiles.
     #[cfg(not(target_os = "linux"))]
     let precompile: Option<Arc<dyn Precompile>> = None;
+    if let Some(proxy) = config
+        .outbound_proxy
+        .as_ref()
+        .filter(|proxy| proxy.resolves)
+    {
+        tracing::warn!(
+            ?proxy,
+            "the proxy resolves names (outbound_proxy_resolves), so a name that a plugin may reach can lead it to private addresses"
+        );
+    }
     let home = config.home.plugins.as_ref().map(identity);
     start(&config.cache_folder, |cache_folder| EngineOptions {
         memory_max_bytes: config.limits.memory,
@@ -335,6 +366,7 @@ pub(crate) fn start_runtime(config: &Config) -> anyhow::Result<Runtime> {
         cache_folder,
         home: home.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
+        outbound_proxy: config.outbound_proxy.clone(),
         budget: budget.clone(),
         precompile: precompile.clone(),
     })
@@ -349,7 +381,8 @@ fn identity(plugins: &Kind) -> PathBuf {
     folder.join(&plugins.definition_file)
 }
 
-fn log_quarantined(snapshot: &Snapshot) {
+/// Tells the log what is not served, and why.
+pub(crate) fn log_quarantined(snapshot: &Snapshot) {
     for Quarantined {
         kind,
         name,

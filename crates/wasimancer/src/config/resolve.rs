@@ -13,7 +13,7 @@ use std::time::Duration;
 use wasimancer_catalog::{AdditionalArguments, Home, Kind, VARIABLES_PREFIX, read_regular_text};
 use wasimancer_mcp::AllowedNames;
 use wasimancer_runtime::{
-    Escaped, HostRule, Limits, LimitsOverride, UnitError, parse_duration, parse_size,
+    Escaped, HostRule, Limits, LimitsOverride, OutboundProxy, UnitError, parse_duration, parse_size,
 };
 
 use super::{ConfigFile, Environment, FileLimits, Flags, LogFormat};
@@ -29,8 +29,6 @@ const DEFAULT_PORT: u16 = 3001;
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How long a client may take to send what it has begun to send.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.
-const DEFAULT_CONNECTIONS: u32 = 20_000;
 /// How long a client may leave unread what it is sent; less than a minute, so that one that reads
 /// nothing does not hold up the end of the server or its memory for long.
 const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +60,8 @@ pub(crate) struct Config {
     /// Whether their connections begin with a header of the PROXY protocol.
     pub(crate) proxy_protocol: bool,
     pub(crate) allowed_hosts: Vec<HostRule>,
+    /// What the requests of plugins go through; may hold a password.
+    pub(crate) outbound_proxy: Option<OutboundProxy>,
     pub(crate) cache_folder: CacheFolder,
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
@@ -69,7 +69,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_grace: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) write_timeout: Duration,
-    pub(crate) connections: u32,
+    /// Most connections of clients at once. None: a number that suits most machines.
+    pub(crate) connections: Option<u32>,
     pub(crate) body_max_bytes: u64,
     pub(crate) cache_ttl: Duration,
     pub(crate) instances: u32,
@@ -242,6 +243,7 @@ impl Resolver<'_> {
             proxy_protocol: self.proxy_protocol(file, &trusted_proxies),
             trusted_proxies,
             allowed_hosts: self.allowed_hosts(flags, file),
+            outbound_proxy: self.outbound_proxy(file),
             cache_folder: match &flags.cache_folder {
                 Some(path) => CacheFolder::given(path),
                 None => CacheFolder::of(file.cache_folder.as_ref(), self.environment),
@@ -264,9 +266,7 @@ impl Resolver<'_> {
             read_timeout: self
                 .value("read_timeout", file.read_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_READ_TIMEOUT),
-            connections: self
-                .count("connections", file.connections)
-                .unwrap_or(DEFAULT_CONNECTIONS),
+            connections: self.count("connections", file.connections),
             write_timeout: self
                 .value("write_timeout", file.write_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_WRITE_TIMEOUT),

@@ -230,3 +230,84 @@ fn malformed_arguments_are_refused() {
         assert!(ended.stderr.contains(arguments[1]), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn the_input_can_come_from_a_file_and_be_held_to_be_json() {
+    let home = Home::new();
+    home.file("input.json", "{\"name\":\n\"Bob\"}");
+    let file = format!("@{}", home.path().join("input.json").display());
+    let ended = finish(&mut guest(&home, &["echo", "--json", "--input", &file]));
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), "{\"name\":\n\"Bob\"}")
+    );
+    let ended = finish(&mut guest(&home, &["echo", "--input", "@/nowhere.json"]));
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("/nowhere.json cannot be read"),
+        "{}",
+        ended.stderr
+    );
+    let ended = finish(&mut guest(
+        &home,
+        &["echo", "--json", "--input", "{\"a\": 1,}"],
+    ));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ended.stderr.contains("the input is no JSON: ") && ended.stderr.contains("column 9"),
+        "{}",
+        ended.stderr
+    );
+}
+
+/// As a client would: the schema, the defaults and `returns` of the definition count.
+#[test]
+fn a_tool_of_a_home_is_called() {
+    let home = Home::with_plugins(
+        "plugins:\n  - name: guest\n    path: guest.wasm\n    functions:\n      \
+         - displayName: say it\n        function: echo\n        arguments: [{name: what, type: string}, {name: count, type: integer, default: 1}]\n      \
+         - {displayName: json, function: value, returns: json, inputSchema: {type: object}}\n      \
+         - {displayName: fails, function: fail, inputSchema: {type: object}}\n      \
+         - {displayName: spins, function: spin, inputSchema: {type: object}}\n    limits: {timeout: 200ms}\n",
+    );
+    let call = |arguments: &[&str]| {
+        finish(
+            command(["call".as_ref(), "--home".as_ref(), home.path().as_os_str()]).args(arguments),
+        )
+    };
+    let ended = call(&["say it", "{\n\"what\": \"so\"}"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), r#"{"what":"so","count":1}"#),
+        "{}",
+        ended.stderr
+    );
+    home.file("arguments.json", r#"{"what": "a file"}"#);
+    let file = format!("@{}", home.path().join("arguments.json").display());
+    assert!(call(&["say it", &file]).stdout.contains("a file"));
+    for (arguments, wanted) in [
+        (&["say it", r#"{"what": 5}"#][..], "what"),
+        (&["say it"], "what"),
+        (&["say it", "{"], "the arguments are no JSON"),
+        (
+            &["fails"],
+            "error: the plugin reported an error: it broke\n",
+        ),
+        (&["spins"], "time limit of 200ms"),
+        (&["nowhere"], "Unknown tool: nowhere"),
+    ] {
+        let ended = call(arguments);
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(1), ""),
+            "{arguments:?}"
+        );
+        assert!(
+            ended.stderr.contains(wanted),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+    let ended = finish(&mut command(["call", "file.wasm"]));
+    assert_eq!(ended.code, Some(2), "an export is wanted: {}", ended.stderr);
+}

@@ -61,15 +61,35 @@ fn what_stops_a_start_fails_the_check() {
     let ended = check(&home);
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("error: plugins.yml:"),
+        ended.stdout.starts_with("plugins.yml:2: "),
         "{}",
-        ended.stderr
+        ended.stdout
     );
     home.file("plugins/plugins.yml", "");
     home.file("wasimancer.toml", "unknown = 1\n");
     let ended = check(&home);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("unknown"), "{}", ended.stderr);
+}
+
+#[test]
+fn warnings_are_errors_where_that_is_wanted() {
+    let home = Home::with_plugins(
+        "plugins:\n  - name: p\n    path: guest.wasm\n    functions: [{displayName: t, function: echo, retuns: json}]\n",
+    );
+    let ended = check(&home);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(
+        ended.stdout.ends_with("; 0 problems\n1 warnings\n"),
+        "{}",
+        ended.stdout
+    );
+    let meant = "plugins.yml:4: plugin \"p\": functions[0].retuns: means nothing here: did you mean `returns`?";
+    assert_eq!(ended.stderr.matches(meant).count(), 1, "{}", ended.stderr);
+    let ended = finish(command(["check", "--strict", "--home"]).arg(home.path()));
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    let ended = finish(command(["check", "--strict", "--home"]).arg(examples_folder()));
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
 }
 
 /// A port in use is no matter of the home, and nothing listens.

@@ -51,6 +51,109 @@ fn a_reactor_shows_what_sets_it_up() {
     }
 }
 
+/// What a run-time system exports for itself is nothing that an author would call.
+#[test]
+fn exports_of_runtime_systems_are_left_out() {
+    let home = Home::new();
+    let of_runtimes = [
+        "__arg_start",
+        "__invoke",
+        "__collect",
+        "__main_void",
+        "__wasm_call_dtors",
+        "_initialize",
+        "asyncify_get_state",
+        "asyncify_stop_rewind",
+        "asyncify_stop_unwind",
+        "cabi_free",
+        "emscripten_stack_init",
+        "_emscripten_stack_free",
+        "hs_perform_gc",
+        "go_scheduler",
+        "malloc",
+        "stackSave",
+        "fflush",
+        "tinygo_unwind",
+        "wizer.initialize",
+        "free",
+        "calloc",
+    ];
+    let exports: Vec<String> = of_runtimes
+        .iter()
+        .map(|name| format!("(export {name:?})"))
+        .collect();
+    let module = |more: &str| {
+        let exports = exports.join(" ");
+        assemble(&format!(
+            "(module (func {exports} {more} (result i32) (i32.const 0)))"
+        ))
+    };
+    home.file(
+        "plugin.wasm",
+        module(r#"(export "run") (export "free_text")"#),
+    );
+    let file = home.path().join("plugin.wasm");
+    let ended = inspect(&file);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("functions  run, free_text\n"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("command"), "{}", ended.stdout);
+    let ended = finish(&mut command([
+        "call".as_ref(),
+        file.as_os_str(),
+        "go".as_ref(),
+    ]));
+    assert!(
+        ended.stderr.contains("it exports run, free_text\n"),
+        "{}",
+        ended.stderr
+    );
+    let ended = finish(&mut command([
+        "call".as_ref(),
+        file.as_os_str(),
+        "malloc".as_ref(),
+    ]));
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "what is named is called: {}",
+        ended.stderr
+    );
+
+    home.file("command.wasm", module(r#"(export "_start")"#));
+    let file = home.path().join("command.wasm");
+    let ended = inspect(&file);
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(
+        ended
+            .stdout
+            .contains("functions  none\ncommand    _start can be called too\n"),
+        "{}",
+        ended.stdout
+    );
+    let ended = finish(&mut command([
+        "call".as_ref(),
+        file.as_os_str(),
+        "go".as_ref(),
+    ]));
+    assert!(
+        ended
+            .stderr
+            .contains("it exports none, and `_start`, which can be called too"),
+        "{}",
+        ended.stderr
+    );
+    let ended = finish(&mut command([
+        "call".as_ref(),
+        file.as_os_str(),
+        "_start".as_ref(),
+    ]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
 #[test]
 fn what_would_be_refused_is_named() {
     let home = Home::new();

@@ -35,9 +35,11 @@ fn help_names_everything() {
         (
             "call",
             vec![
-                "<FILE>",
-                "<EXPORT>",
+                "<FILE|TOOL>",
+                "[EXPORT|ARGUMENTS]",
+                "--home",
                 "--input",
+                "--json",
                 "--config",
                 "--allow-host",
                 "--timeout",
@@ -46,7 +48,7 @@ fn help_names_everything() {
             ],
         ),
         ("inspect", vec!["<FILE>"]),
-        ("check", vec!["--home", "--config-file"]),
+        ("check", vec!["--home", "--config-file", "--strict"]),
     ] {
         let ended = finish(&mut command([name, "--help"]));
         assert_eq!(ended.code, Some(0));

@@ -68,6 +68,42 @@ async fn the_port_is_the_flags_then_the_variables_then_the_files() {
     );
 }
 
+#[tokio::test]
+async fn a_proxy_that_is_none_is_refused_without_its_password() {
+    let home = Home::new();
+    for (name, value, wanted) in [
+        (
+            "WASIMANCER_OUTBOUND_PROXY",
+            "http://u:s3cret-word@p/x",
+            "outbound_proxy: ",
+        ),
+        (
+            "WASIMANCER_OUTBOUND_PROXY",
+            "proxy:3128",
+            "write a URL such as http://proxy.example:3128",
+        ),
+        (
+            "WASIMANCER_OUTBOUND_PROXY_RESOLVES",
+            "true",
+            "name it in outbound_proxy",
+        ),
+    ] {
+        let ended = serve(&home).env(name, value).refused();
+        assert!(ended.stderr.contains(wanted), "{wanted}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("s3cret-word"), "{}", ended.stderr);
+    }
+    let server = Launch::of(home)
+        .env("WASIMANCER_OUTBOUND_PROXY", "http://u:s3cret-word@p")
+        .env("WASIMANCER_OUTBOUND_PROXY_RESOLVES", "true")
+        .start();
+    server.logs("outbound_proxy_resolves").await;
+    assert!(
+        !server.stderr().contains("s3cret-word"),
+        "{}",
+        server.stderr()
+    );
+}
+
 /// Values that cannot be used name their source.
 #[tokio::test]
 async fn other_settings_have_the_same_order() {

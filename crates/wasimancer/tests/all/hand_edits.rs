@@ -119,6 +119,43 @@ async fn a_mounted_configuration_that_is_replaced_is_loaded() {
     }
 }
 
+/// Where the system tells of no edit, they are found by looking: here since the files are written to by other
+/// names, in a folder that nobody watches.
+#[cfg(unix)]
+#[tokio::test]
+async fn edits_that_the_system_does_not_tell_of_are_found_by_looking() {
+    let home = Home::with_plugins(PLUGINS);
+    home.file("plugins/first.wasm", speaking("first"));
+    home.file("resources/resources.yml", "resources: {}\n");
+    home.file(
+        "wasimancer.toml",
+        "settle_time = \"10ms\"\npoll_interval = \"50ms\"\n",
+    );
+    let elsewhere = home.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    for file in ["plugins/first.wasm", "resources/resources.yml"] {
+        let name = elsewhere.join(file.replace('/', "-"));
+        fs::hard_link(home.path().join(file), name).unwrap();
+    }
+    let server = Launch::of(home).start();
+    let resource = "resources: {static: [{name: r, uri: 'a://r', contents: [{text: x}]}]}\n";
+    fs::write(elsewhere.join("resources-resources.yml"), resource).unwrap();
+    ready(&server, |now| now["serves"]["resources"] == 1).await;
+    fs::write(elsewhere.join("plugins-first.wasm"), speaking("another")).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while spoken(&server, "first").await != "another" {
+        assert!(std::time::Instant::now() < deadline);
+    }
+}
+
+#[tokio::test]
+async fn operators_are_told_how_edits_are_noticed() {
+    let (_server, operator, _) = start();
+    let told = operator.get("/readyz").await.granted()["edits"].clone();
+    let usual = json!({"noEvents": null, "foldersWithoutEvents": [], "pollInterval": "5s"});
+    assert_eq!(told, usual);
+}
+
 #[tokio::test]
 async fn an_edit_that_is_wrong_is_told_and_what_was_served_stays() {
     let (server, operator, folder) = start();

@@ -30,7 +30,10 @@ fn start(settings: &str) -> Server {
 #[tokio::test]
 async fn a_lack_of_file_descriptors_is_survived() {
     let home = Home::guest();
-    home.file("wasimancer.toml", "read_timeout = \"10m\"\n");
+    home.file(
+        "wasimancer.toml",
+        "connections = 20000\nread_timeout = \"10m\"\n",
+    );
     let server = Launch::of(home).with_open_files(40).start();
     assert!(
         server.stderr().contains("no more than 40 files"),

@@ -81,3 +81,60 @@ async fn forms_with_a_preamble_other_parts_and_an_epilogue_are_read() {
     body.extend(b"And this its end.");
     send(&operator, body).await.granted();
 }
+
+/// A part as programs send it: with this file name, or with none.
+fn sent(name: &str, file_name: Option<&str>, data: &[u8]) -> Vec<u8> {
+    let file_name = file_name.map_or(String::new(), |name| format!("; filename=\"{name}\""));
+    let head =
+        format!("--edge\r\ncontent-disposition: form-data; name=\"{name}\"{file_name}\r\n\r\n");
+    [head.as_bytes(), data, b"\r\n"].concat()
+}
+
+#[tokio::test]
+async fn uploads_are_taken_as_programs_send_them() {
+    let (_server, operator) = start();
+    let marked = [b"\xef\xbb\xbf".as_slice(), &definition()].concat();
+    for (data_file, data, file_name, path) in [
+        (None, definition(), "PLUGIN.WASM", "./bucket/PLUGIN.wasm"),
+        (
+            None,
+            marked.clone(),
+            "C:\\fakepath\\windows.wasm",
+            "./bucket/windows.wasm",
+        ),
+        (
+            Some("plugin.json"),
+            marked,
+            "..\\..\\up.Wasm",
+            "./bucket/up.wasm",
+        ),
+    ] {
+        let body = [
+            sent("pluginData", data_file, &data),
+            sent("wasmFile", Some(file_name), &speaking("it")),
+            b"--edge--\r\n".to_vec(),
+        ];
+        let uploaded = send(&operator, body.concat()).await;
+        assert_eq!(uploaded.granted()["filePath"], path);
+        operator.delete("/remove-plugin/x").await.granted();
+    }
+    let body = [
+        sent("pluginData", None, &definition()),
+        sent("wasmFile", Some("C:\\plugin.wat"), b"(module)"),
+        b"--edge--\r\n".to_vec(),
+    ];
+    let refused = send(&operator, body.concat()).await;
+    let told = refused.declined(400, "invalid_file_name");
+    assert!(told.contains("`wat2wasm plugin.wat`"), "{told}");
+    let body = [
+        sent("pluginData", None, &definition()),
+        sent("wasmFile", Some("plugin.wasm"), b" (module)"),
+        b"--edge--\r\n".to_vec(),
+    ];
+    let refused = send(&operator, body.concat()).await;
+    let told = refused.declined(500, "invalid_module");
+    assert!(
+        told.contains("plugin.wasm") && told.contains("wat2wasm"),
+        "{told}"
+    );
+}

@@ -217,7 +217,7 @@ async fn what_is_wrong_with_an_upload_is_told_and_leaves_no_trace() {
         ("", sample().with_module(vec![0; 8193]), 413, "too_large", "wasmFile has more than 8192 bytes"),
         ("", sample().with("/description", json!("x".repeat(1 << 20))), 413, "too_large", "pluginData has more than 1048576 bytes"),
         ("", sample().with_module(*b"no module"), 500, "invalid_module", "not a valid WebAssembly module"),
-        ("", sample().with_module(*b""), 500, "invalid_module", "not a valid WebAssembly module"),
+        ("", sample().with_module(*b""), 500, "invalid_module", "bucket/new.wasm: not a valid WebAssembly module: it is empty"),
         ("", sample().with_module(assemble(unknown_import)), 500, "invalid_module", "env::nothing"),
         ("", sample().with("/functions/0/function", json!("sing")), 500, "invalid_module", "does not export a function `sing`"),
         ("?dryRun=perhaps", sample(), 400, "invalid_url", "dryRun"),
@@ -228,6 +228,61 @@ async fn what_is_wrong_with_an_upload_is_told_and_leaves_no_trace() {
         let message = refused.declined(status, code);
         assert!(message.contains(says), "{says} in: {message}");
         assert_eq!(serving.state().await, before, "{message}");
+    }
+}
+
+/// A key that means nothing is a wish that nobody hears.
+#[tokio::test]
+async fn keys_that_are_nearly_right_are_warned_of() {
+    let serving = Serving::start();
+    let sample = Sample::new("new", "1", "new").with("/functions/0/retuns", json!("json"));
+    let wanted = "pluginData: plugin \"new\": functions[0].retuns: means nothing here: did you mean `returns`?";
+    for query in ["?dryRun=true", ""] {
+        let published = serving.operator.upload(query, &sample).await;
+        assert_eq!(published.granted()["warnings"], json!([wanted]), "{query}");
+    }
+}
+
+/// A script that publishes once too often is told what it meant, in one sentence.
+#[tokio::test]
+async fn what_is_there_already_is_refused_with_the_remedy() {
+    let serving = Serving::start();
+    let sample = Sample::new("new", "1", "new");
+    serving.operator.upload("", &sample).await.granted();
+    let resource = json!({"name": "r", "uri": "a://r", "contents": [{"text": "x"}]});
+    let prompt = json!({"name": "p", "arguments": [], "messages": [{"role": "user", "text": "x"}]});
+    let operator = &serving.operator;
+    operator
+        .post("/add-resource", resource.clone())
+        .await
+        .granted();
+    operator.post("/add-prompt", prompt.clone()).await.granted();
+    for (refused, kind, name, sent) in [
+        (
+            operator.upload("", &sample).await,
+            "plugin",
+            "new",
+            "pluginData",
+        ),
+        (
+            operator.post("/add-resource", resource).await,
+            "resource",
+            "r",
+            "body",
+        ),
+        (
+            operator.post("/add-prompt", prompt).await,
+            "prompt",
+            "p",
+            "body",
+        ),
+    ] {
+        assert_eq!(
+            refused.declined(400, "name_taken"),
+            format!(
+                "{sent}: {kind} \"{name}\": name: \"{name}\" is taken: change that {kind} with PUT /update-{kind}, or choose another name"
+            )
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Launch, MODERN, Server, assemble};
+use crate::support::{Home, Launch, MODERN, Operator, PATIENCE, Sample, Server, assemble};
 
 /// A plugin entry with one tool, and these lines more.
 fn plugin(name: &str, more: &str) -> String {
@@ -504,16 +504,16 @@ async fn operators_see_what_is_quarantined() {
         "plugins:\n  - {name: broken, path: nowhere.wasm, functions: [{function: x}]}\n",
     );
     let server = Launch::of(home).start();
-    let answer = crate::support::Operator::of(&server).get("/plugins").await;
+    let answer = Operator::of(&server).get("/plugins").await;
     let broken = &answer.granted()["plugins"][0];
     assert_eq!(broken["name"], "broken");
     let problem = broken["problems"][0].as_str().unwrap();
     assert!(problem.contains("nowhere.wasm"), "{problem}");
 }
 
-/// What is wrong with a file as a whole stops the start: nothing of it can be trusted.
+/// Nothing of a file that is wrong as a whole is served, nor written over; the others are served.
 #[tokio::test]
-async fn a_malformed_file_stops_the_start() {
+async fn slow_a_malformed_file_stops_no_start() {
     for (file, text, wanted) in [
         (
             "plugins/plugins.yml",
@@ -560,25 +560,100 @@ async fn a_malformed_file_stops_the_start() {
     ] {
         let home = Home::guest();
         home.file(file, text);
-        let ended = Launch::of(home).refused();
-        assert!(
-            ended.stderr.contains(wanted),
-            "{wanted} in: {}",
-            ended.stderr
-        );
+        let path = home.path().join(file);
+        let server = Launch::of(home).start();
+        server.logs(wanted).await;
+        let client = server.client(MODERN);
+        let ready = client.ready().await.json;
+        assert_eq!(ready["status"], "degraded", "{ready}");
+        for kind in ["plugins", "resources", "prompts"] {
+            let is_served = ready["serves"][kind].as_u64() > Some(0);
+            assert_eq!(is_served, !file.starts_with(kind), "{kind}: {ready}");
+        }
+        // Nothing is written over it, and what takes its place is served.
+        let operator = Operator::of(&server);
+        let refused = operator.upload("", &Sample::new("new", "1", "new")).await;
+        if file.starts_with("plugins") {
+            refused.declined(409, "definition_file_malformed");
+        }
+        if file.starts_with("resources") {
+            let resource = json!({"name": "n", "uri": "n://n", "contents": [{"text": "n"}]});
+            let refused = operator.post("/add-resource", resource).await;
+            assert_eq!(refused.status, 409, "{}", refused.text);
+        }
+        if file.starts_with("prompts") {
+            let prompt =
+                json!({"name": "n", "arguments": [], "messages": [{"role": "user", "text": "n"}]});
+            let refused = operator.post("/add-prompt", prompt).await;
+            assert_eq!(refused.status, 409, "{}", refused.text);
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        std::fs::write(&path, "about: nothing\n").unwrap();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while client.ready().await.json["status"] != "ready" {
+            assert!(std::time::Instant::now() < deadline, "{}", server.stderr());
+        }
     }
     let home = Home::guest();
     home.file("plugins/plugins.yml", b"plugins: \xff\n");
+    let server = Launch::of(home).start();
+    server.logs("plugins.yml: it is no UTF-8").await;
+}
+
+/// A file that is there and cannot be read is a fault of the machine, told once.
+#[tokio::test]
+async fn a_definition_file_that_is_a_folder_stops_the_start() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("prompts/prompts.yml")).unwrap();
     let ended = Launch::of(home).refused();
-    assert!(
-        ended.stderr.contains("plugins.yml: cannot be read"),
-        "{}",
-        ended.stderr
-    );
-    let ended = Launch::of(Home::guest())
-        .env("PLUGINS_PATH", "/nowhere/at/all")
-        .refused();
-    assert!(ended.stderr.contains("/nowhere/at/all"), "{}", ended.stderr);
+    let reason = "it is a folder, and must be a regular file";
+    assert_eq!(ended.stderr.matches(reason).count(), 1, "{}", ended.stderr);
+}
+
+/// A home of plugins alone, as many are: what is not there is empty, and comes to be when it is wanted.
+#[tokio::test]
+async fn a_home_without_folders_is_served_and_can_be_published_to() {
+    let home = Home::with_plugins(&format!("plugins:\n{}", plugin("p", "")));
+    for kind in ["resources", "prompts"] {
+        std::fs::remove_dir(home.path().join(kind)).unwrap();
+    }
+    let folder = home.path().to_owned();
+    let server = Launch::of(home).start();
+    let client = server.client(MODERN);
+    assert_eq!(client.ready().await.json["status"], "ready");
+    for kind in ["resources", "prompts"] {
+        let told = format!("no {kind} are served until it is there");
+        assert_eq!(
+            server.stderr().matches(&told).count(),
+            1,
+            "{}",
+            server.stderr()
+        );
+    }
+    let operator = Operator::of(&server);
+    let resource = json!({"name": "n", "uri": "n://n", "contents": [{"text": "n"}]});
+    operator.post("/add-resource", resource).await.granted();
+    assert!(folder.join("resources/resources.yml").is_file());
+    std::fs::create_dir(folder.join("prompts")).unwrap();
+    let prompts = "prompts:\n  predefined:\n    - {name: p, messages: [{role: user, text: x}]}\n";
+    std::fs::write(folder.join("prompts/prompts.yml"), prompts).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while client.ready().await.json["serves"]["prompts"] != 1 {
+        assert!(std::time::Instant::now() < deadline, "{}", server.stderr());
+    }
+}
+
+#[tokio::test]
+async fn a_home_without_anything_is_served_and_can_be_published_to() {
+    let home = Home::new();
+    for kind in ["plugins", "resources", "prompts"] {
+        std::fs::remove_dir_all(home.path().join(kind)).unwrap();
+    }
+    let server = Launch::of(home).start();
+    let sample = Sample::new("new", "1", "new");
+    Operator::of(&server).upload("", &sample).await.granted();
+    let said = server.client(MODERN).call("new", "{}").await;
+    assert_eq!(said.output(), "new");
 }
 
 /// What is not there yet is nothing, and no fault.

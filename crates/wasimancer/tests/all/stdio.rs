@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATIENCE, command, fixtures_folder, spec};
+use crate::support::{Home, Launch, PATIENCE, command, finish, fixtures_folder, spec};
 
 /// A server that is spoken to by its input.
 struct Spoken {
@@ -290,4 +290,35 @@ fn what_is_no_message_is_refused_and_the_rest_is_served() {
     let found = server.ask(&modern(1, "server/discover", json!({})));
     assert_eq!(found["id"], 1);
     assert!(server.end().is_empty());
+}
+
+/// A client that starts a server of its own changes nothing, and is no business of the one that publishes.
+#[tokio::test]
+async fn a_server_beside_it_is_not_spoken_of() {
+    let home = Home::guest();
+    let folder = home.path().to_owned();
+    let _publishing = Launch::of(home).start();
+    let mut beside = command(["serve", "--stdio", "--home", folder.to_str().unwrap()]);
+    // Its input is at its end at once.
+    let ended = tokio::task::spawn_blocking(move || finish(&mut beside))
+        .await
+        .unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for unasked in ["another server", "swept", "connections"] {
+        assert!(!ended.stderr.contains(unasked), "{}", ended.stderr);
+    }
+}
+
+/// How many connections there may be is no matter of whoever has not said how many.
+#[tokio::test]
+async fn fewer_connections_are_told_of_where_more_were_configured() {
+    for (configuration, is_told) in [("", false), ("connections = 5000\n", true)] {
+        let home = Home::new();
+        home.file("wasimancer.toml", configuration);
+        let server = Launch::of(home).with_open_files(1000).start();
+        let told = server
+            .stderr()
+            .contains("fewer connections than configured");
+        assert_eq!(told, is_told, "{}", server.stderr());
+    }
 }

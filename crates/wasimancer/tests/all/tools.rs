@@ -71,7 +71,7 @@ async fn tools_are_listed_as_they_are_defined() {
                 "annotations": {"readOnlyHint": true},
                 "icons": [{"src": "https://example.com/icon.png", "mimeType": "image/png", "sizes": ["48x48"]}],
                 "_meta": {"example.com/team": "red"},
-                "unknown": [1, "two", {"three": 3}],
+                "x-own": [1, "two", {"three": 3}],
             })
         );
         let schema = &tool(list, "mirrored")["inputSchema"];

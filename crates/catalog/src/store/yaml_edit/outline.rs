@@ -12,6 +12,7 @@ use saphyr_parser::{BufferedInput, Event, Parser, ScalarStyle, Span};
 use super::text;
 use crate::node::Data;
 use crate::scalar;
+use crate::surrogates::Unpaired;
 
 /// The values of a file.
 pub(super) struct Outline {
@@ -87,10 +88,12 @@ impl Piece {
 /// this relies.
 pub(super) fn outline(text: &str) -> Option<Outline> {
     let offsets = text.char_indices().map(|(offset, _)| offset);
+    let unpaired = Unpaired::new(text);
     let mut reader = Reader {
         text,
         offsets: offsets.chain([text.len()]).collect(),
-        parser: Parser::new_from_iter(text.chars()),
+        parser: Parser::new_from_iter(unpaired.text().chars()),
+        unpaired: &unpaired,
         done: 0,
     };
     let mut outline = Outline {
@@ -118,6 +121,8 @@ struct Reader<'t> {
     text: &'t str,
     /// The byte at which each character begins; the parser counts characters.
     offsets: Vec<usize>,
+    /// The text as the parser reads it, character for character.
+    unpaired: &'t Unpaired<'t>,
     parser: Parser<'t, BufferedInput<Chars<'t>>>,
     /// Behind the last value that is over.
     done: usize,
@@ -147,6 +152,7 @@ impl<'t> Reader<'t> {
         let has_properties = anchor > 0 || tag.is_some();
         let content = match event {
             Event::Scalar(value, style, _, ref tag) => {
+                let value = self.unpaired.restore(value, style, &span);
                 self.done = match style {
                     ScalarStyle::Literal | ScalarStyle::Folded => self.block_text_end(&value, span),
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {

@@ -117,7 +117,7 @@ fn unavailable(router: Router, reason: &'static str) -> Router {
 }
 
 /// What MCP clients are served with.
-pub(super) fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
+pub(crate) fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
     let secret = config.state_secret.as_ref();
     wasimancer_mcp::Options {
         instructions: config.instructions.clone(),

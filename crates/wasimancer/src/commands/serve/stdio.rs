@@ -4,16 +4,16 @@
 use anyhow::Context;
 use tokio::io::BufReader;
 
-use super::{compile_aside, load, mcp_options, start_watch};
+use super::{Changes, compile_aside, load, mcp_options, start_watch};
 use crate::config::resolve::Config;
 use crate::signals::Asked;
 
 pub(super) async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
-    let Some((config, catalog)) = load(config, &asked, || ()).await? else {
+    let Some((config, catalog)) = load(config, &asked, Changes::Never, || ()).await? else {
         return Ok(());
     };
     compile_aside(&catalog)?;
-    let _watch = start_watch(&catalog, config.publishing.settle_time);
+    let _watch = start_watch(&catalog, config.publishing.watch);
     tracing::info!("serving the client on standard input and output");
     let served = wasimancer_mcp::serve_stdio(
         catalog,

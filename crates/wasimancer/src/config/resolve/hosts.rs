@@ -2,7 +2,7 @@
 //! are trusted.
 
 use wasimancer_mcp::AllowedNames;
-use wasimancer_runtime::HostRule;
+use wasimancer_runtime::{HostRule, OutboundProxy};
 
 use super::{ConfigFile, Flags, Resolver};
 use crate::proxies::TrustedProxies;
@@ -45,6 +45,35 @@ impl Resolver<'_> {
             }
         }
         rules
+    }
+
+    /// Never that of `HTTP_PROXY` and its like, which are set for other programs.
+    pub(super) fn outbound_proxy(&mut self, file: &ConfigFile) -> Option<OutboundProxy> {
+        let resolves = self.switch(
+            "WASIMANCER_OUTBOUND_PROXY_RESOLVES",
+            file.outbound_proxy_resolves,
+            false,
+        );
+        let given = self.variable("WASIMANCER_OUTBOUND_PROXY");
+        let Some(given) = given.or_else(|| file.outbound_proxy.clone()) else {
+            if resolves {
+                self.errors.push(
+                    "outbound_proxy_resolves: there is no proxy to do it: name it in outbound_proxy"
+                        .to_owned(),
+                );
+            }
+            return None;
+        };
+        match given.parse::<OutboundProxy>() {
+            Ok(mut proxy) => {
+                proxy.resolves = resolves;
+                Some(proxy)
+            }
+            Err(error) => {
+                self.errors.push(format!("outbound_proxy: {error}"));
+                None
+            }
+        }
     }
 
     pub(super) fn trusted_proxies(&mut self, flags: &Flags, file: &ConfigFile) -> TrustedProxies {

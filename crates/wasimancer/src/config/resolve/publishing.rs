@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use wasimancer_catalog::Settings;
+use wasimancer_catalog::{Settings, WatchTimes};
 use wasimancer_runtime::{parse_duration, parse_size};
 
 use super::{ConfigFile, Flags, Resolver};
@@ -14,6 +14,9 @@ const DEFAULT_UPLOAD_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// How long the files must be left alone before an edit is loaded: longer than an editor or a copy
 /// pauses between two writes.
 const DEFAULT_SETTLE_TIME: Duration = Duration::from_millis(500);
+/// How often files are looked at where the system tells of no edits: soon enough for whoever waits for one,
+/// and a thousand files take some milliseconds.
+const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How changes are made.
 pub(crate) struct Publishing {
@@ -25,8 +28,8 @@ pub(crate) struct Publishing {
     pub(crate) versions_kept: usize,
     /// Whether definition files are replaced wherever a link leads.
     pub(crate) follow_links: bool,
-    /// How long files must be left alone before an edit is loaded.
-    pub(crate) settle_time: Duration,
+    /// When edits by hand are noticed and loaded.
+    pub(crate) watch: WatchTimes,
     /// Where the administration listens, if not where clients do.
     pub(crate) admin_address: Option<SocketAddr>,
 }
@@ -59,9 +62,14 @@ impl Resolver<'_> {
                 .count("versions", file.versions)
                 .map_or(defaults.versions_kept, |count| count as usize),
             follow_links: self.switch("WASIMANCER_FOLLOW_LINKS", file.follow_links, false),
-            settle_time: self
-                .value("settle_time", file.settle_time.as_ref(), parse_duration)
-                .unwrap_or(DEFAULT_SETTLE_TIME),
+            watch: WatchTimes {
+                settle: self
+                    .value("settle_time", file.settle_time.as_ref(), parse_duration)
+                    .unwrap_or(DEFAULT_SETTLE_TIME),
+                poll_interval: self
+                    .value("poll_interval", file.poll_interval.as_ref(), parse_duration)
+                    .unwrap_or(DEFAULT_POLL_INTERVAL),
+            },
             admin_address: self.admin_address(flags, file),
         }
     }
