@@ -45,6 +45,7 @@ pub(crate) struct PluginDefinition {
     preinit: Option<Preinit>,
     profile: Option<Profile>,
     instances: Option<Instances>,
+    errors: Option<ErrorDetail>,
 }
 
 /// A tool: a function that the module exports. Fields that are unknown here are shown to clients.
@@ -226,6 +227,15 @@ enum Instances {
 enum InstancesWord {
     Fresh,
     Reuse,
+}
+
+/// How much callers are told of why a call failed: also what the plugin had written to its standard error,
+/// the default, or one sentence.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum ErrorDetail {
+    Full,
+    Terse,
 }
 
 /// What bounds the instances that are kept between calls.

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wasimancer_runtime::{
-    Digest, DigestError, HostRule, Instances, LimitsOverride, Permissions, Preinit, Profile, Reuse,
-    UnitError, parse_duration, parse_size,
+    Digest, DigestError, ErrorDetail, HostRule, Instances, LimitsOverride, Permissions, Preinit,
+    Profile, Reuse, UnitError, parse_duration, parse_size,
 };
 
 use crate::arguments::Argument;
@@ -35,6 +35,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) preinit: Preinit,
     pub(crate) profile: Profile,
     pub(crate) instances: Instances,
+    /// How much callers are told of why a call failed.
+    pub(crate) errors: ErrorDetail,
     /// The patterns of its schemas, which are bounded together.
     pub(crate) patterns: Patterns,
 }
@@ -65,7 +67,7 @@ pub(crate) struct FunctionDefinition<'n> {
 pub const VARIABLES_PREFIX: &str = "WASM_";
 
 /// Fields of a plugin that mean something to the server.
-const PLUGIN_FIELDS: [&str; 13] = [
+const PLUGIN_FIELDS: [&str; 14] = [
     "name",
     "path",
     "digest",
@@ -79,6 +81,7 @@ const PLUGIN_FIELDS: [&str; 13] = [
     "preinit",
     "profile",
     "instances",
+    "errors",
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
@@ -134,6 +137,7 @@ impl<'n> PluginDefinition<'n> {
             profile: profile(node, reader),
             instances: instances(node, reader),
             patterns,
+            errors: errors(node, reader),
         }
     }
 
@@ -392,6 +396,11 @@ fn preinit(node: &Node, reader: &mut Reader<'_>) -> Preinit {
 fn profile(node: &Node, reader: &mut Reader<'_>) -> Profile {
     let choices = [Profile::Short, Profile::Compute].map(|profile| (profile.name(), profile));
     choice(node, "profile", choices, reader)
+}
+
+fn errors(node: &Node, reader: &mut Reader<'_>) -> ErrorDetail {
+    let choices = [("full", ErrorDetail::Full), ("terse", ErrorDetail::Terse)];
+    choice(node, "errors", choices, reader)
 }
 
 /// One of a few words, or the default.

@@ -8,6 +8,17 @@ use crate::limits::Limits;
 use crate::outbound_http::Outbound;
 use crate::permissions::Permissions;
 use crate::plugin_log::PluginLog;
+use crate::stderr_tail::Secrets;
+
+/// How much callers are told of why a call failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorDetail {
+    /// Also the end of the plugin's standard error, where it trapped or ended with another code than 0.
+    #[default]
+    Full,
+    /// One sentence.
+    Terse,
+}
 
 /// What every call of one plugin shares.
 pub(crate) struct Context {
@@ -17,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) permissions: Permissions,
     /// What `config_get` answers.
     pub(crate) config: BTreeMap<String, String>,
+    /// What is hidden where the plugin's words are told. None: its words are not told.
+    pub(crate) secrets: Option<Secrets>,
     /// Its lines in the log.
     pub(crate) log: PluginLog,
     /// Made at the first request, so that a plugin that never asks costs nothing.
@@ -29,8 +42,14 @@ impl Context {
         limits: Limits,
         permissions: Permissions,
         config: BTreeMap<String, String>,
+        errors: ErrorDetail,
     ) -> Self {
+        let secrets = match errors {
+            ErrorDetail::Full => Some(Secrets::of(&config)),
+            ErrorDetail::Terse => None,
+        };
         Self {
+            secrets,
             name,
             limits,
             permissions,
@@ -43,13 +62,21 @@ impl Context {
     /// That of a module which nobody has published, without permissions and configuration.
     pub(crate) fn of_nobody(limits: Limits) -> Self {
         let permissions = Permissions::default();
-        Self::new(String::new(), limits, permissions, BTreeMap::new())
+        let config = BTreeMap::new();
+        Self::new(
+            String::new(),
+            limits,
+            permissions,
+            config,
+            ErrorDetail::Terse,
+        )
     }
 
     /// The same with an HTTP client of its own, which does not outlive the scheduler it is made on.
     pub(crate) fn anew(&self) -> Self {
         let (name, limits) = (self.name.clone(), self.limits.clone());
-        Self::new(name, limits, self.permissions.clone(), self.config.clone())
+        let (permissions, config) = (self.permissions.clone(), self.config.clone());
+        Self::new(name, limits, permissions, config, ErrorDetail::Terse)
     }
 
     /// The HTTP client that knows this plugin's permissions.

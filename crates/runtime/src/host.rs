@@ -175,6 +175,11 @@ impl Host {
         })
     }
 
+    /// What the guest's standard error ends with, as far as callers are told.
+    pub(crate) fn stderr(&self) -> Option<String> {
+        self.streams.as_ref().and_then(Streams::told)
+    }
+
     /// Writes the text of a block to the log.
     pub(crate) async fn log(&mut self, level: Level, handle: u64) -> Result<()> {
         self.pay(LOG_MESSAGE_MAX_BYTES).await?;

@@ -41,6 +41,7 @@ mod seats;
 mod sections;
 mod shares;
 mod slice;
+mod stderr_tail;
 mod turns;
 mod under_way;
 mod usage;
@@ -50,6 +51,7 @@ pub use budget::{Budget, BudgetUsage, Charge, ChargedBytes, Full, GiveWay, STEP_
 pub use call::Function;
 pub use compile::{Inspection, Plugin, PluginSpec};
 pub use compiler::{Allocation, Import};
+pub use context::ErrorDetail;
 pub use credentials::without_credentials;
 pub use digest::{Digest, DigestError};
 pub use engine::{EngineOptions, Profile, Runtime};

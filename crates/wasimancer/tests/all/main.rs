@@ -36,6 +36,7 @@ mod hand_edits;
 mod headers;
 mod initialize;
 mod kept_instances;
+mod last_words;
 mod limits;
 mod log_queue;
 mod made;
