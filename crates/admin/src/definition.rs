@@ -66,7 +66,13 @@ struct FunctionDefinition {
     /// A whole JSON Schema in the place of `arguments`.
     #[schema(value_type = Option<Object>)]
     input_schema: Option<Value>,
-    returns: Option<Returns>,
+    /// How the output is to be read, as a text where it is left out: `text`, `json`, `result`, `bytes` or a media
+    /// type, such as `image/png`, whose bytes it is.
+    #[schema(pattern = "^(text|json|result|bytes|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$")]
+    returns: Option<String>,
+    /// What the bytes of `returns: bytes` are.
+    #[schema(pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+    media_type: Option<String>,
     /// What the tool may ask of a client while it is called; needs `returns: result`.
     requires: Option<Vec<Capability>>,
     task: Option<Task>,
@@ -75,15 +81,6 @@ struct FunctionDefinition {
     output_schema: Option<Value>,
     annotations: Option<ToolAnnotations>,
     icons: Option<Vec<Icon>>,
-}
-
-/// How the output of a function is to be read: as a text unless the definition says otherwise.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum Returns {
-    Text,
-    Json,
-    Result,
 }
 
 /// Something that a client may or may not be able to do for a function.
@@ -333,7 +330,13 @@ pub(crate) struct ResourceDefinition {
     /// The export of its module.
     #[schema(min_length = 1)]
     function: Option<String>,
-    returns: Option<Returns>,
+    /// How the output is to be read, as a text where it is left out: `text`, `json`, `result`, `bytes` or a media
+    /// type, such as `image/png`, whose bytes it is.
+    #[schema(pattern = "^(text|json|result|bytes|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$")]
+    returns: Option<String>,
+    /// What the bytes of `returns: bytes` are.
+    #[schema(pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+    media_type: Option<String>,
     /// What the function may ask of a client; needs `returns: result`.
     requires: Option<Vec<Capability>>,
 }
@@ -377,7 +380,14 @@ pub(crate) struct PromptDefinition {
     /// The export of its module.
     #[schema(min_length = 1)]
     function: Option<String>,
-    returns: Option<Returns>,
+    /// How the output is to be read, as a text where it is left out: `text`, `json`, `result`, `bytes` or a media
+    /// type, such as `image/png`, whose bytes it is.
+    #[schema(pattern = "^(text|json|result|bytes|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$")]
+    returns: Option<String>,
+    /// What the bytes of `returns: bytes` are.
+    #[schema(pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+    #[schema(rename = "mediaType")]
+    media_type: Option<String>,
     /// What the function may ask of a client; needs `returns: result`.
     requires: Option<Vec<Capability>>,
 }

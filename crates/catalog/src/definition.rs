@@ -85,13 +85,14 @@ const PLUGIN_FIELDS: [&str; 14] = [
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
-const FUNCTION_FIELDS: [&str; 9] = [
+const FUNCTION_FIELDS: [&str; 10] = [
     "displayName",
     "function",
     "arguments",
     "inputSchema",
     "outputSchema",
     "returns",
+    "mediaType",
     "requires",
     "task",
     "name",
@@ -136,8 +137,8 @@ impl<'n> PluginDefinition<'n> {
             preinit: preinit(node, reader),
             profile: profile(node, reader),
             instances: instances(node, reader),
-            patterns,
             errors: errors(node, reader),
+            patterns,
         }
     }
 
@@ -224,11 +225,17 @@ fn function<'n>(
         );
     }
     let returns = Returns::read(node, reader);
-    let requires = Capability::read_all(node, returns, reader);
+    let requires = Capability::read_all(node, returns.as_ref(), reader);
     let task = TaskPolicy::read(node, reader);
     let output_schema = whole_schema(node, "outputSchema", reader);
-    if output_schema.is_some() && returns == Some(Returns::Text) {
-        let message = "needs `returns: json` or `returns: result`, since a text has no schema";
+    let schemeless = match returns {
+        Some(Returns::Text) => Some("a text has"),
+        Some(Returns::Bytes(_)) => Some("bytes have"),
+        _ => None,
+    };
+    if let Some(schemeless) = schemeless.filter(|_| output_schema.is_some()) {
+        let message =
+            format!("needs `returns: json` or `returns: result`, since {schemeless} no schema");
         reader.wrong(node, "outputSchema", message);
     }
     let shown = shown(node, &FUNCTION_FIELDS, reader);

@@ -28,6 +28,7 @@ mod list;
 mod load;
 mod module;
 mod node;
+mod output_schema;
 mod parallel;
 mod plugin;
 mod prompt;

@@ -14,6 +14,7 @@ use crate::capability::Capability;
 use crate::definition::FunctionDefinition;
 use crate::header_parameters::{HeaderParameter, header_parameters};
 use crate::node::Reader;
+use crate::output_schema;
 use crate::returns::Returns;
 use crate::schema;
 use crate::task_policy::TaskPolicy;
@@ -31,6 +32,7 @@ pub struct Tool {
 pub(crate) struct Contract {
     input_schema: CompiledSchema,
     output_schema: Option<CompiledSchema>,
+    wraps_output: bool,
     returns: Returns,
     requires: Vec<Capability>,
     task: Option<TaskPolicy>,
@@ -87,7 +89,11 @@ impl Contract {
         Some(Self {
             input_schema: compiled_input?,
             output_schema,
-            returns: definition.returns,
+            wraps_output: definition
+                .output_schema
+                .as_ref()
+                .is_some_and(|schema| !output_schema::is_of_object(schema)),
+            returns: definition.returns.clone(),
             requires: definition.requires.clone(),
             task: definition.task,
             order: properties
@@ -124,8 +130,8 @@ impl Tool {
 
     /// How its output is to be read.
     #[must_use]
-    pub fn returns(&self) -> Returns {
-        self.contract.returns
+    pub fn returns(&self) -> &Returns {
+        &self.contract.returns
     }
 
     /// What it may ask of a client.
@@ -159,6 +165,12 @@ impl Tool {
     #[must_use]
     pub fn header_parameters(&self) -> &[HeaderParameter] {
         &self.contract.header_parameters
+    }
+
+    /// Whether clients that know objects alone get its structured output, and its schema, under a name.
+    #[must_use]
+    pub fn wraps_output(&self) -> bool {
+        self.contract.wraps_output
     }
 
     /// Whether its definition promises an output of a certain shape.
@@ -266,17 +278,16 @@ impl Tool {
     ///
     /// # Errors
     /// What does not match, or that it cannot be checked within the schema's bounds.
-    pub async fn check_output(&self, caller: u64, output: &RawValue) -> Result<(), OutputError> {
+    pub async fn check_output(&self, caller: u64, output: &str) -> Result<(), OutputError> {
         let Some(schema) = &self.contract.output_schema else {
             return Ok(());
         };
-        let text = output.get();
         let check = |steps| {
-            let value: Value =
-                serde_json::from_str(text).map_err(|error| Violations::Wrong(error.to_string()))?;
+            let value: Value = serde_json::from_str(output)
+                .map_err(|error| Violations::Wrong(error.to_string()))?;
             schema.check(&value, steps)
         };
-        let checked = apart::checked(caller, text, self.function.budget(), check).await;
+        let checked = apart::checked(caller, output, self.function.budget(), check).await;
         checked.map_err(|error| OutputError(error.to_string()))
     }
 }

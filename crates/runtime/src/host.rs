@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
@@ -192,7 +192,7 @@ impl Host {
         let message = &message[..message.len().min(LOG_MESSAGE_MAX_BYTES + 4)];
         let text = String::from_utf8_lossy(message);
         let text = cut(&text, LOG_MESSAGE_MAX_BYTES).to_owned();
-        self.write_log(level, severity, &text, None, Value::from(text.as_str()));
+        self.write_log(level, severity, &text, None, || json_of(&text));
         Ok(())
     }
 
@@ -204,7 +204,7 @@ impl Host {
         severity: Severity,
         text: &str,
         logger: Option<String>,
-        data: Value,
+        data: impl FnOnce() -> Box<RawValue>,
     ) {
         let (is_logged, is_heard) = (level <= LevelFilter::current(), self.hears(severity));
         if !is_logged && !is_heard {
@@ -225,7 +225,7 @@ impl Host {
             self.requester.tell(Event::Log {
                 severity,
                 logger,
-                data,
+                data: data(),
             });
         }
     }
@@ -422,6 +422,11 @@ impl Host {
             .grow(lacking.next_multiple_of(CHARGE_STEP_BYTES));
         charged.map_err(|_| Error::ServerMemory { has_begun: true })
     }
+}
+
+/// A text as JSON.
+pub(crate) fn json_of(text: &str) -> Box<RawValue> {
+    serde_json::value::to_raw_value(text).expect("a text is JSON")
 }
 
 fn variable_bytes(key: &str, value: &[u8]) -> usize {

@@ -68,7 +68,7 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
         name: name.into_owned(),
     });
     match tool.call_for(listening, &input).await {
-        Ok(output) => content::of_output(tool, caller, &output, revision).await,
+        Ok(output) => content::of_output(tool, caller, output, revision).await,
         Err(wasimancer_runtime::Error::ServerMemory { has_begun: false }) => Err(Full.into()),
         Err(error) => Ok(Performed::Complete(content::failure(&error.to_string()))),
     }

@@ -46,6 +46,7 @@ mod multipart;
 mod notifications;
 mod origins;
 mod pagination;
+mod plugin_answers;
 mod plugin_messages;
 mod plugin_variables;
 mod prompts;
