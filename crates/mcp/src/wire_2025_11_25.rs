@@ -89,7 +89,7 @@ fn initialize(exchange: &Exchange, params: &Params<'_>) -> Result<Answer, Error>
     let mut fields = format!(
         "\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}",
         Value::Object(capabilities),
-        endpoint.server_info
+        endpoint.whole_server_info
     );
     if let Some(instructions) = &endpoint.instructions {
         let _ = write!(
