@@ -45,6 +45,7 @@ pub(crate) struct PluginDefinition {
     preinit: Option<Preinit>,
     profile: Option<Profile>,
     instances: Option<Instances>,
+    errors: Option<ErrorDetail>,
 }
 
 /// A tool: a function that the module exports. Of the fields that are unknown here, clients are shown those that
@@ -71,7 +72,13 @@ struct FunctionDefinition {
     additional_properties: Option<AdditionalProperties>,
     additional_arguments: Option<AdditionalArguments>,
     input: Option<Input>,
-    returns: Option<Returns>,
+    /// How the output is to be read, as a text where it is left out: `text`, `json`, `result`, `bytes` or a media
+    /// type, such as `image/png`, whose bytes it is.
+    #[schema(pattern = "^(text|json|result|bytes|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$")]
+    returns: Option<String>,
+    /// What the bytes of `returns: bytes` are.
+    #[schema(pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+    media_type: Option<String>,
     /// What the tool may ask of a client while it is called; needs `returns: result`.
     requires: Option<Vec<Capability>>,
     task: Option<Task>,
@@ -130,15 +137,6 @@ struct TextInput {
 struct BytesInput {
     /// Its name.
     bytes: String,
-}
-
-/// How the output of a function is to be read: as a text unless the definition says otherwise.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum Returns {
-    Text,
-    Json,
-    Result,
 }
 
 /// Something that a client may or may not be able to do for a function.
@@ -284,6 +282,15 @@ enum InstancesWord {
     Reuse,
 }
 
+/// How much callers are told of why a call failed: also what the plugin had written to its standard error,
+/// the default, or one sentence.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum ErrorDetail {
+    Full,
+    Terse,
+}
+
 /// What bounds the instances that are kept between calls.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -379,7 +386,13 @@ pub(crate) struct ResourceDefinition {
     /// The export of its module.
     #[schema(min_length = 1)]
     function: Option<String>,
-    returns: Option<Returns>,
+    /// How the output is to be read, as a text where it is left out: `text`, `json`, `result`, `bytes` or a media
+    /// type, such as `image/png`, whose bytes it is.
+    #[schema(pattern = "^(text|json|result|bytes|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$")]
+    returns: Option<String>,
+    /// What the bytes of `returns: bytes` are.
+    #[schema(pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+    media_type: Option<String>,
     /// What the function may ask of a client; needs `returns: result`.
     requires: Option<Vec<Capability>>,
 }
@@ -423,7 +436,14 @@ pub(crate) struct PromptDefinition {
     /// The export of its module.
     #[schema(min_length = 1)]
     function: Option<String>,
-    returns: Option<Returns>,
+    /// How the output is to be read, as a text where it is left out: `text`, `json`, `result`, `bytes` or a media
+    /// type, such as `image/png`, whose bytes it is.
+    #[schema(pattern = "^(text|json|result|bytes|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$")]
+    returns: Option<String>,
+    /// What the bytes of `returns: bytes` are.
+    #[schema(pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+    #[schema(rename = "mediaType")]
+    media_type: Option<String>,
     /// What the function may ask of a client; needs `returns: result`.
     requires: Option<Vec<Capability>>,
 }

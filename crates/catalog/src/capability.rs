@@ -43,7 +43,7 @@ impl Capability {
     /// where it says it wrongly.
     pub(crate) fn read_all(
         map: &Node,
-        returns: Option<Returns>,
+        returns: Option<&Returns>,
         reader: &mut Reader<'_>,
     ) -> Vec<Self> {
         let mut found = Vec::new();
@@ -66,7 +66,7 @@ impl Capability {
                 }
             }
         }
-        if !found.is_empty() && returns.is_some_and(|returns| returns != Returns::Result) {
+        if !found.is_empty() && returns.is_some_and(|returns| *returns != Returns::Result) {
             let message = "needs `returns: result`, since no other output can ask for anything";
             reader.wrong(map, "requires", message);
         }

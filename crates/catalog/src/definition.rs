@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use wasimancer_runtime::{
-    Digest, DigestError, HostRule, Instances, LimitsOverride, Permissions, Preinit, Profile, Reuse,
-    UnitError, parse_duration, parse_size,
+    Digest, DigestError, ErrorDetail, HostRule, Instances, LimitsOverride, Permissions, Preinit,
+    Profile, Reuse, UnitError, parse_duration, parse_size,
 };
 
 use crate::additional_arguments::{AdditionalArguments, additional_properties};
@@ -41,6 +41,8 @@ pub(crate) struct PluginDefinition<'n> {
     pub(crate) preinit: Preinit,
     pub(crate) profile: Profile,
     pub(crate) instances: Instances,
+    /// How much callers are told of why a call failed.
+    pub(crate) errors: ErrorDetail,
     /// The patterns of its schemas, which are bounded together.
     pub(crate) patterns: Patterns,
 }
@@ -77,7 +79,7 @@ pub(crate) struct FunctionDefinition<'n> {
 pub const VARIABLES_PREFIX: &str = "WASM_";
 
 /// Fields of a plugin that mean something to the server.
-const PLUGIN_FIELDS: [&str; 13] = [
+const PLUGIN_FIELDS: [&str; 14] = [
     "name",
     "path",
     "digest",
@@ -91,10 +93,11 @@ const PLUGIN_FIELDS: [&str; 13] = [
     "preinit",
     "profile",
     "instances",
+    "errors",
 ];
 
 /// Fields of a function that mean something to the server and are not shown as they are.
-const FUNCTION_FIELDS: [&str; 12] = [
+const FUNCTION_FIELDS: [&str; 13] = [
     "displayName",
     "function",
     "arguments",
@@ -104,6 +107,7 @@ const FUNCTION_FIELDS: [&str; 12] = [
     "input",
     "outputSchema",
     "returns",
+    "mediaType",
     "requires",
     "task",
     "name",
@@ -136,6 +140,7 @@ impl<'n> PluginDefinition<'n> {
             preinit: preinit(node, reader),
             profile: profile(node, reader),
             instances: instances(node, reader),
+            errors: errors(node, reader),
             patterns,
         }
     }
@@ -229,12 +234,18 @@ fn function<'n>(
         choice(node, "additionalArguments", words, reader)
     });
     let returns = Returns::read(node, reader);
-    let requires = Capability::read_all(node, returns, reader);
+    let requires = Capability::read_all(node, returns.as_ref(), reader);
     let input = input(node, &arguments, input_schema.as_ref(), reader);
     let task = TaskPolicy::read(node, reader);
     let output_schema = whole_schema(node, "outputSchema", reader);
-    if output_schema.is_some() && returns == Some(Returns::Text) {
-        let message = "needs `returns: json` or `returns: result`, since a text has no schema";
+    let schemeless = match returns {
+        Some(Returns::Text) => Some("a text has"),
+        Some(Returns::Bytes(_)) => Some("bytes have"),
+        _ => None,
+    };
+    if let Some(schemeless) = schemeless.filter(|_| output_schema.is_some()) {
+        let message =
+            format!("needs `returns: json` or `returns: result`, since {schemeless} no schema");
         reader.wrong(node, "outputSchema", message);
     }
     keys::check_function(node, reader);
@@ -460,6 +471,11 @@ fn preinit(node: &Node, reader: &mut Reader<'_>) -> Preinit {
 fn profile(node: &Node, reader: &mut Reader<'_>) -> Profile {
     let choices = [Profile::Short, Profile::Compute].map(|profile| (profile.name(), profile));
     choice(node, "profile", choices, reader)
+}
+
+fn errors(node: &Node, reader: &mut Reader<'_>) -> ErrorDetail {
+    let choices = [("full", ErrorDetail::Full), ("terse", ErrorDetail::Terse)];
+    choice(node, "errors", choices, reader)
 }
 
 /// One of a few words, or the default.

@@ -31,6 +31,7 @@ mod load;
 mod module;
 mod near_miss;
 mod node;
+mod output_schema;
 mod parallel;
 mod plugin;
 mod prompt;

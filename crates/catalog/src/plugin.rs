@@ -13,7 +13,7 @@ use crate::tool::Tool;
 /// What stands for the values of `config`, which may be secrets.
 const REDACTED: &str = "***";
 /// The fields of a plugin that decide how its functions run, beside its module.
-const RUNNING_FIELDS: [&str; 7] = [
+const RUNNING_FIELDS: [&str; 8] = [
     "limits",
     "permissions",
     "config",
@@ -21,6 +21,7 @@ const RUNNING_FIELDS: [&str; 7] = [
     "preinit",
     "profile",
     "instances",
+    "errors",
 ];
 
 /// A plugin that is served.

@@ -67,6 +67,12 @@ impl Prompt {
         })
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its description, where it has one.
     #[must_use]
     pub fn description(&self) -> Option<&str> {

@@ -9,7 +9,8 @@ use crate::node::{Node, Reader};
 use crate::returns::Returns;
 
 /// The fields of an entry that name a source.
-pub(crate) const SOURCE_FIELDS: [&str; 4] = ["plugin", "function", "returns", "requires"];
+pub(crate) const SOURCE_FIELDS: [&str; 5] =
+    ["plugin", "function", "returns", "mediaType", "requires"];
 
 /// A function of a plugin, by its names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +50,7 @@ impl Source {
             );
         }
         let returns = Returns::read(entry, reader);
-        let requires = Capability::read_all(entry, returns, reader);
+        let requires = Capability::read_all(entry, returns.as_ref(), reader);
         let source = Self::named(entry, reader)?;
         Some(Made::Function(Self {
             returns: returns.unwrap_or_default(),
@@ -101,8 +102,8 @@ impl Source {
 
     /// How its output is to be read.
     #[must_use]
-    pub fn returns(&self) -> Returns {
-        self.returns
+    pub fn returns(&self) -> &Returns {
+        &self.returns
     }
 
     /// What it may ask of a client.

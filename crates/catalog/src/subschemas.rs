@@ -34,6 +34,28 @@ pub(crate) fn visit<'s>(schema: &'s Value, see: &mut impl FnMut(&'s Map<String, 
     }
 }
 
+/// Changes a schema and all schemas inside it, but those inside one that the function stops at.
+pub(crate) fn visit_mut(schema: &mut Value, see: &mut impl FnMut(&mut Map<String, Value>) -> bool) {
+    match schema {
+        Value::Object(fields) => {
+            if !see(fields) {
+                return;
+            }
+            for (keyword, value) in fields {
+                match (keyword.as_str(), value) {
+                    (keyword, _) if DATA_KEYWORDS.contains(&keyword) => {}
+                    (keyword, Value::Object(named)) if NAMING_KEYWORDS.contains(&keyword) => {
+                        named.values_mut().for_each(|schema| visit_mut(schema, see));
+                    }
+                    (_, value) => visit_mut(value, see),
+                }
+            }
+        }
+        Value::Array(schemas) => schemas.iter_mut().for_each(|schema| visit_mut(schema, see)),
+        _ => {}
+    }
+}
+
 /// The same schema, with the keyword that is wanted for it in each of the schemas inside it.
 pub(crate) fn map(
     schema: &Value,

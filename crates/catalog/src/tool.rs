@@ -16,6 +16,7 @@ use crate::definition::FunctionDefinition;
 use crate::header_parameters::{HeaderParameter, header_parameters};
 use crate::input::{Input, RawInput};
 use crate::node::{Reader, excerpt};
+use crate::output_schema;
 use crate::returns::Returns;
 use crate::schema;
 use crate::task_policy::TaskPolicy;
@@ -37,6 +38,7 @@ pub struct Tool {
 pub(crate) struct Contract {
     input_schema: CompiledSchema,
     output_schema: Option<CompiledSchema>,
+    wraps_output: bool,
     returns: Returns,
     requires: Vec<Capability>,
     task: Option<TaskPolicy>,
@@ -116,7 +118,11 @@ impl Contract {
         Some(Self {
             input_schema: compiled_input?,
             output_schema,
-            returns: definition.returns,
+            wraps_output: definition
+                .output_schema
+                .as_ref()
+                .is_some_and(|schema| !output_schema::is_of_object(schema)),
+            returns: definition.returns.clone(),
             requires: definition.requires.clone(),
             task: definition.task,
             input: definition.input.clone(),
@@ -169,8 +175,8 @@ impl Tool {
 
     /// How its output is to be read.
     #[must_use]
-    pub fn returns(&self) -> Returns {
-        self.contract.returns
+    pub fn returns(&self) -> &Returns {
+        &self.contract.returns
     }
 
     /// Whether its input is JSON, which answers to questions can stand beside.
@@ -212,6 +218,12 @@ impl Tool {
     #[must_use]
     pub fn header_parameters(&self) -> &[HeaderParameter] {
         &self.contract.header_parameters
+    }
+
+    /// Whether clients that know objects alone get its structured output, and its schema, under a name.
+    #[must_use]
+    pub fn wraps_output(&self) -> bool {
+        self.contract.wraps_output
     }
 
     /// Whether its definition promises an output of a certain shape.
@@ -302,17 +314,16 @@ impl Tool {
     ///
     /// # Errors
     /// What does not match, or that it cannot be checked within the schema's bounds.
-    pub async fn check_output(&self, caller: u64, output: &RawValue) -> Result<(), OutputError> {
+    pub async fn check_output(&self, caller: u64, output: &str) -> Result<(), OutputError> {
         let Some(schema) = &self.contract.output_schema else {
             return Ok(());
         };
-        let text = output.get();
         let check = |steps| {
-            let value: Value =
-                serde_json::from_str(text).map_err(|error| Violations::Wrong(error.to_string()))?;
+            let value: Value = serde_json::from_str(output)
+                .map_err(|error| Violations::Wrong(error.to_string()))?;
             schema.check(&value, steps)
         };
-        let checked = apart::checked(caller, text, self.function.budget(), check).await;
+        let checked = apart::checked(caller, output, self.function.budget(), check).await;
         checked.map_err(|error| OutputError(error.to_string()))
     }
 }

@@ -1,17 +1,18 @@
 //! The answer of a plugin whose definition says `returns: result`, read as far as all requests have
 //! it in common. The contract for plugin authors is `docs/plugin-contract.md`.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use wasimancer_runtime::Budget;
 
 use crate::error::Error;
 use crate::input_required::InputRequired;
+use crate::members::Members;
 use crate::outcome::Outcome;
 use crate::revision::SERVER_INFO_KEY;
+use crate::value_type::{Writer, Wrong};
 
 /// The codes of JSON-RPC and MCP: of these a plugin may use two (JSON-RPC 2.0, section 5.1).
 const RESERVED_CODES: std::ops::RangeInclusive<i32> = -32768..=-32000;
@@ -27,25 +28,38 @@ pub(crate) enum Answer<'a> {
 }
 
 /// The fields of a result as the plugin wrote them.
+#[derive(Default)]
 pub(crate) struct Fields<'a> {
-    pub(crate) result: BTreeMap<String, &'a RawValue>,
-    meta: BTreeMap<String, &'a RawValue>,
+    pub(crate) result: Members<'a>,
+    meta: Members<'a>,
 }
 
 impl<'a> Answer<'a> {
     /// Reads an output; the text of an error says what the plugin did wrong.
-    pub(crate) fn parse(output: &'a [u8]) -> Result<Self, String> {
-        let mut result: BTreeMap<String, &RawValue> =
-            serde_json::from_slice(output).map_err(|error| error.to_string())?;
-        if let Some(error) = result.remove("error") {
+    pub(crate) fn parse(
+        output: &'a str,
+        writer: &mut Writer,
+        budget: &Budget,
+    ) -> Result<Self, String> {
+        Self::of(Members::read(output)?, writer, budget)
+    }
+
+    /// Reads an output whose outermost layer is read already.
+    pub(crate) fn of(
+        mut result: Members<'a>,
+        writer: &mut Writer,
+        budget: &Budget,
+    ) -> Result<Self, String> {
+        if let Some(error) = result.take("error").filter(|error| error.get() != "null") {
             return self::error(error).map(Self::Error);
         }
-        match result.remove("resultType").map(RawValue::get) {
-            None | Some("\"complete\"") => {}
+        match result.take("resultType").map(RawValue::get) {
+            None | Some("\"complete\"" | "null") => {}
             Some("\"input_required\"") => {
-                let requests = result.remove("inputRequests");
-                let state = result.remove("requestState");
-                return InputRequired::parse(requests, state).map(Self::InputRequired);
+                let requests = result.take("inputRequests");
+                let state = result.take("requestState");
+                return InputRequired::parse(requests, state, writer, budget)
+                    .map(Self::InputRequired);
             }
             Some(other) => {
                 return Err(format!(
@@ -53,14 +67,16 @@ impl<'a> Answer<'a> {
                 ));
             }
         }
-        let mut meta: BTreeMap<String, &RawValue> =
-            match result.remove("_meta").map(RawValue::get) {
-                None | Some("null") => BTreeMap::new(),
-                Some(object) => serde_json::from_str(object)
-                    .map_err(|_| "_meta must be an object".to_owned())?,
-            };
+        let meta = result.take("_meta").map(RawValue::get);
+        let meta = meta.filter(|meta| *meta != "null");
+        let mut meta = meta.map_or_else(Members::default, |meta| {
+            Members::read(meta).unwrap_or_else(|_| {
+                writer.left_out.note(Wrong::new("_meta", "an object"));
+                Members::default()
+            })
+        });
         // Who the server is, it says itself.
-        meta.remove(SERVER_INFO_KEY);
+        meta.take(SERVER_INFO_KEY);
         Ok(Self::Complete(Fields { result, meta }))
     }
 }
@@ -68,25 +84,24 @@ impl<'a> Answer<'a> {
 impl Fields<'_> {
     /// The result with these fields first, and those that are left after them.
     pub(crate) fn into_outcome(self, mut fields: String) -> Outcome {
-        for (name, raw) in self.result {
-            let _ = write!(fields, ",{}:{}", Value::from(name), raw.get());
+        if !self.result.is_empty() {
+            fields.push(',');
+            self.result.write(&mut fields);
         }
         let mut outcome = Outcome::new(fields);
-        for (name, raw) in self.meta {
-            let comma = if outcome.meta.is_empty() { "" } else { "," };
-            let _ = write!(outcome.meta, "{comma}{}:{}", Value::from(name), raw.get());
-        }
+        self.meta.write(&mut outcome.meta);
         outcome
     }
 }
 
 fn error(raw: &RawValue) -> Result<Error, String> {
     #[derive(Deserialize)]
-    struct PluginError {
+    struct PluginError<'a> {
         code: i32,
-        message: String,
-        #[serde(default)]
-        data: Option<Box<Value>>,
+        #[serde(borrow)]
+        message: Cow<'a, str>,
+        #[serde(default, borrow)]
+        data: Option<&'a RawValue>,
     }
     let PluginError {
         code,
@@ -101,17 +116,23 @@ fn error(raw: &RawValue) -> Result<Error, String> {
     }
     Ok(Error::Plugin {
         code,
-        message,
-        data,
+        message: message.into_owned(),
+        data: data.map(RawValue::to_owned),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::revision::Revision;
+
+    fn parsed(output: &str) -> Result<Answer<'_>, String> {
+        let mut writer = Writer::new(Revision::Modern);
+        Answer::parse(output, &mut writer, &Budget::default())
+    }
 
     fn wrong(output: &str) -> String {
-        match Answer::parse(output.as_bytes()) {
+        match parsed(output) {
             Err(message) => message,
             Ok(_) => panic!("{output} was read"),
         }
@@ -119,15 +140,15 @@ mod tests {
 
     #[test]
     fn an_answer_says_what_it_is() {
-        let read = |output| Answer::parse(output).unwrap();
-        assert!(matches!(read(b"{}"), Answer::Complete(_)));
+        let read = |output| parsed(output).ok().unwrap();
+        assert!(matches!(read("{}"), Answer::Complete(_)));
         assert!(matches!(
-            read(br#"{"resultType":"input_required","requestState":"s"}"#),
+            read(r#"{"resultType":"input_required","requestState":"s"}"#),
             Answer::InputRequired(InputRequired { state: Some(_), .. })
         ));
         for code in [-32602, -32603, 1, -31999, -32769] {
             let output = format!(r#"{{"error":{{"code":{code},"message":"m","data":[1]}}}}"#);
-            let answer = Answer::parse(output.as_bytes()).unwrap();
+            let answer = parsed(&output).ok().unwrap();
             assert!(
                 matches!(answer, Answer::Error(Error::Plugin { code: found, .. }) if found == code)
             );
@@ -143,7 +164,6 @@ mod tests {
                 r#"{"resultType":"input_required"}"#,
                 "inputRequests or requestState is missing",
             ),
-            (r#"{"_meta":5}"#, "_meta must be an object"),
             (
                 r#"{"error":{"code":-32601,"message":""}}"#,
                 "error.code is -32601",

@@ -39,7 +39,7 @@ impl Client {
                 message,
             } => {
                 let token = self.progress_token.as_ref()?;
-                self.advance(progress.as_f64()?)?;
+                self.advance(progress.get().parse().ok()?)?;
                 let mut params = format!("\"progressToken\":{token},\"progress\":{progress}");
                 if let Some(total) = total {
                     let _ = write!(params, ",\"total\":{total}");
@@ -143,7 +143,7 @@ impl Requester for Listening {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Number;
+    use serde_json::value::to_raw_value;
     use wasimancer_runtime::Budget;
 
     use super::*;
@@ -164,7 +164,7 @@ mod tests {
         };
         for progress in [0, 1, 1, 0, 2] {
             client.tell(Event::Progress {
-                progress: Number::from(progress),
+                progress: to_raw_value(&progress).unwrap(),
                 total: None,
                 message: None,
             });

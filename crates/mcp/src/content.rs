@@ -1,18 +1,17 @@
 //! From a plugin's output to a tool result (server/tools, "Tool Result").
 
-use std::fmt::Write;
-
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use wasimancer_catalog::{Returns, Tool, apart};
-use wasimancer_runtime::{Budget, charge_json};
+use wasimancer_runtime::{Budget, ChargedBytes};
 
 use crate::answer::{Answer, Fields};
-use crate::block;
+use crate::block::{BLOCK, output_uri, push_bytes};
 use crate::error::Error;
 use crate::outcome::{Outcome, Performed};
 use crate::revision::Revision;
 use crate::text::lossy;
+use crate::value_type::{LEVELS_AROUND, ValueType, Writer, Wrong};
 
 /// The result of a call that failed, with its reason as text.
 pub(crate) fn failure(message: &str) -> Outcome {
@@ -24,22 +23,33 @@ pub(crate) fn failure(message: &str) -> Outcome {
 pub(crate) async fn of_output(
     tool: &Tool,
     caller: u64,
-    output: &[u8],
+    mut output: ChargedBytes,
     revision: Revision,
 ) -> Result<Performed, Error> {
     let complete = |outcome: Outcome| Ok(Performed::Complete(outcome));
-    let output = Output {
-        tool,
-        caller,
-        bytes: output,
-    };
-    let meant = match tool.returns() {
+    let bytes = output.len();
+    match tool.returns() {
         Returns::Text => {
-            let text = || text(&lossy(output.bytes));
-            return complete(Outcome::new(output.apart(text).await));
+            let text = || of_text(&lossy(&output), revision);
+            return complete(Outcome::new(apart(caller, bytes, text).await));
         }
-        Returns::Json => structured(&output, revision).await.map(complete),
-        Returns::Result => whole(&output, revision).await,
+        Returns::Bytes(media_type) => {
+            let block = || of_bytes(&output, media_type, tool.name(), revision);
+            return complete(Outcome::new(apart(caller, bytes, block).await));
+        }
+        Returns::Json | Returns::Result => {}
+    }
+    let meant = match apart(caller, bytes, || output.rewrite_json(LEVELS_AROUND)).await {
+        Ok(json) => {
+            let output = Output { tool, caller, json };
+            match tool.returns() {
+                Returns::Result => whole(&output, revision).await,
+                _ => structured(&output, revision).await.map(complete),
+            }
+        }
+        Err(error) => Err(format!(
+            "the tool's output is not the JSON that its definition promises: {error}"
+        )),
     };
     meant.unwrap_or_else(|message| {
         tracing::warn!(tool = tool.name(), plugin = tool.plugin(), "{message}");
@@ -47,23 +57,27 @@ pub(crate) async fn of_output(
     })
 }
 
-/// What a tool has written, for a caller.
+/// The JSON that a tool has written, for a caller.
 struct Output<'a> {
     tool: &'a Tool,
     caller: u64,
-    bytes: &'a [u8],
+    json: &'a str,
 }
 
 impl Output<'_> {
     /// Does work on it where it holds up nobody.
     async fn apart<T>(&self, work: impl FnOnce() -> T) -> T {
-        apart(self.caller, self.bytes.len(), work).await
+        apart(self.caller, self.json.len(), work).await
     }
 
     /// Holds what is structured in it against the tool's schema.
-    async fn check_schema(&self, structured: &RawValue) -> Result<(), String> {
+    async fn check_schema(&self, structured: &str) -> Result<(), String> {
         let checked = self.tool.check_output(self.caller, structured).await;
         checked.map_err(|error| error.to_string())
+    }
+
+    fn budget(&self) -> &Budget {
+        self.tool.function().budget()
     }
 }
 
@@ -79,25 +93,62 @@ fn text(text: &str) -> String {
     String::from_utf8(fields).expect("JSON of a text is UTF-8")
 }
 
+/// `returns: text`.
+fn of_text(output: &str, revision: Revision) -> String {
+    let mut fields = text(output);
+    // Some clients read such a text as the value that it looks like, and take that for structured content,
+    // which must be an object.
+    if revision.reads_texts_as_values() && is_value(output) {
+        let output = serde_json::to_string(output).expect("a text is JSON");
+        fields.push_str(",\"structuredContent\":{\"result\":");
+        fields.push_str(&output);
+        fields.push('}');
+    }
+    fields
+}
+
+/// `returns: bytes` or a media type.
+fn of_bytes(output: &[u8], media_type: &str, tool: &str, revision: Revision) -> String {
+    let mut fields = "\"content\":[".to_owned();
+    let uri = output_uri(tool);
+    push_bytes(&mut fields, output, media_type, &uri, revision);
+    fields.push(']');
+    fields
+}
+
+/// Whether a text is by itself a number, a boolean, null or a list in JSON.
+fn is_value(text: &str) -> bool {
+    let begins_one = |first: char| matches!(first, '-' | '0'..='9' | 't' | 'f' | 'n' | '[');
+    text.trim_start().starts_with(begins_one) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
 /// `returns: json`: structured content and its text.
 async fn structured(output: &Output<'_>, revision: Revision) -> Result<Outcome, String> {
-    let read = || serde_json::from_slice::<&RawValue>(output.bytes);
-    let raw = output.apart(read).await.map_err(|error| {
-        format!("the tool's output is not the JSON that its definition promises: {error}")
-    })?;
-    output.check_schema(raw).await?;
+    output.check_schema(output.json).await?;
     let write = || {
-        let mut fields = text(raw.get());
-        push_structured(&mut fields, raw, revision);
+        let mut fields = text(output.json);
+        push_structured(&mut fields, output, output.json, revision);
         fields
     };
     Ok(Outcome::new(output.apart(write).await))
 }
 
-/// Structured content is any value in 2026-07-28 and an object before.
-fn push_structured(fields: &mut String, raw: &RawValue, revision: Revision) {
-    if revision == Revision::Modern || raw.get().starts_with('{') {
-        let _ = write!(fields, ",\"structuredContent\":{}", raw.get());
+/// Structured content is any value in 2026-07-28 and an object before. There other values stand under a
+/// name, as their schema in the list of tools does.
+fn push_structured(fields: &mut String, output: &Output<'_>, json: &str, revision: Revision) {
+    if !revision.knows_structured_content() {
+        return;
+    }
+    let is_wrapped =
+        revision != Revision::Modern && (output.tool.wraps_output() || !json.starts_with('{'));
+    let [before, after] = if is_wrapped {
+        ["{\"result\":", "}"]
+    } else {
+        ["", ""]
+    };
+    fields.reserve(json.len() + 64);
+    for piece in [",\"structuredContent\":", before, json, after] {
+        fields.push_str(piece);
     }
 }
 
@@ -107,15 +158,27 @@ async fn whole(
     output: &Output<'_>,
     revision: Revision,
 ) -> Result<Result<Performed, Error>, String> {
-    let answer = output.apart(|| Answer::parse(output.bytes)).await;
-    match answer.map_err(|message| malformed(&message))? {
+    let mut writer = Writer::new(revision);
+    let read = || Answer::parse(output.json, &mut writer, output.budget());
+    let answer = output.apart(read).await;
+    let meant = match answer.map_err(|message| malformed(&message))? {
         Answer::Complete(fields) => {
-            let outcome = complete(output, fields, revision).await;
+            let outcome = complete(output, fields, &mut writer).await;
             outcome.map(|outcome| Ok(Performed::Complete(outcome)))
         }
         Answer::InputRequired(required) => Ok(Ok(Performed::InputRequired(required))),
         Answer::Error(error) => Ok(Err(error)),
+    };
+    if !writer.left_out.is_empty() {
+        let (tool, plugin) = (output.tool.name(), output.tool.plugin());
+        let left_out = writer.left_out;
+        tracing::warn!(
+            tool,
+            plugin,
+            "left out of the plugin's tool result: {left_out}"
+        );
     }
+    meant
 }
 
 fn malformed(message: &str) -> String {
@@ -125,17 +188,22 @@ fn malformed(message: &str) -> String {
 async fn complete(
     output: &Output<'_>,
     mut answer: Fields<'_>,
-    revision: Revision,
+    writer: &mut Writer,
 ) -> Result<Outcome, String> {
     let result = &mut answer.result;
-    let is_error = match result.remove("isError").map(RawValue::get) {
+    let is_error = match result.take("isError").map(RawValue::get) {
         None | Some("false" | "null") => false,
         Some("true") => true,
-        Some(_) => return Err(malformed("isError must be true or false")),
+        Some(_) => {
+            writer.left_out.note(Wrong::new("isError", "true or false"));
+            false
+        }
     };
-    let structured = result.remove("structuredContent");
+    let structured = result.take("structuredContent").map(RawValue::get);
+    // Null is a value where a schema may promise it.
+    let structured = structured.filter(|json| *json != "null" || output.tool.has_output_schema());
     match structured {
-        Some(raw) if !is_error => output.check_schema(raw).await?,
+        Some(json) if !is_error => output.check_schema(json).await?,
         None if output.tool.has_output_schema() && !is_error => {
             return Err(malformed(
                 "structuredContent is missing, which its outputSchema promises",
@@ -143,19 +211,22 @@ async fn complete(
         }
         _ => {}
     }
-    let content = result.remove("content");
+    let content = result.take("content").filter(|raw| raw.get() != "null");
     let write = || {
         let mut fields = match (content, structured) {
             (Some(content), _) => {
-                let content = self::content(content, output.tool.function().budget(), revision)
-                    .map_err(|message| malformed(&message))?;
-                format!("\"content\":{content}")
+                writer.out = String::with_capacity(content.get().len() + 64);
+                writer.out.push_str("\"content\":");
+                writer
+                    .field("content", content, &ValueType::List(&BLOCK))
+                    .map_err(|wrong| malformed(&wrong.to_string()))?;
+                std::mem::take(&mut writer.out)
             }
-            (None, Some(structured)) => text(structured.get()),
+            (None, Some(structured)) => text(structured),
             (None, None) => return Err(malformed("content is missing")),
         };
         if let Some(structured) = structured {
-            push_structured(&mut fields, structured, revision);
+            push_structured(&mut fields, output, structured, writer.revision);
         }
         if is_error {
             fields.push_str(",\"isError\":true");
@@ -165,19 +236,28 @@ async fn complete(
     output.apart(write).await
 }
 
-/// The blocks of a result, checked, as a revision knows them.
-fn content(content: &RawValue, budget: &Budget, revision: Revision) -> Result<String, String> {
-    let _values = charge_json(content.get(), budget)
-        .map_err(|full| format!("content could not be read (server_memory): {full}"))?;
-    let blocks: Vec<Value> = serde_json::from_str(content.get())
-        .map_err(|_| "content must be a list of blocks".to_owned())?;
-    for (index, block) in blocks.iter().enumerate() {
-        block::check(block)
-            .map_err(|(field, wanted)| format!("content[{index}].{field} must be {wanted}"))?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_from_texts() {
+        for value in [
+            "5",
+            " -1.5e3\n",
+            "true",
+            "false",
+            "null",
+            "[1, \"a\"]",
+            "[]",
+            "1e999",
+        ] {
+            assert!(is_value(value), "{value}");
+        }
+        for text in [
+            "", "five", "{}", "\"5\"", "5 apples", "[1", "nullable", "True", "01", "[a]",
+        ] {
+            assert!(!is_value(text), "{text}");
+        }
     }
-    if revision.knows_resource_links() {
-        return Ok(content.get().to_owned());
-    }
-    let blocks = blocks.into_iter().map(block::without_link);
-    Ok(blocks.collect::<Value>().to_string())
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::watch;
 use wasimancer_catalog::Catalog;
 use wasimancer_runtime::{Budget, Seats};
@@ -11,16 +10,15 @@ use wasimancer_runtime::{Budget, Seats};
 use crate::bounds::Bounds;
 use crate::replay;
 use crate::request_state::Seal;
+use crate::server_info::ServerInfo;
 use crate::sessions::Sessions;
 use crate::tasks::Tasks;
 
 /// What the endpoint is to be like.
 #[derive(Clone)]
 pub struct Options {
-    /// The server's name, as clients see it.
-    pub name: String,
-    /// Its version.
-    pub version: String,
+    /// How the server introduces itself.
+    pub server_info: ServerInfo,
     /// Guidance for models on how to use the server.
     pub instructions: Option<String>,
     /// Most bytes of a request's body.
@@ -37,8 +35,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            name: "wasimancer".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_info: ServerInfo::default(),
             instructions: None,
             body_max_bytes: 4 * 1024 * 1024,
             state_secret: None,
@@ -63,8 +60,10 @@ pub(crate) struct Endpoint {
     pub(crate) replay_seats: Seats,
     /// Of states between the rounds of a request; none where this machine gives no random numbers.
     pub(crate) seal: Option<Seal>,
-    /// JSON of an `Implementation`.
+    /// The server in each result of 2026-07-28: the JSON of an `Implementation`.
     pub(crate) server_info: Arc<str>,
+    /// The same, with all that is known of it, for whoever asks.
+    pub(crate) whole_server_info: String,
     pub(crate) instructions: Option<String>,
     pub(crate) cache_ttl: Duration,
     pub(crate) body_max_bytes: usize,
@@ -77,7 +76,6 @@ impl Endpoint {
         options: Options,
         shutdown: watch::Receiver<bool>,
     ) -> Self {
-        let server_info = json!({ "name": options.name, "version": options.version });
         Self {
             budget: catalog.budget().clone(),
             catalog,
@@ -87,7 +85,8 @@ impl Endpoint {
             bounds: Bounds::new(),
             replay_seats: replay::seats(),
             seal: Seal::new(options.state_secret.as_deref()),
-            server_info: server_info.to_string().into(),
+            server_info: options.server_info.short().into(),
+            whole_server_info: options.server_info.whole(),
             instructions: options.instructions,
             cache_ttl: options.cache_ttl,
             body_max_bytes: options.body_max_bytes,

@@ -12,7 +12,7 @@ use crate::capabilities::Capabilities;
 use crate::error::Error;
 use crate::optional::is_empty_list;
 use crate::params::Params;
-use crate::revision::{MODERN_VERSION, OLDEST_VERSION, Revision, legacy};
+use crate::revision::{MODERN_VERSION, Revision, legacy};
 use crate::text::Text;
 
 /// The key of the version in a request's `_meta`.
@@ -127,8 +127,12 @@ pub(crate) fn decide(declared: &Declared<'_>) -> Result<Revision, Error> {
             "the MCP-Protocol-Version header is missing; it must repeat the version of _meta"
                 .to_owned(),
         )),
-        (Some(version), _) => named(version),
-        (None, None) => Ok(Revision::Legacy(declared.session.unwrap_or(OLDEST_VERSION))),
+        // Also what no request can name without the session that it was agreed to in.
+        (Some(version), _) => match declared.session {
+            Some(agreed) if agreed == version => Ok(Revision::Legacy(agreed)),
+            _ => named(version),
+        },
+        (None, None) => Ok(declared.session.map_or(Revision::Unnamed, Revision::Legacy)),
     }
 }
 
@@ -200,10 +204,14 @@ mod tests {
             decided(None, None, Some("2025-11-25")),
             Ok(Revision::Legacy("2025-11-25"))
         );
-        assert_eq!(
-            decided(None, None, None),
-            Ok(Revision::Legacy("2025-03-26"))
-        );
+        assert_eq!(decided(None, None, None), Ok(Revision::Unnamed));
+        let oldest = Some("2024-11-05");
+        for header in [None, oldest] {
+            assert_eq!(
+                decided(header, None, oldest),
+                Ok(Revision::Legacy("2024-11-05"))
+            );
+        }
     }
 
     #[test]

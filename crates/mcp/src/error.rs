@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_runtime::{Escaped, Full};
 
@@ -58,7 +59,7 @@ pub(crate) enum Error {
     Plugin {
         code: i32,
         message: String,
-        data: Option<Box<Value>>,
+        data: Option<Box<RawValue>>,
     },
     /// A plugin could not be called, or its answer is malformed, where nobody but the operator can
     /// mend it.
@@ -174,15 +175,18 @@ impl Error {
         }
     }
 
-    /// The `data` of the error object.
-    pub(crate) fn data(&self) -> Option<Value> {
+    /// The JSON of the `data` of the error object.
+    pub(crate) fn data(&self) -> Option<String> {
         match self {
-            Self::ResourceNotFound { uri } => Some(json!({ "uri": uri })),
+            Self::ResourceNotFound { uri } => Some(json!({ "uri": uri }).to_string()),
             Self::UnsupportedVersion { requested } => {
-                Some(json!({ "supported": SUPPORTED_VERSIONS, "requested": requested }))
+                let data = json!({ "supported": SUPPORTED_VERSIONS, "requested": requested });
+                Some(data.to_string())
             }
-            Self::MissingCapability { missing } => Some(json!({ "requiredCapabilities": missing })),
-            Self::Plugin { data, .. } => data.as_deref().cloned(),
+            Self::MissingCapability { missing } => {
+                Some(json!({ "requiredCapabilities": missing }).to_string())
+            }
+            Self::Plugin { data, .. } => data.as_ref().map(|data| data.get().to_owned()),
             _ => None,
         }
     }

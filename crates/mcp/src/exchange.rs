@@ -160,9 +160,9 @@ impl Exchange {
                     wire_2026_07_28::Answer::Messages(messages) => Ok(Reply::Messages(messages)),
                 }
             }
-            Revision::Legacy(version) => {
+            revision => {
                 let session = decided.session.as_ref();
-                let answer = wire_2025_11_25::handle(self, version, session, meta, call).await?;
+                let answer = wire_2025_11_25::handle(self, revision, session, meta, call).await?;
                 self.reply_result(call.id, &answer.result, answer.session)
             }
         }
@@ -195,7 +195,7 @@ impl Exchange {
         };
         let log = match revision {
             Revision::Modern => meta.map_or(Ok(None), Meta::log_level)?,
-            Revision::Legacy(_) => session.and_then(Session::log),
+            Revision::Legacy(_) | Revision::Unnamed => session.and_then(Session::log),
         };
         Ok(Client {
             revision,
@@ -425,6 +425,6 @@ pub(crate) fn reply_error(id: Option<jsonrpc::Id<'_>>, error: &Error, era: Era) 
         return Reply::Cancelled;
     }
     let (code, message) = (error.code(era), error.message());
-    let body = jsonrpc::write_error(id, code, &message, error.data().as_ref());
+    let body = jsonrpc::write_error(id, code, &message, error.data().as_deref());
     reply(error.status(era), Message::small(body))
 }

@@ -79,7 +79,7 @@ fn not_allowed(allowed: &'static str) -> Response {
 fn get(endpoint: &Arc<Endpoint>, headers: &HeaderMap, caller: Caller) -> Response {
     match declared(headers) {
         Ok(Revision::Modern) => return not_allowed("POST, DELETE, OPTIONS"),
-        Ok(Revision::Legacy(_)) => {}
+        Ok(Revision::Legacy(_) | Revision::Unnamed) => {}
         Err(error) => return refuse(&error, Era::Modern),
     }
     let session_id = headers.get(&SESSION_ID);
@@ -177,7 +177,7 @@ impl Drop for AbortOnDrop {
 /// The session of a request, where it names one of an older revision.
 fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Arc<Session>> {
     let id = headers.get(&SESSION_ID)?.to_str().ok()?;
-    let is_legacy = matches!(declared(headers), Ok(Revision::Legacy(_)));
+    let is_legacy = declared(headers).is_ok_and(|revision| revision.era() == Era::Legacy);
     endpoint.sessions.find(id).filter(|_| is_legacy)
 }
 

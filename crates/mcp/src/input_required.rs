@@ -1,22 +1,29 @@
 //! What a plugin asks of the client before it can answer (2026-07-28, basic/patterns/mrtr).
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use wasimancer_runtime::{Budget, Charge};
 
 use crate::capabilities::Capability;
+use crate::members::{Members, push_key};
+use crate::question::{self, QUESTION};
+use crate::text::Text;
+use crate::value_type::{ValueType, Writer};
 
 /// Most requests of one answer.
 const REQUESTS_MAX: usize = 32;
+/// How often a request is held at most: here, and in the task that waits for its answer.
+const COPIES: usize = 2;
 
 /// An answer that needs input first.
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InputRequired {
-    /// The requests by their keys: one may be empty if there is a state.
-    pub(crate) requests: Map<String, Value>,
+    /// The JSON of the requests by their keys: there may be none if there is a state.
+    pub(crate) requests: Vec<(String, Box<RawValue>)>,
     /// What the plugin wants to have back, as it gave it.
     pub(crate) state: Option<String>,
     /// The bytes of both as JSON.
     pub(crate) bytes: usize,
+    /// These bytes, as long as they are held.
+    _charge: Charge,
 }
 
 impl InputRequired {
@@ -24,112 +31,90 @@ impl InputRequired {
     pub(crate) fn parse(
         requests: Option<&RawValue>,
         state: Option<&RawValue>,
+        writer: &mut Writer,
+        budget: &Budget,
     ) -> Result<Self, String> {
+        let is_given = |raw: &&RawValue| raw.get() != "null";
+        let (requests, state) = (requests.filter(is_given), state.filter(is_given));
         let bytes = [requests, state].into_iter().flatten();
         let bytes = bytes.map(|raw| raw.get().len()).sum();
-        let requests: Map<String, Value> = match requests.map(RawValue::get) {
-            None | Some("null") => Map::new(),
-            Some(text) => serde_json::from_str(text)
-                .map_err(|_| "inputRequests must be an object of requests".to_owned())?,
+        let charge = budget
+            .charge(COPIES * bytes)
+            .map_err(|full| format!("inputRequests could not be read (server_memory): {full}"))?;
+        let requests = match requests {
+            None => Vec::new(),
+            Some(requests) => self::requests(requests, writer)?,
         };
-        let state: Option<String> = match state {
+        let state = match state {
             None => None,
-            Some(text) => serde_json::from_str(text.get())
-                .map_err(|_| "requestState must be a string".to_owned())?,
+            Some(state) => Some(Text::of(state).ok_or("requestState must be a string")?),
         };
         if requests.is_empty() && state.is_none() {
             return Err("inputRequests or requestState is missing".to_owned());
         }
-        if requests.len() > REQUESTS_MAX {
-            let count = requests.len();
-            return Err(format!(
-                "inputRequests holds {count} requests and may hold {REQUESTS_MAX}"
-            ));
-        }
-        for (key, request) in &requests {
-            check(request).map_err(|(field, wanted)| {
-                format!("inputRequests.{key}.{field} must be {wanted}")
-            })?;
-        }
         Ok(Self {
             requests,
-            state,
+            state: state.map(Into::into),
             bytes,
+            _charge: charge,
         })
     }
 
     /// What a client must be able to do to answer.
     pub(crate) fn needs(&self) -> impl Iterator<Item = Capability> {
-        self.requests.values().flat_map(needs)
+        let requests = self.requests.iter();
+        requests.flat_map(|(_, request)| question::needs(request))
     }
 }
 
-/// A field that is wrong, and what it must be.
-type Wrong = (&'static str, &'static str);
-
-fn check(request: &Value) -> Result<(), Wrong> {
-    let params = &request["params"];
-    let text = |field: &'static str, name: &str| {
-        let is_text = params[name].is_string();
-        is_text.then_some(()).ok_or((field, "a string"))
-    };
-    match (request["method"].as_str(), params["mode"].as_str()) {
-        (Some("elicitation/create"), Some("url")) => {
-            text("params.message", "message")?;
-            text("params.url", "url")
+/// Writes the field of an answer that asks.
+pub(crate) fn push_requests(out: &mut String, requests: &[(String, Box<RawValue>)]) {
+    out.push_str("\"inputRequests\":{");
+    for (index, (key, request)) in requests.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
         }
-        (Some("elicitation/create"), None | Some("form")) => {
-            text("params.message", "message")?;
-            let schema = &params["requestedSchema"];
-            if schema["type"] == "object" && schema["properties"].is_object() {
-                return Ok(());
-            }
-            let wanted = "a schema with `\"type\": \"object\"` and `properties`";
-            Err(("params.requestedSchema", wanted))
-        }
-        (Some("elicitation/create"), Some(_)) => Err(("params.mode", "form or url")),
-        (Some("sampling/createMessage"), _) => {
-            if !params["messages"].is_array() {
-                return Err(("params.messages", "a list of messages"));
-            }
-            if !params["maxTokens"].is_u64() {
-                return Err(("params.maxTokens", "a whole number"));
-            }
-            Ok(())
-        }
-        (Some("roots/list"), _) if params.is_null() || params.is_object() => Ok(()),
-        (Some("roots/list"), _) => Err(("params", "an object")),
-        _ => Err((
-            "method",
-            "elicitation/create, sampling/createMessage or roots/list",
-        )),
+        push_key(out, key);
+        out.push_str(request.get());
     }
+    out.push('}');
 }
 
-fn needs(request: &Value) -> Vec<Capability> {
-    let params = &request["params"];
-    match request["method"].as_str() {
-        Some("elicitation/create") if params["mode"] == "url" => vec![Capability::ElicitationUrl],
-        Some("elicitation/create") => vec![Capability::Elicitation],
-        Some("sampling/createMessage")
-            if !params["tools"].is_null() || !params["toolChoice"].is_null() =>
-        {
-            vec![Capability::Sampling, Capability::SamplingTools]
-        }
-        Some("sampling/createMessage") => vec![Capability::Sampling],
-        _ => vec![Capability::Roots],
+/// The requests, held against what they must have.
+fn requests(
+    requests: &RawValue,
+    writer: &mut Writer,
+) -> Result<Vec<(String, Box<RawValue>)>, String> {
+    let members = Members::read(requests.get())
+        .map_err(|_| "inputRequests must be an object of requests".to_owned())?;
+    let count = members.iter().count();
+    if count > REQUESTS_MAX {
+        return Err(format!(
+            "inputRequests holds {count} requests and may hold {REQUESTS_MAX}"
+        ));
     }
+    writer
+        .field("inputRequests", requests, &ValueType::Named(&QUESTION))
+        .map_err(|wrong| wrong.to_string())?;
+    let written = std::mem::take(&mut writer.out);
+    let written = Members::read(&written).unwrap_or_default();
+    let written = written.iter();
+    Ok(written
+        .map(|(key, request)| (key.to_owned(), request.to_owned()))
+        .collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::revision::Revision;
 
     fn parse(requests: &Value) -> Result<InputRequired, String> {
-        let text = requests.to_string();
-        InputRequired::parse(Some(serde_json::from_str(&text).unwrap()), None)
+        let raw = serde_json::value::to_raw_value(requests).unwrap();
+        let mut writer = Writer::new(Revision::Modern);
+        InputRequired::parse(Some(&raw), None, &mut writer, &Budget::default())
     }
 
     #[test]
@@ -141,7 +126,7 @@ mod tests {
             "model": { "method": "sampling/createMessage", "params": { "messages": [], "maxTokens": 5, "tools": [] } },
             "roots": { "method": "roots/list" },
         }));
-        let needs: Vec<Capability> = required.unwrap().needs().collect();
+        let needs: Vec<Capability> = required.ok().unwrap().needs().collect();
         assert_eq!(
             needs,
             [
@@ -162,7 +147,6 @@ mod tests {
             (json!({}), "inputRequests or requestState is missing"),
             (json!({ "a": 5 }), "inputRequests.a.method must be elicitation/create"),
             (json!({ "a": { "method": "tools/call" } }), "inputRequests.a.method"),
-            (json!({ "a": { "method": "roots/list", "params": 5 } }), "inputRequests.a.params must be an object"),
             (json!({ "a": { "method": "elicitation/create", "params": {} } }), "inputRequests.a.params.message"),
             (json!({ "a": { "method": "elicitation/create", "params": { "message": "" } } }), "params.requestedSchema"),
             (json!({ "a": { "method": "elicitation/create", "params": { "mode": "x" } } }), "params.mode"),
@@ -171,7 +155,7 @@ mod tests {
             (json!({ "a": { "method": "sampling/createMessage", "params": {} } }), "params.messages"),
         ];
         for (wrong, message) in rows {
-            let error = parse(&wrong).unwrap_err();
+            let error = parse(&wrong).err().unwrap();
             assert!(error.contains(message), "{wrong}: {error}");
         }
         let request = json!({ "method": "roots/list" });
@@ -180,8 +164,42 @@ mod tests {
             .collect();
         assert!(
             parse(&Value::Object(many))
-                .unwrap_err()
+                .err()
+                .unwrap()
                 .contains("33 requests")
         );
+    }
+
+    #[test]
+    fn what_may_be_missing_is_left_out_where_it_is_wrong() {
+        let form = json!({
+            "type": "object",
+            "properties": { "n": { "type": "string", "title": null, "minLength": "1", "own": null } },
+            "required": null,
+        });
+        let asked = json!({
+            "name": { "method": "elicitation/create", "params": { "mode": null, "message": "?", "requestedSchema": form } },
+            "model": { "method": "sampling/createMessage", "params": { "messages": [], "maxTokens": 5, "tools": null, "temperature": "hot" } },
+            "roots": { "params": 5, "method": "roots/list" },
+        });
+        let raw = serde_json::value::to_raw_value(&asked).unwrap();
+        let mut writer = Writer::new(Revision::Modern);
+        let required = InputRequired::parse(Some(&raw), None, &mut writer, &Budget::default()).ok();
+        let required = required.unwrap();
+        let requests: Vec<&str> = required.requests.iter().map(|(_, raw)| raw.get()).collect();
+        assert_eq!(
+            requests,
+            [
+                r#"{"method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object","properties":{"n":{"type":"string","own":null}}}}}"#,
+                r#"{"method":"sampling/createMessage","params":{"messages":[],"maxTokens":5}}"#,
+                r#"{"method":"roots/list"}"#,
+            ]
+        );
+        assert_eq!(
+            writer.left_out.to_string(),
+            "inputRequests.name.params.requestedSchema.properties.n.minLength must be a whole number from 0; inputRequests.model.params.temperature must be a number; inputRequests.roots.params must be an object"
+        );
+        let needs: Vec<Capability> = required.needs().collect();
+        assert!(!needs.contains(&Capability::SamplingTools));
     }
 }

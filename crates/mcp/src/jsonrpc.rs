@@ -175,7 +175,7 @@ pub(crate) fn write_error(
     id: Option<Id<'_>>,
     code: i32,
     message: &str,
-    data: Option<&Value>,
+    data: Option<&str>,
 ) -> String {
     let id = id.map_or_else(String::new, |id| format!("\"id\":{},", id.json()));
     let message = Value::from(message);
@@ -184,7 +184,7 @@ pub(crate) fn write_error(
 }
 
 /// Writes a request of ours from its method and the JSON of its params.
-pub(crate) fn write_request(id: u64, method: &str, params: &Value) -> String {
+pub(crate) fn write_request(id: u64, method: &str, params: &str) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}")
 }
 

@@ -21,6 +21,7 @@ use crate::outcome::{Outcome, Performed};
 use crate::params::Params;
 use crate::revision::Era;
 use crate::round::Round;
+use crate::value_type::{LEVELS_AROUND, LeftOut};
 
 pub(crate) use tools::task_policy;
 
@@ -113,6 +114,27 @@ impl Asked<'_> {
     async fn apart<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
         apart(self.client.caller.key(), bytes, work).await
     }
+}
+
+/// Logs what of a plugin's answer is left out, and where.
+fn log_left_out(method: &str, source: &Source, left_out: &LeftOut) {
+    if !left_out.is_empty() {
+        let (plugin, function) = (source.plugin(), source.function());
+        tracing::warn!(
+            plugin,
+            function,
+            "{method}: left out of the answer: {left_out}"
+        );
+    }
+}
+
+/// The JSON of a plugin's answer.
+fn rewritten(output: &mut ChargedBytes) -> Result<&str, Error> {
+    output.rewrite_json(LEVELS_AROUND).map_err(|error| {
+        malformed(&format!(
+            "it is not the JSON that its definition promises: {error}"
+        ))
+    })
 }
 
 /// What a plugin did wrong, where only its author can mend it.

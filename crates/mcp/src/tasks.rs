@@ -14,14 +14,14 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use wasimancer_runtime::{Event, Shares, Ticket, Use};
 
 use crate::caller::Caller;
 use crate::error::Error;
-use crate::input_required::InputRequired;
+use crate::input_required::{InputRequired, push_requests};
 use crate::message::Message;
 use crate::revision::Era;
 
@@ -92,7 +92,7 @@ enum Status {
     Working,
     InputRequired {
         /// What is asked and not yet answered, by the keys that the client sees.
-        open: Map<String, Value>,
+        open: Vec<(String, Box<RawValue>)>,
         /// The plugin's keys by those.
         plugin_keys: HashMap<String, String>,
         /// The answers by the plugin's keys.
@@ -319,7 +319,7 @@ impl Task {
     /// Asks the client, and waits for all answers.
     async fn ask(&self, required: &InputRequired) -> BTreeMap<String, Box<RawValue>> {
         self.change(|state| {
-            let mut open = Map::new();
+            let mut open = Vec::new();
             let mut plugin_keys = HashMap::new();
             for (key, request) in &required.requests {
                 let mut shown = key.clone();
@@ -329,7 +329,7 @@ impl Task {
                     shown = format!("{key}-{count}");
                 }
                 plugin_keys.insert(shown.clone(), key.clone());
-                open.insert(shown, request.clone());
+                open.push((shown, request.clone()));
             }
             state.status = Status::InputRequired {
                 open,
@@ -373,10 +373,9 @@ impl Task {
             };
             let before = open.len();
             for (key, raw) in responses {
-                if open.shift_remove(&key).is_some()
-                    && let Some(key) = plugin_keys.remove(&key)
-                {
-                    answers.insert(key, raw);
+                if let Some(plugin_key) = plugin_keys.remove(&key) {
+                    open.retain(|(open, _)| *open != key);
+                    answers.insert(plugin_key, raw);
                 }
             }
             open.len() < before
@@ -421,8 +420,8 @@ impl Task {
         match &state.status {
             Status::Working | Status::Cancelled => {}
             Status::InputRequired { open, .. } => {
-                let open = serde_json::to_string(open).unwrap_or_default();
-                let _ = write!(fields, ",\"inputRequests\":{open}");
+                fields.push(',');
+                push_requests(&mut fields, open);
             }
             Status::Completed(result) => {
                 let _ = write!(fields, ",\"result\":{{{}}}", result.as_str());
@@ -437,21 +436,25 @@ impl Task {
 
 /// The end that an error of the protocol means.
 fn failed(error: &Error) -> (Status, Option<String>) {
-    let mut json = Map::new();
-    json.insert("code".to_owned(), Value::from(error.code(Era::Modern)));
-    json.insert("message".to_owned(), Value::from(error.message()));
+    let (code, message) = (error.code(Era::Modern), error.message());
+    let mut json = format!(
+        "{{\"code\":{code},\"message\":{}",
+        Value::from(message.as_str())
+    );
     if let Some(data) = error.data() {
-        json.insert("data".to_owned(), data);
+        let _ = write!(json, ",\"data\":{data}");
     }
-    let json = Value::Object(json).to_string();
-    (Status::Failed(Message::small(json)), Some(error.message()))
+    json.push('}');
+    (Status::Failed(Message::small(json)), Some(message))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wasimancer_runtime::Budget;
 
     use super::*;
+    use crate::revision::Revision;
+    use crate::value_type::Writer;
 
     fn create_for(tasks: &Tasks, caller: u64, plugin: u64) -> Result<Arc<Task>, Error> {
         tasks.create(Caller::numbered(caller), plugin, None)
@@ -534,13 +537,10 @@ mod tests {
     async fn a_key_that_the_plugin_repeats_is_another_one() {
         let tasks = Tasks::new();
         let task = create(&tasks).unwrap();
-        let mut requests = Map::new();
-        requests.insert("name".to_owned(), json!({ "method": "roots/list" }));
-        let required = InputRequired {
-            requests,
-            state: None,
-            bytes: 0,
-        };
+        let requests = serde_json::from_str(r#"{"name":{"method":"roots/list"}}"#).unwrap();
+        let mut writer = Writer::new(Revision::Modern);
+        let required = InputRequired::parse(Some(requests), None, &mut writer, &Budget::default());
+        let required = Arc::new(required.unwrap_or_else(|error| panic!("{error}")));
         for shown in ["name", "name-2", "name-3"] {
             let asked = tokio::spawn({
                 let (task, required) = (task.clone(), required.clone());

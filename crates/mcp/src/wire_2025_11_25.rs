@@ -1,4 +1,4 @@
-//! Revisions 2025-11-25, 2025-06-18 and 2025-03-26: `initialize`, optional sessions, `ping`.
+//! Revisions 2025-11-25, 2025-06-18, 2025-03-26 and 2024-11-05: `initialize`, optional sessions, `ping`.
 
 mod rounds;
 pub(crate) mod session_stream;
@@ -18,7 +18,7 @@ use crate::exchange::{Arrival, Exchange};
 use crate::jsonrpc::Call;
 use crate::outcome::{Finished, Outcome};
 use crate::params::Params;
-use crate::revision::{LATEST_LEGACY_VERSION, Revision, legacy};
+use crate::revision::{LATEST_LEGACY_VERSION, Revision, agreed};
 use crate::service;
 use crate::sessions::Session;
 
@@ -31,7 +31,7 @@ pub(crate) struct Answer {
 /// Answers a request of one of these revisions.
 pub(crate) async fn handle(
     exchange: &Exchange,
-    version: &'static str,
+    revision: Revision,
     session: Option<&Arc<Session>>,
     meta: Option<&Meta<'_>>,
     call: &Call<'_>,
@@ -56,7 +56,7 @@ pub(crate) async fn handle(
         }
         _ => {
             let session = session.map(Arc::as_ref);
-            let read = || exchange.client(Revision::Legacy(version), session, meta);
+            let read = || exchange.client(revision, session, meta);
             let client = exchange.apart(params.bytes(), read).await?;
             let served = rounds::serve(exchange, session, Arc::new(client), method, params);
             return Ok(Answer {
@@ -84,12 +84,12 @@ fn initialize(exchange: &Exchange, params: &Params<'_>) -> Result<Answer, Error>
     let endpoint = &exchange.endpoint;
     let _values = charge_json(params.text(), &endpoint.budget)?;
     let params: InitializeParams<'_> = params.read()?;
-    let version = legacy(&params.protocol_version).unwrap_or(LATEST_LEGACY_VERSION);
+    let version = agreed(&params.protocol_version).unwrap_or(LATEST_LEGACY_VERSION);
     let capabilities = service::capabilities(&exchange.snapshot);
     let mut fields = format!(
         "\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}",
         Value::Object(capabilities),
-        endpoint.server_info
+        endpoint.whole_server_info
     );
     if let Some(instructions) = &endpoint.instructions {
         let _ = write!(

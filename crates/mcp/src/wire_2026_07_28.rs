@@ -52,7 +52,12 @@ pub(crate) async fn handle(
     let client = Arc::new(exchange.apart(params.bytes(), read).await?);
     let endpoint = &exchange.endpoint;
     let outcome = match method {
-        "server/discover" => discover(endpoint, &exchange.snapshot),
+        "server/discover" => {
+            let outcome = discover(endpoint, &exchange.snapshot);
+            let server_info = &endpoint.whole_server_info;
+            let result = introduced(endpoint, "complete", outcome, server_info);
+            return Ok(Answer::Result(result));
+        }
         "subscriptions/listen" => {
             let listening = listen::listen(exchange, &client, id, &params);
             return listening.await.map(Answer::Messages);
@@ -115,6 +120,16 @@ pub(crate) fn complete(endpoint: &Endpoint, outcome: Outcome) -> Finished {
 
 /// Adds what every result of this revision has: its type, how long it may be kept, and the server.
 fn with_type(endpoint: &Endpoint, result_type: &str, outcome: Outcome) -> Finished {
+    introduced(endpoint, result_type, outcome, &endpoint.server_info)
+}
+
+/// The same, with the server as it is to be introduced.
+fn introduced(
+    endpoint: &Endpoint,
+    result_type: &str,
+    outcome: Outcome,
+    server_info: &str,
+) -> Finished {
     let comma = if outcome.fields.is_empty() { "" } else { "," };
     let mut after = String::with_capacity(outcome.meta.len() + 256);
     if outcome.cacheable {
@@ -122,11 +137,7 @@ fn with_type(endpoint: &Endpoint, result_type: &str, outcome: Outcome) -> Finish
         let ttl_ms = endpoint.cache_ttl.as_millis();
         let _ = write!(after, ",\"ttlMs\":{ttl_ms},\"cacheScope\":\"private\"");
     }
-    let _ = write!(
-        after,
-        ",\"_meta\":{{\"{SERVER_INFO_KEY}\":{}",
-        endpoint.server_info
-    );
+    let _ = write!(after, ",\"_meta\":{{\"{SERVER_INFO_KEY}\":{server_info}");
     if !outcome.meta.is_empty() {
         after.push(',');
         after.push_str(&outcome.meta);

@@ -4,7 +4,7 @@
 //! as it grows and given back when it is dropped.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -254,6 +254,20 @@ impl ChargedBytes {
         self.charge.grow(lacking.next_multiple_of(STEP_BYTES))?;
         self.bytes.extend_from_slice(more);
         Ok(())
+    }
+}
+
+impl ChargedBytes {
+    /// What they are charged to.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.charge.budget
+    }
+}
+
+impl DerefMut for ChargedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
     }
 }
 

@@ -223,12 +223,11 @@ impl Function {
             tracing::warn!(plugin, export = %self.named.name, %backtrace, "the plugin trapped: {reason}");
         });
         // A guest that panics often leaves its own words before it traps; they say more.
-        match host.error_message() {
-            Some(message) => Err(Error::Trap {
-                reason: format!("{reason}; it said: {message}"),
-            }),
-            None => Err(Error::Trap { reason }),
-        }
+        let reason = match host.error_message() {
+            Some(message) => format!("{reason}; it said: {message}"),
+            None => reason,
+        };
+        Err(with_stderr(Error::Trap { reason }, host))
     }
 }
 
@@ -317,12 +316,24 @@ fn backtrace(error: &wasmtime::Error) -> String {
 /// code is 0: an export that returns nothing has no other way to fail.
 fn finished(code: i32, host: &Host, budget: &Budget) -> Result<ChargedBytes> {
     match (code, host.error_message()) {
-        (_, Some(message)) => Err(Error::Plugin { message }),
+        (0, Some(message)) => Err(Error::Plugin { message }),
         (0, None) => {
             let output = ChargedBytes::of(host.output(), budget);
             output.map_err(|_| Error::ServerMemory { has_begun: true })
         }
-        (code, None) => Err(Error::NonZero { code }),
+        (_, Some(message)) => Err(with_stderr(Error::Plugin { message }, host)),
+        (code, None) => Err(with_stderr(Error::NonZero { code }, host)),
+    }
+}
+
+/// The same ending, with what the guest has written to its standard error.
+fn with_stderr(error: Error, host: &Host) -> Error {
+    match host.stderr() {
+        Some(stderr) => Error::WithStderr {
+            error: Box::new(error),
+            stderr,
+        },
+        None => error,
     }
 }
 

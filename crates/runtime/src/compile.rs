@@ -7,7 +7,7 @@ use wasmtime::{InstancePre, Module, ModuleExport};
 
 use crate::call::Function;
 use crate::compiler::{Compiler, Import};
-use crate::context::Context;
+use crate::context::{Context, ErrorDetail};
 use crate::digest::Digest;
 use crate::engine::{Profile, Runtime};
 use crate::error::{Error, Result};
@@ -46,6 +46,8 @@ pub struct PluginSpec<'a> {
     pub profile: Profile,
     /// Which instance a call gets.
     pub instances: Instances,
+    /// How much callers are told of why a call failed.
+    pub errors: ErrorDetail,
 }
 
 impl<'a> PluginSpec<'a> {
@@ -61,6 +63,7 @@ impl<'a> PluginSpec<'a> {
             preinit: Preinit::default(),
             profile: Profile::default(),
             instances: Instances::default(),
+            errors: ErrorDetail::default(),
         }
     }
 }
@@ -152,7 +155,8 @@ impl Runtime {
             .extend(self.0.options.allowed_hosts.iter().cloned());
         let concurrency = limits.concurrency as usize;
         let proxy = self.0.options.outbound_proxy.clone();
-        let context = Context::new(spec.name.to_owned(), limits, permissions, spec.config);
+        let name = spec.name.to_owned();
+        let context = Context::new(name, limits, permissions, spec.config, spec.errors);
         let context = context.through(proxy);
         let kept = match spec.instances {
             Instances::Fresh => None,

@@ -9,6 +9,17 @@ use crate::outbound_http::Outbound;
 use crate::outbound_proxy::OutboundProxy;
 use crate::permissions::Permissions;
 use crate::plugin_log::PluginLog;
+use crate::stderr_tail::Secrets;
+
+/// How much callers are told of why a call failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorDetail {
+    /// Also the end of the plugin's standard error, where it trapped or ended with another code than 0.
+    #[default]
+    Full,
+    /// One sentence.
+    Terse,
+}
 
 /// What every call of one plugin shares.
 pub(crate) struct Context {
@@ -20,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) outbound_proxy: Option<OutboundProxy>,
     /// What `config_get` answers.
     pub(crate) config: BTreeMap<String, String>,
+    /// What is hidden where the plugin's words are told. None: its words are not told.
+    pub(crate) secrets: Option<Secrets>,
     /// Its lines in the log.
     pub(crate) log: PluginLog,
     /// Made at the first request, so that a plugin that never asks costs nothing.
@@ -32,8 +45,14 @@ impl Context {
         limits: Limits,
         permissions: Permissions,
         config: BTreeMap<String, String>,
+        errors: ErrorDetail,
     ) -> Self {
+        let secrets = match errors {
+            ErrorDetail::Full => Some(Secrets::of(&config)),
+            ErrorDetail::Terse => None,
+        };
         Self {
+            secrets,
             name,
             limits,
             permissions,
@@ -55,13 +74,21 @@ impl Context {
     /// That of a module which nobody has published, without permissions and configuration.
     pub(crate) fn of_nobody(limits: Limits) -> Self {
         let permissions = Permissions::default();
-        Self::new(String::new(), limits, permissions, BTreeMap::new())
+        let config = BTreeMap::new();
+        Self::new(
+            String::new(),
+            limits,
+            permissions,
+            config,
+            ErrorDetail::Terse,
+        )
     }
 
     /// The same with an HTTP client of its own, which does not outlive the scheduler it is made on.
     pub(crate) fn anew(&self) -> Self {
         let (name, limits) = (self.name.clone(), self.limits.clone());
-        let anew = Self::new(name, limits, self.permissions.clone(), self.config.clone());
+        let (permissions, config) = (self.permissions.clone(), self.config.clone());
+        let anew = Self::new(name, limits, permissions, config, ErrorDetail::Terse);
         anew.through(self.outbound_proxy.clone())
     }
 

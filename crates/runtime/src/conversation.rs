@@ -7,19 +7,23 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Number, Value};
+use tracing::Level;
 use wasmtime::{Caller, Linker};
 
+use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::escape::cut;
-use crate::host::Host;
+use crate::host::{Host, json_of};
 use crate::plugin_log::LOG_MESSAGE_MAX_BYTES;
 use crate::requester::{Event, Severity};
+use crate::rewrite_json::rewrite_json;
 
 /// The module name of these host functions.
 pub(crate) const MODULE: &str = "wasimancer:host/env";
 /// Largest parameter, in bytes. It is read at once, and what is passed on of it is much shorter.
 const PARAMETER_MAX_BYTES: usize = 1024 * 1024;
+/// Levels of JSON around a parameter where it is told.
+const LEVELS_AROUND: usize = 1;
 /// Most that is said of what is wrong with a parameter, in bytes: it repeats texts of the guest's.
 const WORDS_MAX_BYTES: usize = 240;
 /// Longest message of a report of progress that is passed on, in bytes; the rest is cut.
@@ -57,11 +61,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 #[derive(Deserialize)]
 struct Report<'a> {
-    progress: Number,
-    #[serde(default)]
-    total: Option<Number>,
+    #[serde(borrow)]
+    progress: &'a RawValue,
     #[serde(default, borrow)]
-    message: Option<Cow<'a, str>>,
+    total: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +74,7 @@ struct Message<'a> {
     #[serde(borrow)]
     level: Cow<'a, str>,
     #[serde(default, borrow)]
-    logger: Option<Cow<'a, str>>,
+    logger: Option<&'a RawValue>,
     #[serde(borrow)]
     data: &'a RawValue,
 }
@@ -82,61 +87,84 @@ impl Host {
     }
 
     async fn report(&mut self, handle: u64) -> Result<()> {
-        self.pay_json("progress", handle).await?;
+        let json = self.json("progress", handle).await?;
         let Report {
             progress,
             total,
             message,
-        } = parsed("progress", self.memory.block(handle)?)?;
+        } = parsed("progress", &json)?;
         // What does not grow is no progress (MCP, patterns/progress).
-        let now = progress.as_f64().unwrap_or_default();
+        let now: f64 = parsed("progress", progress.get())?;
         if self.progress.is_some_and(|before| now <= before) {
             return Ok(());
         }
+        let is_number = self
+            .optional::<f64>("progress: `total`", "a number", total)
+            .is_some();
+        let total = total.filter(|_| is_number);
+        let message = self.optional::<Cow<'_, str>>("progress: `message`", "a string", message);
         let message = message.map(|message| cut(&message, PROGRESS_MESSAGE_MAX_BYTES).to_owned());
         self.progress = Some(now);
         self.requester.tell(Event::Progress {
-            progress,
-            total,
+            progress: progress.to_owned(),
+            total: total.map(RawValue::to_owned),
             message,
         });
         Ok(())
     }
 
     async fn log_message(&mut self, handle: u64) -> Result<()> {
-        self.pay_json("log", handle).await?;
+        let json = self.json("log", handle).await?;
         let Message {
             level,
             logger,
             data,
-        } = parsed("log", self.memory.block(handle)?)?;
+        } = parsed("log", &json)?;
         let severity: Severity =
             cut(&level, WORDS_MAX_BYTES)
                 .parse()
                 .map_err(|error| Error::Trap {
                     reason: format!("log: `level` {error}"),
                 })?;
+        let logger = self.optional::<Cow<'_, str>>("log: `logger`", "a string", logger);
         let logger = logger.map(|logger| cut(&logger, LOGGER_MAX_BYTES).to_owned());
-        let json = data.get();
-        let data = if json.len() <= LOG_MESSAGE_MAX_BYTES {
-            parsed("log", json.as_bytes())?
-        } else if json.starts_with('"') {
-            let text: Cow<'_, str> = parsed("log", json.as_bytes())?;
-            Value::from(cut(&text, LOG_MESSAGE_MAX_BYTES))
+        let text = if data.get().starts_with('"') {
+            parsed("log", data.get())?
         } else {
-            // JSON cannot be cut, but its text can.
-            Value::from(cut(json, LOG_MESSAGE_MAX_BYTES))
+            Cow::Borrowed(data.get())
         };
-        let text = match &data {
-            Value::String(text) => text.clone(),
-            data => data.to_string(),
+        let text = cut(&text, LOG_MESSAGE_MAX_BYTES);
+        // JSON cannot be cut, but its text can.
+        let told = || {
+            if data.get().len() <= LOG_MESSAGE_MAX_BYTES {
+                data.to_owned()
+            } else {
+                json_of(text)
+            }
         };
-        self.write_log(severity.level(), severity, &text, logger, data);
+        self.write_log(severity.level(), severity, text, logger, told);
         Ok(())
     }
 
-    /// Pays for the JSON in a block, given to a host function.
-    async fn pay_json(&mut self, function: &str, handle: u64) -> Result<()> {
+    /// A field that may be missing, and is left out where it is wrong.
+    fn optional<'j, T: Deserialize<'j>>(
+        &self,
+        field: &str,
+        wanted: &str,
+        json: Option<&'j RawValue>,
+    ) -> Option<T> {
+        let json = json?.get();
+        let read = serde_json::from_str(json).ok();
+        if read.is_none() {
+            let line = format!("{field} must be {wanted} and is left out");
+            let context = &self.context;
+            context.log.write(&context.name, Level::WARN, &line);
+        }
+        read
+    }
+
+    /// The JSON in a block, given to a host function, rewritten and paid for.
+    async fn json(&mut self, function: &str, handle: u64) -> Result<String> {
         let size = self.memory.block(handle)?.len();
         if size > PARAMETER_MAX_BYTES {
             return Err(Error::Trap {
@@ -145,19 +173,26 @@ impl Host {
                 ),
             });
         }
-        self.pay(size).await
+        self.pay(size).await?;
+        // As short-lived as the names of a block, and on as many threads at most.
+        let mut json = self.memory.block(handle)?.to_vec();
+        let rewritten = rewrite_json(&mut json, LEVELS_AROUND, &Budget::default());
+        let rewritten = rewritten.map_err(|error| not_taken(function, &error))?;
+        Ok(rewritten.to_owned())
     }
 }
 
-/// The JSON in a block.
-fn parsed<'j, T: Deserialize<'j>>(function: &str, json: &'j [u8]) -> Result<T> {
-    serde_json::from_slice(json).map_err(|error| {
-        let words = error.to_string();
-        Error::Trap {
-            reason: format!(
-                "{function}: its parameter is not the JSON that it takes: {}",
-                cut(&words, WORDS_MAX_BYTES)
-            ),
-        }
-    })
+/// What JSON holds.
+fn parsed<'j, T: Deserialize<'j>>(function: &str, json: &'j str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| not_taken(function, &error))
+}
+
+fn not_taken(function: &str, error: &dyn std::error::Error) -> Error {
+    let words = error.to_string();
+    Error::Trap {
+        reason: format!(
+            "{function}: its parameter is not the JSON that it takes: {}",
+            cut(&words, WORDS_MAX_BYTES)
+        ),
+    }
 }

@@ -135,6 +135,16 @@ pub enum Error {
         message: String,
     },
 
+    /// A guest that trapped, or ended with another code than 0, and what it had written to its standard
+    /// error.
+    #[error("{error}; its standard error ends with:\n{stderr}")]
+    WithStderr {
+        /// The ending.
+        error: Box<Self>,
+        /// The last lines, with what is secret hidden.
+        stderr: String,
+    },
+
     /// The export returned another value than 0, or the guest exited with it, and left no message.
     #[error("the plugin failed with code {code} and left no message")]
     NonZero {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use wasmtime::ResourceLimiter;
@@ -175,6 +175,11 @@ impl Host {
         })
     }
 
+    /// What the guest's standard error ends with, as far as callers are told.
+    pub(crate) fn stderr(&self) -> Option<String> {
+        self.streams.as_ref().and_then(Streams::told)
+    }
+
     /// Writes the text of a block to the log.
     pub(crate) async fn log(&mut self, level: Level, handle: u64) -> Result<()> {
         self.pay(LOG_MESSAGE_MAX_BYTES).await?;
@@ -190,7 +195,7 @@ impl Host {
         let message = &message[..message.len().min(LOG_MESSAGE_MAX_BYTES + 4)];
         let text = String::from_utf8_lossy(message);
         let text = cut(&text, LOG_MESSAGE_MAX_BYTES).to_owned();
-        self.write_log(level, severity, &text, None, Value::from(text.as_str()));
+        self.write_log(level, severity, &text, None, || json_of(&text));
         Ok(())
     }
 
@@ -202,7 +207,7 @@ impl Host {
         severity: Severity,
         text: &str,
         logger: Option<String>,
-        data: Value,
+        data: impl FnOnce() -> Box<RawValue>,
     ) {
         let (is_logged, is_heard) = (level <= LevelFilter::current(), self.hears(severity));
         if !is_logged && !is_heard {
@@ -223,7 +228,7 @@ impl Host {
             self.requester.tell(Event::Log {
                 severity,
                 logger,
-                data,
+                data: data(),
             });
         }
     }
@@ -430,6 +435,11 @@ impl Host {
             .grow(lacking.next_multiple_of(CHARGE_STEP_BYTES));
         charged.map_err(|_| Error::ServerMemory { has_begun: true })
     }
+}
+
+/// A text as JSON.
+pub(crate) fn json_of(text: &str) -> Box<RawValue> {
+    serde_json::value::to_raw_value(text).expect("a text is JSON")
 }
 
 fn variable_bytes(key: &str, value: &[u8]) -> usize {

@@ -61,6 +61,11 @@ impl CallLog {
         }
     }
 
+    /// What the calls of its plugin share.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Charges a message as it stands in the log, and answers whether the call may still write it.
     pub(crate) fn charge(&self, line: &str) -> bool {
         let before = self

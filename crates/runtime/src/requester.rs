@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::{Number, Value};
+use serde_json::value::RawValue;
 use tracing::Level;
 
 /// How severe a message is, least first (RFC 5424, section 6.2.1).
@@ -104,10 +104,10 @@ impl FromStr for Severity {
 pub enum Event {
     /// How far it has come.
     Progress {
-        /// Grows with each report.
-        progress: Number,
+        /// Grows with each report: the JSON of a number.
+        progress: Box<RawValue>,
         /// What it will be at the end, where that is known.
-        total: Option<Number>,
+        total: Option<Box<RawValue>>,
         /// A sentence for people.
         message: Option<String>,
     },
@@ -118,7 +118,7 @@ pub enum Event {
         /// Which part of the plugin it comes from.
         logger: Option<String>,
         /// A text, or any other JSON.
-        data: Value,
+        data: Box<RawValue>,
     },
     /// The requester's connection may be closed, where they can come back for the rest.
     Release,

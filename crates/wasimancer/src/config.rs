@@ -121,6 +121,29 @@ pub(crate) struct ConfigFile {
     pub(crate) poll_interval: Option<String>,
     pub(crate) admin_address: Option<String>,
     pub(crate) limits: FileLimits,
+    pub(crate) server_info: FileServerInfo,
+}
+
+/// The section `[server_info]`: how the server introduces itself to clients.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub(crate) struct FileServerInfo {
+    pub(crate) name: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) website_url: Option<String>,
+    pub(crate) icons: Vec<FileIcon>,
+}
+
+/// An image in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct FileIcon {
+    pub(crate) src: String,
+    pub(crate) mime_type: Option<String>,
+    #[serde(default)]
+    pub(crate) sizes: Vec<String>,
+    pub(crate) theme: Option<String>,
 }
 
 /// The section `[limits]`: what every plugin may use at most.

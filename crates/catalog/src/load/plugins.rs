@@ -207,6 +207,7 @@ impl Loader {
             },
             profile: definition.profile,
             instances: definition.instances,
+            errors: definition.errors,
         };
         let compiled = match when {
             Compile::Now => self.runtime.compile(spec),

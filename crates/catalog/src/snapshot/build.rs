@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Defined, Origin, Prompts, Resources, Tools};
 use crate::definition::FunctionDefinition;
 use crate::list::List;
+use crate::output_schema;
 use crate::plugin::ServedPlugin;
 use crate::prompt::Prompt;
 use crate::resource::{Resource, ResourceTemplate, StaticResource};
@@ -89,14 +90,13 @@ pub(crate) fn tool_entry(definition: &FunctionDefinition<'_>) -> Value {
 }
 
 fn with_object_output(entry: &Value) -> Cow<'_, Value> {
-    let is_other = |schema: &Value| schema["type"] != "object";
-    if !entry.get("outputSchema").is_some_and(is_other) {
+    let schema = entry.get("outputSchema");
+    let Some(schema) = schema.filter(|schema| !output_schema::is_of_object(schema)) else {
         return Cow::Borrowed(entry);
-    }
+    };
+    let schema = output_schema::wrapped(schema);
     let mut entry = entry.clone();
-    if let Some(fields) = entry.as_object_mut() {
-        fields.shift_remove("outputSchema");
-    }
+    entry["outputSchema"] = schema;
     Cow::Owned(entry)
 }
 

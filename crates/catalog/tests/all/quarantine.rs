@@ -62,7 +62,7 @@ fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
         ),
         (
             31,
-            "functions[1].returns: \"yaml\" is not known: write text, json or result",
+            "functions[1].returns: \"yaml\" is not known: write text, json or result, or for bytes a media type such as image/png",
         ),
         (32, "functions[1].title: must be a text and is a list"),
         (34, "functions[1].icons: must be a list and is a map"),
@@ -177,7 +177,7 @@ fn a_problem_holds_its_parts() {
     assert_eq!(problem.field, "functions[0].returns");
     assert_eq!(
         problem.message,
-        "\"yaml\" is not known: write text, json or result"
+        "\"yaml\" is not known: write text, json or result, or for bytes a media type such as image/png"
     );
 }
 

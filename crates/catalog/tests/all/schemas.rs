@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestHome, entries, in_own_process, input, input_schema, raw, wait};
+use crate::support::{TestHome, entries, in_own_process, input, input_schema, wait};
 
 fn problem(fields: &str) -> String {
     let problems = TestHome::with_tool(fields).problems();
@@ -223,7 +223,7 @@ fn an_output_is_held_against_its_schema() {
     let snapshot = home.open_whole();
     let tool = snapshot.tool("t").unwrap();
     assert!(tool.has_output_schema());
-    let check = |output: Value| wait(tool.check_output(0, &raw(&output.to_string())));
+    let check = |output: Value| wait(tool.check_output(0, &output.to_string()));
     assert!(check(json!({"n": 1})).is_ok());
     assert_eq!(
         check(json!({"n": "x"})).unwrap_err().to_string(),
@@ -242,7 +242,7 @@ fn a_tool_without_an_output_schema_promises_nothing() {
     let snapshot = TestHome::with_tool("returns: json").open_whole();
     let tool = snapshot.tool("t").unwrap();
     assert!(!tool.has_output_schema());
-    assert!(wait(tool.check_output(0, &raw(r#"["anything"]"#))).is_ok());
+    assert!(wait(tool.check_output(0, r#"["anything"]"#)).is_ok());
 }
 
 #[test]
@@ -285,11 +285,11 @@ fn returns_is_one_of_three_words() {
         ("returns: result", Returns::Result),
     ] {
         let snapshot = TestHome::with_tool(written).open_whole();
-        assert_eq!(snapshot.tool("t").unwrap().returns(), expected);
+        assert_eq!(snapshot.tool("t").unwrap().returns(), &expected);
     }
     assert_eq!(
         problem("description: x\nreturns: yaml"),
-        "plugins.yml:8: plugin \"p\": functions[0].returns: \"yaml\" is not known: write text, json or result"
+        "plugins.yml:8: plugin \"p\": functions[0].returns: \"yaml\" is not known: write text, json or result, or for bytes a media type such as image/png"
     );
     assert_eq!(
         problem("description: x\nreturns: [json]"),
@@ -298,7 +298,7 @@ fn returns_is_one_of_three_words() {
 }
 
 #[test]
-fn readers_of_object_outputs_alone_see_no_other_schema() {
+fn readers_of_object_outputs_alone_see_every_schema_in_one_of_an_object() {
     let output_schema = |schema: &str| -> (Value, Option<Value>) {
         let snapshot = output(schema).open_whole();
         let whole = entries(snapshot.tool_list());
@@ -319,11 +319,14 @@ fn readers_of_object_outputs_alone_see_no_other_schema() {
         output_schema("{type: object}"),
         (object.clone(), Some(object))
     );
-    assert_eq!(
-        output_schema("{type: array}"),
-        (json!({"type": "array"}), None)
-    );
-    assert_eq!(output_schema("{}"), (json!({}), None));
+    let wrapped = |schema: &Value| json!({"type": "object", "properties": {"result": schema}, "required": ["result"]});
+    for (text, schema) in [
+        ("{type: array}", json!({"type": "array"})),
+        ("{}", json!({})),
+    ] {
+        let inside = wrapped(&schema);
+        assert_eq!(output_schema(text), (schema, Some(inside)));
+    }
 }
 
 /// Each kind of schema with this one inside it.

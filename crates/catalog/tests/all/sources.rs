@@ -40,7 +40,7 @@ fn call<'s>(snapshot: &'s Snapshot, uri: &str) -> ResourceCall<'s> {
     }
 }
 
-fn names(source: &Source) -> (&str, &str, Returns, &[Capability]) {
+fn names(source: &Source) -> (&str, &str, &Returns, &[Capability]) {
     (
         source.plugin(),
         source.function(),
@@ -58,7 +58,7 @@ fn a_static_resource_of_a_function_is_called_without_variables() {
     let call = call(&snapshot, "a://größe");
     assert_eq!(
         names(call.source),
-        ("p", "twice", Returns::Result, &[Capability::Roots][..])
+        ("p", "twice", &Returns::Result, &[Capability::Roots][..])
     );
     assert_eq!(call.input, b"{}");
     assert_eq!(
@@ -81,7 +81,7 @@ fn a_template_of_a_function_is_called_with_its_variables_in_its_order() {
     )
     .open_whole();
     let call = call(&snapshot, "a://x%2Fy/Ada \"L\"");
-    assert_eq!(names(call.source), ("p", "echo", Returns::Text, &[][..]));
+    assert_eq!(names(call.source), ("p", "echo", &Returns::Text, &[][..]));
     assert_eq!(
         String::from_utf8(call.input).unwrap(),
         r#"{"zulu":"x/y","alpha":"Ada \"L\"","q":""}"#
@@ -105,7 +105,7 @@ fn a_prompt_of_a_function_is_called_with_checked_arguments() {
     .open_whole();
     let prompt = snapshot.prompt("q").unwrap();
     let source = prompt.source().unwrap();
-    assert_eq!(names(source), ("p", "echo", Returns::Json, &[][..]));
+    assert_eq!(names(source), ("p", "echo", &Returns::Json, &[][..]));
     let input = |given: &[(&str, &str)]| {
         let given: BTreeMap<String, String> = given
             .iter()
@@ -178,7 +178,9 @@ fn an_entry_holds_its_data_or_names_a_function() {
         ),
         (
             "plugin: p, function: echo, returns: xml",
-            &["returns: \"xml\" is not known: write text, json or result"],
+            &[
+                "returns: \"xml\" is not known: write text, json or result, or for bytes a media type such as image/png",
+            ],
         ),
         (
             "plugin: p, function: echo, requires: [roots]",
@@ -243,7 +245,7 @@ fn a_function_completes_an_argument() {
         let Some(Choices::Function(source)) = choices else {
             panic!("{choices:?}");
         };
-        assert_eq!(names(source), ("p", "twice", Returns::Json, &[][..]));
+        assert_eq!(names(source), ("p", "twice", &Returns::Json, &[][..]));
         assert!(snapshot.resolve(source).is_ok());
     }
     assert_eq!(template.choices("b"), Some(Choices::Listed(vec![])));

@@ -7,10 +7,13 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wasimancer_catalog::{Choices, Source};
 
-use super::{Asked, make, malformed};
+use super::{Asked, log_left_out, make, malformed, rewritten};
 use crate::error::Error;
+use crate::members::{Members, each_element};
 use crate::optional::object;
 use crate::outcome::Outcome;
+use crate::text::Text;
+use crate::value_type::{ValueType, Writer, Wrong};
 
 /// Most completion values of one answer (server/utilities/completion, "Completion Results").
 const COMPLETIONS_MAX: usize = 100;
@@ -90,21 +93,6 @@ fn completion(mut found: Vec<String>, total: Option<usize>, has_more: bool) -> O
     Outcome::new(format!("\"completion\":{completion}"))
 }
 
-/// What a plugin answers: its values alone, or what it knows of them besides.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Made {
-    Values(Vec<String>),
-    #[serde(rename_all = "camelCase")]
-    Completion {
-        values: Vec<String>,
-        #[serde(default)]
-        total: Option<usize>,
-        #[serde(default)]
-        has_more: bool,
-    },
-}
-
 async fn made(
     asked: &Asked<'_>,
     params: &CompleteParams<'_>,
@@ -112,8 +100,14 @@ async fn made(
 ) -> Result<Outcome, Error> {
     let input = asked.apart(asked.params.bytes(), || input(params)).await?;
     let (Reference::Prompt { name } | Reference::Resource { uri: name }) = &params.reference;
-    let output = make(asked, "completion/complete", name, source, input).await?;
-    asked.apart(output.len(), || of_output(&output)).await
+    let method = "completion/complete";
+    let mut output = make(asked, method, name, source, input).await?;
+    let mut writer = Writer::new(asked.client.revision);
+    let bytes = output.len();
+    let read = || of_output(rewritten(&mut output)?, &mut writer);
+    let outcome = asked.apart(bytes, read).await;
+    log_left_out(method, source, &writer.left_out);
+    outcome
 }
 
 /// What the function that completes gets.
@@ -136,17 +130,45 @@ fn input(params: &CompleteParams<'_>) -> Result<Vec<u8>, Error> {
     Ok(input.to_string().into_bytes())
 }
 
-fn of_output(output: &[u8]) -> Result<Outcome, Error> {
-    let made = serde_json::from_slice(output);
-    match made.map_err(|_| malformed("write a list of texts, or an object with such `values`"))? {
-        Made::Values(values) => {
-            let total = values.len();
-            Ok(completion(values, Some(total), false))
-        }
-        Made::Completion {
-            values,
-            total,
-            has_more,
-        } => Ok(completion(values, total, has_more)),
+/// What a plugin answers: its values alone, or an object with what it knows of them besides.
+fn of_output(output: &str, writer: &mut Writer) -> Result<Outcome, Error> {
+    let wrong = || malformed("write a list of texts, or an object with such `values`");
+    if !output.starts_with('{') {
+        let list = serde_json::from_str(output).map_err(|_| wrong())?;
+        let (values, total) = values(list).map_err(|_| wrong())?;
+        return Ok(completion(values, Some(total), total > COMPLETIONS_MAX));
     }
+    let mut answer = Members::read(output).map_err(|what| malformed(&what))?;
+    let list = answer.take("values").ok_or_else(wrong)?;
+    let (values, count) = values(list).map_err(|wrong| malformed(&wrong.to_string()))?;
+    let mut optional = |name, value_type| {
+        writer.out.clear();
+        writer.optional_field(name, answer.get(name), value_type);
+        let is_right = !writer.out.is_empty();
+        answer.get(name).map(RawValue::get).filter(|_| is_right)
+    };
+    let total = optional("total", &ValueType::Count).and_then(|total| total.parse().ok());
+    let has_more = optional("hasMore", &ValueType::Boolean) == Some("true");
+    Ok(completion(
+        values,
+        total,
+        has_more || count > COMPLETIONS_MAX,
+    ))
+}
+
+/// The first texts of a list, and how many there are.
+fn values(list: &RawValue) -> Result<(Vec<String>, usize), Wrong> {
+    let (mut values, mut count) = (Vec::new(), 0);
+    let read = each_element(list, |index, element| {
+        count += 1;
+        let Some(text) = Text::of(element) else {
+            return Err(Wrong::new(&format!("values[{index}]"), "a string"));
+        };
+        if values.len() < COMPLETIONS_MAX {
+            values.push(text.into_owned());
+        }
+        Ok(())
+    });
+    read.unwrap_or_else(|| Err(Wrong::new("values", "a list of texts")))?;
+    Ok((values, count))
 }

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use wasimancer_catalog::{MessageContent, Prompt, Returns, Source};
+use wasimancer_runtime::{Budget, ChargedBytes};
 
-use super::{Asked, make, malformed};
+use super::{Asked, log_left_out, make, malformed, rewritten};
 use crate::answer::{Answer, Fields};
-use crate::block;
+use crate::block::{BLOCK, output_uri, push_bytes};
 use crate::error::Error;
+use crate::members::{Members, push_key, push_text};
 use crate::outcome::{Outcome, Performed};
 use crate::params::Params;
 use crate::revision::Revision;
 use crate::text::lossy;
+use crate::value_type::{Field, ValueType, Writer, Wrong, required};
 
 pub(super) async fn get(asked: &Asked<'_>) -> Result<Performed, Error> {
     let name = asked.params.name()?;
@@ -38,19 +41,31 @@ fn rendered(
 ) -> Result<Outcome, Error> {
     let rendered = prompt.render(arguments);
     let rendered = rendered.map_err(|error| Error::InvalidParams(error.to_string()))?;
-    let messages = rendered.into_iter().enumerate().map(|(index, message)| {
-        let content = match message.content {
-            MessageContent::Text(text) => json!({ "type": "text", "text": text }),
+    let mut fields = described(prompt);
+    fields.push_str("\"messages\":[");
+    for (index, message) in rendered.into_iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(
+            fields,
+            "{comma}{{\"role\":\"{}\",\"content\":",
+            message.role
+        );
+        match message.content {
+            MessageContent::Text(text) => push_text_block(&mut fields, &text),
             // An argument may have made it what it must not be.
-            MessageContent::Block(block) => block::check(&block)
-                .map(|()| block)
-                .map_err(|wrong| wrong_block(index, wrong))
-                .map_err(Error::InvalidParams)?,
-        };
-        Ok(json!({ "role": message.role, "content": content }))
-    });
-    let messages: Vec<Value> = messages.collect::<Result<_, Error>>()?;
-    Ok(Outcome::new(fields(prompt, messages, revision)))
+            MessageContent::Block(block) => {
+                let block = serde_json::value::to_raw_value(&block).expect("a value is JSON");
+                let mut writer = Writer::new(revision);
+                let written = writer.field("content", &block, &BLOCK);
+                written
+                    .map_err(|wrong| Error::InvalidParams(format!("messages[{index}].{wrong}")))?;
+                fields.push_str(&writer.out);
+            }
+        }
+        fields.push('}');
+    }
+    fields.push(']');
+    Ok(Outcome::new(fields))
 }
 
 /// The values of the arguments, each a string.
@@ -70,22 +85,21 @@ fn arguments(params: &Params<'_>) -> Result<BTreeMap<String, String>, Error> {
         .collect())
 }
 
-fn wrong_block(index: usize, (field, wanted): (&str, &str)) -> String {
-    format!("messages[{index}].content.{field} must be {wanted}")
+/// The text of a message as a content block.
+fn push_text_block(out: &mut String, text: &str) {
+    out.push_str("{\"type\":\"text\",\"text\":");
+    push_text(out, text);
+    out.push('}');
 }
 
-/// The fields of a result with messages.
-fn fields(prompt: &Prompt, mut messages: Vec<Value>, revision: Revision) -> String {
-    if !revision.knows_resource_links() {
-        for message in &mut messages {
-            message["content"] = block::without_link(message["content"].take());
-        }
-    }
+/// What stands before the messages of a result: the description of the definition, where it has one.
+fn described(prompt: &Prompt) -> String {
     let mut fields = String::new();
     if let Some(description) = prompt.description() {
-        let _ = write!(fields, "\"description\":{},", Value::from(description));
+        push_key(&mut fields, "description");
+        push_text(&mut fields, description);
+        fields.push(',');
     }
-    let _ = write!(fields, "\"messages\":{}", Value::Array(messages));
     fields
 }
 
@@ -97,54 +111,125 @@ async fn made(
     source: &Source,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Performed, Error> {
+    const METHOD: &str = "prompts/get";
     let write = || prompt.input(arguments);
     let input = asked.apart(asked.params.bytes(), write).await;
     let input = input.map_err(|error| Error::InvalidParams(error.to_string()))?;
-    let output = make(asked, "prompts/get", name, source, input).await?;
-    let read = || of_output(prompt, source.returns(), &output, asked.client.revision);
-    asked.apart(output.len(), read).await
+    let mut output = make(asked, METHOD, name, source, input).await?;
+    let bytes = output.len();
+    let mut writer = Writer::new(asked.client.revision);
+    let read = || of_output(prompt, source.returns(), &mut output, &mut writer);
+    let performed = asked.apart(bytes, read).await;
+    log_left_out(METHOD, source, &writer.left_out);
+    performed
 }
 
 fn of_output(
     prompt: &Prompt,
-    returns: Returns,
-    output: &[u8],
-    revision: Revision,
+    returns: &Returns,
+    output: &mut ChargedBytes,
+    writer: &mut Writer,
 ) -> Result<Performed, Error> {
-    if returns != Returns::Result {
-        let text = lossy(output);
-        let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
-        let outcome = Outcome::new(fields(prompt, vec![message], revision));
-        return Ok(Performed::Complete(outcome));
+    if *returns == Returns::Result {
+        let budget = output.budget().clone();
+        return whole(prompt, rewritten(output)?, writer, &budget);
     }
-    match Answer::parse(output).map_err(|what| malformed(&what))? {
-        Answer::Complete(answer) => {
-            let outcome = whole(prompt, answer, revision).map_err(|what| malformed(&what))?;
-            Ok(Performed::Complete(outcome))
+    let mut fields = described(prompt);
+    fields.push_str("\"messages\":[{\"role\":\"user\",\"content\":");
+    match returns {
+        Returns::Json => push_text_block(&mut fields, rewritten(output)?),
+        Returns::Bytes(media_type) => {
+            let uri = output_uri(prompt.name());
+            push_bytes(&mut fields, output, media_type, &uri, writer.revision);
+        }
+        Returns::Text | Returns::Result => push_text_block(&mut fields, &lossy(output)),
+    }
+    fields.push_str("}]");
+    Ok(Performed::Complete(Outcome::new(fields)))
+}
+
+/// `returns: result`: a whole result from the plugin, or its messages alone.
+fn whole(
+    prompt: &Prompt,
+    output: &str,
+    writer: &mut Writer,
+    budget: &Budget,
+) -> Result<Performed, Error> {
+    if output.starts_with('[') {
+        let list: &RawValue =
+            serde_json::from_str(output).map_err(|error| malformed(&error.to_string()))?;
+        return messages(prompt, Fields::default(), list, writer);
+    }
+    let members = Members::read(output).map_err(|what| malformed(&what))?;
+    if is_message(&members) {
+        let one: &RawValue =
+            serde_json::from_str(output).map_err(|error| malformed(&error.to_string()))?;
+        return messages(prompt, Fields::default(), one, writer);
+    }
+    match Answer::of(members, writer, budget).map_err(|what| malformed(&what))? {
+        Answer::Complete(mut answer) => {
+            let list = answer.result.take("messages");
+            let list = list.ok_or_else(|| malformed("messages is missing"))?;
+            messages(prompt, answer, list, writer)
         }
         Answer::InputRequired(required) => Ok(Performed::InputRequired(required)),
         Answer::Error(error) => Err(error),
     }
 }
 
-/// `returns: result`: a whole result from the plugin.
-fn whole(prompt: &Prompt, mut answer: Fields<'_>, revision: Revision) -> Result<Outcome, String> {
-    let messages = answer.result.remove("messages");
-    let messages = messages.ok_or_else(|| "messages is missing".to_owned())?;
-    let messages: Vec<Value> =
-        serde_json::from_str(messages.get()).map_err(|_| "messages must be a list".to_owned())?;
-    for (index, message) in messages.iter().enumerate() {
-        if !matches!(message["role"].as_str(), Some("user" | "assistant")) {
-            return Err(format!("messages[{index}].role must be user or assistant"));
-        }
-        block::check(&message["content"]).map_err(|wrong| wrong_block(index, wrong))?;
-    }
+/// Whether an object is a message, or a content block in place of one.
+fn is_message(object: &Members<'_>) -> bool {
+    object.get("messages").is_none()
+        && ["role", "type"]
+            .iter()
+            .any(|field| object.get(field).is_some())
+}
+
+/// The result with these messages, of which there may be one.
+fn messages(
+    prompt: &Prompt,
+    mut answer: Fields<'_>,
+    messages: &RawValue,
+    writer: &mut Writer,
+) -> Result<Performed, Error> {
     // The plugin's own description is the better one.
-    let description = answer.result.remove("description");
-    let mut fields = fields(prompt, messages, revision);
-    if let Some(description) = description {
-        let messages = fields.find("\"messages\":").unwrap_or_default();
-        fields.replace_range(..messages, &format!("\"description\":{description},"));
+    let mut fields = String::new();
+    if let Some(description) = answer.result.take("description") {
+        writer.out.clear();
+        writer.optional_field("description", Some(description), &ValueType::Text);
+        if let Some(written) = writer.out.strip_prefix(',') {
+            fields = format!("{written},");
+        }
     }
-    Ok(answer.into_outcome(fields))
+    if fields.is_empty() {
+        fields = described(prompt);
+    }
+    writer.out = fields;
+    push_key(&mut writer.out, "messages");
+    let written = if messages.get().starts_with('{') {
+        writer.one_as_list("messages", messages, &MESSAGE)
+    } else {
+        writer.field("messages", messages, &ValueType::List(&MESSAGE))
+    };
+    written.map_err(|wrong| malformed(&wrong.to_string()))?;
+    let fields = std::mem::take(&mut writer.out);
+    Ok(Performed::Complete(answer.into_outcome(fields)))
+}
+
+/// A message, or a content block that the user says.
+const MESSAGE: ValueType = ValueType::OfKind(write_message);
+const MESSAGE_FIELDS: [Field; 2] = [
+    required("role", ValueType::OneOf(&["user", "assistant"])),
+    required("content", BLOCK),
+];
+
+fn write_message(writer: &mut Writer, message: &RawValue) -> Result<(), Wrong> {
+    let members = writer.members(message)?;
+    if members.get("role").is_some() || members.get("type").is_none() {
+        return writer.object(&members, &MESSAGE_FIELDS);
+    }
+    writer.out.push_str("{\"role\":\"user\",\"content\":");
+    writer.value(message, &BLOCK)?;
+    writer.out.push('}');
+    Ok(())
 }

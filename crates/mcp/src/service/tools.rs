@@ -75,8 +75,7 @@ pub(super) async fn call(asked: &Asked<'_>) -> Result<Performed, Error> {
     });
     match tool.call_for(listening, &input).await {
         Ok(output) => {
-            let revision = asked.client.revision;
-            match content::of_output(tool, caller, &output, revision).await? {
+            match content::of_output(tool, caller, output, asked.client.revision).await? {
                 Performed::InputRequired(_) if !tool.takes_json() => {
                     Ok(Performed::Complete(content::failure(NO_QUESTIONS)))
                 }

@@ -2,13 +2,13 @@
 //! ours, on the stream of its own request (client/elicitation, client/sampling, client/roots).
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::client::Client;
@@ -18,8 +18,10 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::input_required::InputRequired;
 use crate::jsonrpc;
+use crate::members::Members;
 use crate::outcome::{Outcome, Performed};
 use crate::params::Params;
+use crate::question;
 use crate::round::Round;
 use crate::service::{self, Asked};
 use crate::sessions::Session;
@@ -90,8 +92,9 @@ async fn ask(
     };
     let asking = required.requests.iter().map(async |(key, request)| {
         let question = conversation.ask();
-        let method = request["method"].as_str().unwrap_or_default();
-        let params = params(request, client, question.id);
+        let request = Members::read(request.get()).unwrap_or_default();
+        let method = question::method(&request).unwrap_or_default();
+        let params = params(&request, client, question.id);
         let message = jsonrpc::write_request(question.id, method, &params);
         let no_input =
             |why: &str| Error::NoInput(format!("the client gave no input: {method} {why}"));
@@ -111,24 +114,21 @@ async fn ask(
 }
 
 /// The params of a request as the client's revision knows them.
-fn params(request: &Value, client: &Client, id: u64) -> Value {
-    let mut params = match &request["params"] {
-        Value::Null => json!({}),
-        params => params.clone(),
-    };
-    if let (Some("elicitation/create"), Some(fields)) =
-        (request["method"].as_str(), params.as_object_mut())
-    {
+fn params(request: &Members<'_>, client: &Client, id: u64) -> String {
+    let mut params = question::params(request);
+    let mut json = "{".to_owned();
+    if question::method(request) == Some("elicitation/create") {
+        let is_page = question::needs_page(&params);
         if !client.revision.knows_elicitation_modes() {
-            fields.shift_remove("mode");
-        } else if fields.get("mode").is_some_and(|mode| mode == "url") {
+            params.take("mode");
+        } else if is_page && params.get("elicitationId").is_none() {
             // Required by this era alone; nothing is told of it later.
-            fields
-                .entry("elicitationId")
-                .or_insert_with(|| json!(format!("elicitation-{id}")));
+            let _ = write!(json, "\"elicitationId\":\"elicitation-{id}\",");
         }
     }
-    params
+    params.write(&mut json);
+    json.push('}');
+    json
 }
 
 fn message_of(error: &RawValue) -> String {

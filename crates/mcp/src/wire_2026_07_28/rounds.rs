@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 use wasimancer_runtime::charge_json;
 
@@ -11,7 +10,7 @@ use super::{Answer, complete, with_type};
 use crate::client::Client;
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::input_required::InputRequired;
+use crate::input_required::{InputRequired, push_requests};
 use crate::outcome::{Outcome, Performed};
 use crate::params::Params;
 use crate::request_state::Binding;
@@ -109,8 +108,9 @@ async fn started(
 fn asked(required: &InputRequired, sealed: Option<String>) -> Outcome {
     let mut fields = Vec::new();
     if !required.requests.is_empty() {
-        let requests = Value::Object(required.requests.clone());
-        fields.push(format!("\"inputRequests\":{requests}"));
+        let mut requests = String::new();
+        push_requests(&mut requests, &required.requests);
+        fields.push(requests);
     }
     if let Some(sealed) = sealed {
         fields.push(format!("\"requestState\":\"{sealed}\""));

@@ -7,6 +7,7 @@ use wasmtime::{Caller, Memory};
 use super::guest::{self, ERRNO_BADF, ERRNO_INVAL, Errno};
 use crate::host::Host;
 use crate::plugin_log::{self, CallLog, LOG_MESSAGE_MAX_BYTES};
+use crate::stderr_tail::Tail;
 
 /// Descriptors of the standard streams.
 const STDIN: u32 = 0;
@@ -25,6 +26,8 @@ pub(crate) struct Streams {
     /// Lines that have not ended yet, cut at [`LOG_MESSAGE_MAX_BYTES`].
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// The end of standard error.
+    tail: Tail,
 }
 
 impl Streams {
@@ -33,10 +36,22 @@ impl Streams {
             log,
             stdout: Vec::new(),
             stderr: Vec::new(),
+            tail: Tail::default(),
         }
     }
 
+    /// What its standard error ends with, as far as callers are told.
+    pub(crate) fn told(&self) -> Option<String> {
+        let secrets = self.log.context().secrets.as_ref()?;
+        Some(self.tail.told(secrets)).filter(|told| !told.is_empty())
+    }
+
     fn write(&mut self, descriptor: u32, bytes: &[u8]) {
+        if descriptor == STDERR
+            && let Some(secrets) = &self.log.context().secrets
+        {
+            self.tail.push(bytes, secrets);
+        }
         if self.log.is_full() {
             return;
         }

@@ -12,6 +12,8 @@ use crate::support::{module, plugin, runtime, trap};
 struct Listener {
     log: Option<Severity>,
     heard: Mutex<Vec<Value>>,
+    /// Numbers and data as they came.
+    spelled: Mutex<Vec<String>>,
 }
 
 impl Requester for Listener {
@@ -33,12 +35,18 @@ impl Requester for Listener {
                 progress,
                 total,
                 message,
-            } => json!([progress, total, message]),
+            } => {
+                self.spelled.lock().unwrap().push(progress.get().to_owned());
+                json!([progress, total, message])
+            }
             Event::Log {
                 severity,
                 logger,
                 data,
-            } => json!([severity.name(), logger, data]),
+            } => {
+                self.spelled.lock().unwrap().push(data.get().to_owned());
+                json!([severity.name(), logger, data])
+            }
             Event::Release => json!("release"),
         };
         self.heard.lock().unwrap().push(event);
@@ -103,6 +111,41 @@ async fn messages_are_told_from_their_severity_on() {
     assert_eq!(heard, [json!(["debug", null, "a text"])]);
 }
 
+/// It goes out as the server writes it, and what may be missing is left out where it is wrong.
+#[tokio::test]
+async fn what_is_told_is_on_one_line_and_every_reader_takes_it() {
+    let plugin = conversing("spelled");
+    let tell = async |export: &str, input: &str| {
+        let listener = Arc::new(Listener {
+            log: Some(Severity::Debug),
+            ..Listener::default()
+        });
+        let function = plugin.function(export).unwrap();
+        let output = function.call_for(listener.clone(), input.as_bytes()).await;
+        output.map(Vec::from).unwrap();
+        let spelled = std::mem::take(&mut *listener.spelled.lock().unwrap());
+        let heard = std::mem::take(&mut *listener.heard.lock().unwrap());
+        (spelled, heard)
+    };
+    let (spelled, _) = tell(
+        "log",
+        "{\"level\":\"info\",\n\"data\": {\n \"a\": [1.50, \"\\ud83d\"],\r\n\"\\u0062\":\"x y\"}}",
+    )
+    .await;
+    assert_eq!(spelled, ["{\"a\":[1.50,\"\u{fffd}\"],\"b\":\"x y\"}"]);
+    let (spelled, heard) = tell(
+        "progress",
+        "{\"progress\": 1.50,\n\"total\":\"2\", \"message\": \"cut \\ud83d\"}",
+    )
+    .await;
+    assert_eq!(spelled, ["1.50"]);
+    assert_eq!(heard, [json!([1.5, null, "cut \u{fffd}"])]);
+    let (_, heard) = tell("progress", r#"{"progress":1,"total":null,"message":5}"#).await;
+    assert_eq!(heard, [json!([1, null, null])]);
+    let (_, heard) = tell("log", r#"{"level":"info","logger":[],"data":null}"#).await;
+    assert_eq!(heard, [json!(["info", null, null])]);
+}
+
 #[tokio::test]
 async fn what_one_call_tells_is_bounded() {
     let plugin = conversing("bounded");
@@ -162,6 +205,12 @@ async fn what_is_no_report_and_no_message_traps() {
             "progress: its parameter",
         ),
         ("log", "text", "log: its parameter"),
+        (
+            "log",
+            r#"{"level":"info","data":{"a":1,"a":2}}"#,
+            "duplicate key \"a\"",
+        ),
+        ("progress", r#"{"progress":1e999}"#, "the number 1e999"),
         ("log", r#"{"level":"info"}"#, "missing field `data`"),
         ("log", r#"{"level":"loud","data":1}"#, "`level` is \"loud\""),
     ] {

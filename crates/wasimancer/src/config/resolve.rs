@@ -3,6 +3,7 @@
 mod hosts;
 mod publishing;
 mod secrets;
+mod server_info;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wasimancer_catalog::{AdditionalArguments, Home, Kind, VARIABLES_PREFIX, read_regular_text};
-use wasimancer_mcp::AllowedNames;
+use wasimancer_mcp::{AllowedNames, ServerInfo};
 use wasimancer_runtime::{
     Escaped, HostRule, Limits, LimitsOverride, OutboundProxy, UnitError, parse_duration, parse_size,
 };
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) cache_folder: CacheFolder,
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
+    /// How the server introduces itself.
+    pub(crate) server_info: ServerInfo,
     pub(crate) instructions: Option<String>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) read_timeout: Duration,
@@ -255,6 +258,7 @@ impl Resolver<'_> {
                 .or_else(|| self.variable("WASIMANCER_LOG"))
                 .or_else(|| file.log.clone())
                 .unwrap_or_else(|| "info".to_owned()),
+            server_info: self.server_info(&file.server_info),
             instructions: file.instructions.clone(),
             shutdown_grace: self
                 .value(

@@ -177,7 +177,7 @@ async fn only_who_watches_what_changed_is_told() {
     }
 }
 
-/// Older clients see no output schema but of an object, hence no change of another.
+/// Older clients see an output schema that is of no object inside one, and each change of it.
 #[tokio::test]
 async fn a_list_has_changed_where_its_reader_sees_it() {
     let [tools, _, prompts] = LISTS;
@@ -197,6 +197,7 @@ async fn a_list_has_changed_where_its_reader_sees_it() {
     };
     update(&text).await;
     modern.is_told(tools).await;
+    legacy.is_told(tools).await;
     operator.add_prompt("another").await;
     modern.is_told(prompts).await;
     legacy.is_told(prompts).await;

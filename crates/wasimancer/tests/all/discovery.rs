@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Home, LEGACY, Launch, MODERN, guest};
+use crate::support::{Home, LEGACY, Launch, MODERN, SERVER_INFO_KEY, guest};
 
 #[tokio::test]
 async fn discover_tells_versions_and_capabilities() {
@@ -49,6 +49,50 @@ async fn instructions_and_the_time_to_live_are_configured() {
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
     let answer = server.client("2025-11-25").ask("initialize", params).await;
     assert_eq!(answer.result()["instructions"], "Ask \"nicely\".");
+}
+
+/// Whoever asks is told all of it; every other answer names the server alone.
+#[tokio::test]
+async fn the_server_introduces_itself_as_configured() {
+    let home = Home::guest();
+    home.file(
+        "wasimancer.toml",
+        "[server_info]\nname = \"team\"\ntitle = \"The team\'s tools\"\ndescription = \"for us\"\nwebsiteUrl = \"https://example.com/tools\"\n\
+         icons = [{src = \"https://example.com/i.png\", mimeType = \"image/png\", sizes = [\"48x48\"], theme = \"dark\"}]\n",
+    );
+    let server = Launch::of(home).start();
+    let version = env!("CARGO_PKG_VERSION");
+    let wanted = json!({
+        "name": "team",
+        "title": "The team\'s tools",
+        "version": version,
+        "description": "for us",
+        "websiteUrl": "https://example.com/tools",
+        "icons": [{"src": "https://example.com/i.png", "mimeType": "image/png", "sizes": ["48x48"], "theme": "dark"}],
+    });
+    let client = server.client(MODERN);
+    let answer = client.ask("server/discover", json!({})).await;
+    assert_eq!(answer.result()["_meta"][SERVER_INFO_KEY], wanted);
+    let answer = client.ask("tools/list", json!({})).await;
+    let named = json!({"name": "team", "version": version});
+    assert_eq!(answer.result()["_meta"][SERVER_INFO_KEY], named);
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
+    let answer = server.client("2025-11-25").ask("initialize", params).await;
+    assert_eq!(answer.result()["serverInfo"], wanted);
+    let home = Home::guest();
+    home.file(
+        "wasimancer.toml",
+        "[server_info]\nname = \"\"\nwebsiteUrl = \"example\"\nicons = [{src = \"i.png\", theme = \"red\"}]\n",
+    );
+    let ended = Launch::of(home).refused();
+    for wrong in [
+        "server_info.name: \"\" is not a name of 1 to 128 characters",
+        "server_info.websiteUrl: \"example\" is not an address of http or https",
+        "server_info.icons.src: \"i.png\" is not an address",
+        "server_info.icons.theme: \"red\" is not light or dark",
+    ] {
+        assert!(ended.stderr.contains(wrong), "{wrong} in {}", ended.stderr);
+    }
 }
 
 #[tokio::test]

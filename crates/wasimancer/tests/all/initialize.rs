@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, LEGACY, Server, guest};
+use crate::support::{Client, LEGACY, OLDEST, Server, guest};
 
 pub(crate) fn params(version: &str) -> Value {
     json!({
@@ -46,11 +46,44 @@ async fn each_older_version_is_agreed_to() {
     }
 }
 
+/// Clients that know this version alone end the connection where they are answered another.
+#[tokio::test]
+async fn the_oldest_version_is_agreed_to_and_its_session_served() {
+    let server = guest();
+    let mut client = newcomer(&server);
+    let answer = client.ask("initialize", params(OLDEST)).await;
+    assert_eq!(answer.result()["protocolVersion"], OLDEST);
+    let session = answer.header("mcp-session-id").parse().unwrap();
+    client.headers.insert("mcp-session-id", session);
+    let call = async |tool: &str, arguments: Value| client.call(tool, arguments).await;
+    assert_eq!(call("text", json!({"output": "5"})).await.output(), "5");
+    let content = json!([
+        {"type": "audio", "data": "aGk=", "mimeType": "audio/wav"},
+        {"type": "resource_link", "uri": "a://b", "name": "b"},
+    ]);
+    let whole = json!({"content": content, "structuredContent": {"a": 1}});
+    let answer = call("result", whole).await;
+    assert_eq!(
+        answer.result(),
+        &json!({"content": [
+            {"type": "resource", "resource": {"uri": "output:///audio", "mimeType": "audio/wav", "blob": "aGk="}},
+            {"type": "text", "text": "b: a://b"},
+        ]})
+    );
+    // It has no batches.
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#;
+    client.post(batch).await.refused(400, -32600);
+    // Some clients repeat what they agreed to.
+    let request = client.request("ping", json!({}));
+    let request = request.header("mcp-protocol-version", OLDEST);
+    assert_eq!(request.send().await.status, 200);
+}
+
 #[tokio::test]
 async fn another_version_is_answered_with_the_newest_of_the_era() {
     let server = guest();
     for version in [
-        "2024-11-05",
+        "2024-10-07",
         "2026-07-28",
         "2099-01-01",
         "v999.0.0",

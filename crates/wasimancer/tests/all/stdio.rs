@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Launch, PATIENCE, command, finish, fixtures_folder, spec};
+use crate::plugin_answers::speaker_home;
+use crate::support::{Home, Launch, OLDEST, PATIENCE, command, finish, fixtures_folder, spec};
 
 /// A server that is spoken to by its input.
 struct Spoken {
@@ -170,6 +171,72 @@ fn an_older_client_is_asked_between() {
     let call = json!({"name": "test_tool_with_logging", "arguments": {}});
     let told = server.ask(&legacy(4, "tools/call", &call));
     assert_eq!(told["method"], "notifications/message");
+}
+
+#[test]
+fn the_oldest_clients_are_served() {
+    let home = Home::guest();
+    let mut server = Spoken::start(home.path());
+    let params = json!({"protocolVersion": OLDEST, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let agreed = server.ask(&legacy(1, "initialize", &params));
+    assert_eq!(agreed["result"]["protocolVersion"], OLDEST);
+    let listed = server.ask(&legacy(2, "tools/list", &json!({})));
+    assert!(listed["result"]["tools"].is_array());
+}
+
+/// Whatever plugins write over several lines.
+#[test]
+fn json_of_plugins_is_on_one_line() {
+    let form = json!({"type": "object", "properties": {"n": {"type": "string"}}});
+    let params = json!({"message": "Name?", "requestedSchema": form});
+    let question = json!({"resultType": "input_required", "inputRequests": {"n": {"method": "elicitation/create", "params": params}}});
+    let call = ("tools/call", json!({"name": "speak"}));
+    let read = ("resources/read", json!({"uri": "r://r"}));
+    let get = ("prompts/get", json!({"name": "p"}));
+    let complete = (
+        "completion/complete",
+        json!({"ref": {"type": "ref/prompt", "name": "c"}, "argument": {"name": "q", "value": ""}}),
+    );
+    let content = json!({"uri": "r://r", "text": "x", "_meta": {"a": 1}});
+    let message =
+        json!({"role": "user", "content": {"type": "text", "text": "x", "_meta": {"a": 1}}});
+    for (returns, answered, (method, params), wanted) in [
+        ("json", json!({"a": 1}), &call, "structuredContent"),
+        ("json", json!({"a": 1}), &read, "contents"),
+        (
+            "result",
+            json!({"contents": [content], "_meta": {"a": 1}}),
+            &read,
+            "contents",
+        ),
+        (
+            "result",
+            json!({"messages": [message], "own": {"a": 1}}),
+            &get,
+            "messages",
+        ),
+        (
+            "text",
+            json!({"values": ["a", "b"]}),
+            &complete,
+            "completion",
+        ),
+        ("result", question, &call, "requestedSchema"),
+        (
+            "result",
+            json!({"error": {"code": 5, "message": "m", "data": {"a": [1]}}}),
+            &call,
+            "data",
+        ),
+    ] {
+        let home = speaker_home(&format!("{answered:#}"), returns);
+        let mut server = Spoken::start(home.path());
+        let client = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "t", "version": "1"}});
+        server.ask(&legacy(1, "initialize", &client));
+        // Each line is held to be a message.
+        let message = server.ask(&legacy(2, method, params));
+        assert!(message.to_string().contains(wanted), "{message}");
+    }
 }
 
 #[test]

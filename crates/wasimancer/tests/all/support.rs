@@ -11,7 +11,8 @@ mod upstream;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{
-    Answer, Client, LEGACY, MODERN, REVISIONS, SERVER_INFO_KEY, connect_from, exchange, http_client,
+    Answer, Client, LEGACY, MODERN, OLDEST, REVISIONS, SERVER_INFO_KEY, connect_from, exchange,
+    http_client,
 };
 pub(crate) use events::Events;
 pub(crate) use home::{Home, assemble, examples_folder, fixtures_folder, guest_module};

@@ -120,11 +120,11 @@ fn unavailable(router: Router, reason: &'static str) -> Router {
 pub(crate) fn mcp_options(config: &Config) -> wasimancer_mcp::Options {
     let secret = config.state_secret.as_ref();
     wasimancer_mcp::Options {
+        server_info: config.server_info.clone(),
         instructions: config.instructions.clone(),
         body_max_bytes: usize::try_from(config.body_max_bytes).unwrap_or(usize::MAX),
         read_timeout: config.read_timeout,
         cache_ttl: config.cache_ttl,
         state_secret: secret.map(|secret| String::clone(&secret.reveal())),
-        ..wasimancer_mcp::Options::default()
     }
 }
