@@ -3,6 +3,7 @@
 mod connections;
 mod exchange;
 mod head_meter;
+mod lingering;
 mod proxy_protocol;
 
 use std::error::Error;
@@ -29,8 +30,9 @@ use crate::opening::{Routes, Served};
 use crate::proxies::TrustedProxies;
 use crate::seldom::Seldom;
 use connections::{Connections, Place};
-use exchange::Exchanges;
+use exchange::{Exchanges, Left};
 use head_meter::HeadMeter;
+use lingering::Lingering;
 
 /// Most bytes of the head of a request, and of what is read ahead of a body: connections are many.
 const BUFFER_MAX_BYTES: usize = 64 * 1024;
@@ -280,17 +282,21 @@ impl Serving {
             peer,
             proxies: self.proxies.trusts(peer).then_some(self.proxies),
             is_late: self.graceful.is_none(),
+            read_timeout: self.timeouts.read,
+            left: Left::default(),
         };
-        let stream = HeadMeter::new(self.stream, self.place.connection().clone());
-        let mut stream = TimeoutWriter::new(stream);
+        let connection = || self.place.connection().clone();
+        let mut stream = TimeoutWriter::new(self.stream);
         stream.set_timeout(Some(self.timeouts.write));
+        let stream = Lingering::new(stream, connection());
+        let stream = HeadMeter::new(stream, connection());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.timeouts.read)
             .max_buf_size(BUFFER_MAX_BYTES)
             .max_header_size(BUFFER_MAX_BYTES)
             .serve_connection(
-                TokioIo::new(Box::pin(stream)),
+                TokioIo::new(stream),
                 service_fn(move |request| exchanges.serve(request)),
             );
         let ended = match self.graceful {

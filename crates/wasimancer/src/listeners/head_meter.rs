@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::connections::Connection;
 
@@ -15,16 +14,16 @@ const BUFFER_MIN_BYTES: usize = 8 * 1024;
 
 /// A connection's stream, which tells its [`Connection`] what the head of a request takes while it is
 /// not whole. A request that comes in one piece costs nothing here.
-pub(super) struct HeadMeter {
-    stream: TcpStream,
+pub(super) struct HeadMeter<S> {
+    stream: S,
     connection: Arc<Connection>,
     /// Most bytes that may be in hyper's buffer: those that were read since it was known to be empty.
     buffered: usize,
     is_counted: bool,
 }
 
-impl HeadMeter {
-    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
+impl<S> HeadMeter<S> {
+    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self {
             stream,
             connection,
@@ -58,7 +57,7 @@ fn buffer_bytes(read: usize) -> usize {
     }
 }
 
-impl AsyncRead for HeadMeter {
+impl<S: AsyncRead + Unpin> AsyncRead for HeadMeter<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -72,7 +71,7 @@ impl AsyncRead for HeadMeter {
     }
 }
 
-impl AsyncWrite for HeadMeter {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HeadMeter<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -81,6 +81,7 @@ mod tool_names;
 mod tools;
 mod transport;
 mod trusted_proxies;
+mod unread_bodies;
 mod validation;
 mod versions;
 mod wrong_tokens;
