@@ -92,10 +92,13 @@ pub fn ambiguity(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// Puts the checks of `Host` and `Origin` before a router.
-pub fn guard(router: Router, allowed: AllowedNames) -> Router {
+/// Puts the check of `Origin` before a router. `Host` may be any, or none.
+pub fn guard_origins(router: Router, allowed: AllowedNames) -> Router {
     let check = async |State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next| {
-        check(&allowed, request, |request| next.run(request)).await
+        if let Some(reason) = ambiguity(&request) {
+            return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
+        }
+        check_origin(&allowed, request, |request| next.run(request)).await
     };
     router.route_layer(from_fn_with_state(Arc::new(allowed), check))
 }
@@ -119,6 +122,16 @@ async fn check<F: Future<Output = Response>>(
         let message = format!("the Host header {host:?} is not one of the allowed hosts");
         return refuse(&Error::Forbidden(message), Era::Modern);
     }
+    check_origin(allowed, request, next).await
+}
+
+/// Checks `Origin`, and lets the pages that are allowed read the answer.
+async fn check_origin<F: Future<Output = Response>>(
+    allowed: &AllowedNames,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let headers = request.headers();
     let Some(origin) = headers.get(ORIGIN).cloned() else {
         return if request.method() == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()

@@ -3,15 +3,16 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -71,7 +72,10 @@ async fn serve(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Re
 
 fn not_allowed(allowed: &'static str) -> Response {
     let allow = [(header::ALLOW, HeaderValue::from_static(allowed))];
-    (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
+    let error = format!("this method has no meaning here: send one of {allowed}");
+    // No JSON-RPC, since it answers no message.
+    let body = Json(json!({ "error": error, "code": "method_not_allowed" }));
+    (StatusCode::METHOD_NOT_ALLOWED, allow, body).into_response()
 }
 
 /// Opens the stream of a session (2025-11-25, transports, "Listening for Messages from the

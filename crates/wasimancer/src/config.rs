@@ -91,6 +91,7 @@ pub(crate) struct ConfigFile {
     pub(crate) instructions: Option<String>,
     pub(crate) shutdown_grace: Option<String>,
     pub(crate) read_timeout: Option<String>,
+    pub(crate) keep_alive_timeout: Option<String>,
     pub(crate) write_timeout: Option<String>,
     pub(crate) connections: Option<u32>,
     pub(crate) body_limit: Option<String>,

@@ -15,8 +15,8 @@ use wasimancer_catalog::{Catalog, Snapshot};
 use wasimancer_runtime::escape;
 
 use crate::auth::Gatekeeper;
-use crate::telemetry;
 use crate::tokens::Tokens;
+use crate::{signposts, telemetry};
 
 /// The two routes.
 pub(crate) const HEALTHZ: &str = "/healthz";
@@ -47,6 +47,7 @@ pub(crate) fn router(health: Health) -> Router {
     Router::new()
         .route(HEALTHZ, get(async || alive()))
         .route(READYZ, get(ready))
+        .method_not_allowed_fallback(signposts::not_allowed)
         .with_state(health)
 }
 

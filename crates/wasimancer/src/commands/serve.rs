@@ -81,6 +81,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let settings = listeners::Settings {
         timeouts: Timeouts {
             read: config.read_timeout,
+            keep_alive: config.keep_alive_timeout,
             write: config.write_timeout,
             shutdown_grace: config.shutdown_grace,
         },

@@ -29,6 +29,9 @@ const DEFAULT_PORT: u16 = 3001;
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How long a client may take to send what it has begun to send.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that has had an answer may be idle: longer than balancers keep theirs, which is a
+/// minute for most, so that none of them sends a request to a connection that is being closed.
+const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Most connections of clients at once: more than any house has clients, and a few hundred megabytes.
 const DEFAULT_CONNECTIONS: u32 = 20_000;
 /// How long a client may leave unread what it is sent; less than a minute, so that one that reads
@@ -68,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) instructions: Option<String>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) read_timeout: Duration,
+    pub(crate) keep_alive_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) connections: u32,
     pub(crate) body_max_bytes: u64,
@@ -262,6 +266,13 @@ impl Resolver<'_> {
             read_timeout: self
                 .value("read_timeout", file.read_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_READ_TIMEOUT),
+            keep_alive_timeout: self
+                .value(
+                    "keep_alive_timeout",
+                    file.keep_alive_timeout.as_ref(),
+                    parse_duration,
+                )
+                .unwrap_or(DEFAULT_KEEP_ALIVE_TIMEOUT),
             connections: self
                 .count("connections", file.connections)
                 .unwrap_or(DEFAULT_CONNECTIONS),

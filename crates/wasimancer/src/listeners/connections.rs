@@ -116,6 +116,7 @@ impl Connections {
             network,
             is_reserved: AtomicBool::new(is_reserved),
             phase: AtomicU8::new(UNASKED),
+            requests: AtomicU64::new(0),
             since: AtomicU64::new(number),
             head_bytes: AtomicUsize::new(0),
             leaves_body: AtomicBool::new(false),
@@ -263,6 +264,8 @@ pub(super) struct Connection {
     /// Whether its place is one of those for probes and operators.
     is_reserved: AtomicBool,
     phase: AtomicU8,
+    /// How many requests have begun on it.
+    requests: AtomicU64,
     /// The time of the listeners' clock since when it waits.
     since: AtomicU64,
     /// What its unfinished head takes.
@@ -290,6 +293,7 @@ impl Connection {
             self.phase.store(GONE, Ordering::SeqCst);
             return None;
         }
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let now = self.connections.accepted.load(Ordering::Relaxed);
         self.since.store(now, Ordering::Relaxed);
         Some(UnderWay(self.clone()))
@@ -334,6 +338,16 @@ impl Connection {
     /// Whether it waits for the head of a request.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.phase(), UNASKED | IDLE) && !self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// How many requests have begun on it.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has had an answer, and waits for the next request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase() == IDLE
     }
 
     /// Counts what its unfinished head takes now.

@@ -19,6 +19,7 @@ use wasimancer_mcp::ClientAddress;
 use super::connections::{Connection, UnderWay};
 use crate::opening::{Served, Share};
 use crate::proxies::TrustedProxies;
+use crate::signposts;
 use crate::wrong_tokens::HeldBack;
 
 /// Most bytes of a body that are read after its answer, so that the connection can be kept: what is
@@ -100,6 +101,7 @@ impl Exchanges {
         });
         request.extensions_mut().insert(client);
         let is_awaited = request.headers().contains_key(EXPECT);
+        signposts::tidy(request.uri_mut());
         let route = self.served.route(self.share());
         let answering = route.call(request.map(|body| {
             if body.is_end_stream() {

@@ -149,23 +149,38 @@ async fn the_address_that_is_listened_on_is_a_host() {
     assert_eq!(statuses(&guest(), "host", &hosts).await, [403; 4]);
 }
 
+/// Balancers name no host, or one that only they know.
 #[tokio::test]
-async fn probes_name_the_server_by_any_address_but_by_no_other_name() {
+async fn probes_may_name_any_host_or_none() {
     let server = guest();
     for path in ["/healthz", "/readyz"] {
-        for (host, wanted) in [
-            ("10.0.0.5:3001", "200"),
-            ("localhost", "200"),
-            ("evil.example.com", "403"),
-        ] {
-            let request =
-                format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-            let answer = exchange(server.address, request.as_bytes());
-            assert!(
-                answer.starts_with(&format!("HTTP/1.1 {wanted}")),
-                "{host}: {answer}"
-            );
+        for method in ["GET", "HEAD"] {
+            for host in [
+                "10.0.0.5:3001",
+                "localhost",
+                "wasimancer.tools.svc:3001",
+                "",
+            ] {
+                let request = format!(
+                    "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+                );
+                let answer = exchange(server.address, request.as_bytes());
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{host}: {answer}");
+                assert_eq!(answer.ends_with("\r\n\r\n"), method == "HEAD", "{answer}");
+            }
+            for version in ["1.0", "1.1"] {
+                let request =
+                    format!("{method} {path} HTTP/{version}\r\nconnection: close\r\n\r\n");
+                let answer = exchange(server.address, request.as_bytes());
+                assert!(answer.contains(" 200 OK\r\n"), "{version}: {answer}");
+            }
         }
+        // Pages of others read nothing.
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\norigin: https://evil.example.com\r\nconnection: close\r\n\r\n"
+        );
+        let answer = exchange(server.address, request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
 }
 
