@@ -78,6 +78,9 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let connections = connections(&config);
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
+    if let Some(hint) = config.address_hint {
+        tracing::warn!("{hint}");
+    }
     let settings = listeners::Settings {
         timeouts: Timeouts {
             read: config.read_timeout,

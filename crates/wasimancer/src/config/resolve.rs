@@ -50,6 +50,8 @@ const DEFAULT_COMPILE_CPU: Duration = Duration::from_mins(2);
 const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Least bytes of a budget: some twenty small calls at once.
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
+/// What is missing in a container.
+const ADDRESS_HINT: &str = "this seems to be a container, and only what runs inside it reaches the server: set WASIMANCER_ADDRESS=0.0.0.0, and publish the port to those alone who may call";
 /// The name of the configuration file in a home.
 const FILE_NAME: &str = "wasimancer.toml";
 /// Most bytes of that file.
@@ -58,6 +60,9 @@ const FILE_MAX_BYTES: u64 = 1024 * 1024;
 /// Everything that the server needs to know.
 pub(crate) struct Config {
     pub(crate) address: SocketAddr,
+    /// What to set where only the container itself seems to reach that address. None: it is no container, or the address was
+    /// chosen.
+    pub(crate) address_hint: Option<&'static str>,
     pub(crate) home: Home,
     pub(crate) public_hosts: AllowedNames,
     /// Whose word is taken for the addresses of clients.
@@ -238,6 +243,7 @@ impl Resolver<'_> {
         let trusted_proxies = self.trusted_proxies(flags, file);
         Config {
             address: self.address(flags, file),
+            address_hint: self.address_hint(flags, file),
             publishing: self.publishing(flags, file, home, plugins),
             home: definitions,
             public_hosts: self.public_hosts(flags, file),
@@ -365,12 +371,7 @@ impl Resolver<'_> {
             .or_else(|| self.port("HTTP_PORT"))
             .or_else(|| self.port("PORT"));
         let port = port.or(file.http_port).unwrap_or(DEFAULT_PORT);
-        let text = flags
-            .address
-            .clone()
-            .or_else(|| self.variable("WASIMANCER_ADDRESS"))
-            .or_else(|| file.address.clone());
-        let address = match text {
+        let address = match self.given_address(flags, file) {
             None => IpAddr::V4(Ipv4Addr::LOCALHOST),
             Some(text) => text.parse().unwrap_or_else(|_| {
                 self.errors.push(format!(
@@ -380,6 +381,25 @@ impl Resolver<'_> {
             }),
         };
         SocketAddr::new(address, port)
+    }
+
+    fn given_address(&self, flags: &Flags, file: &ConfigFile) -> Option<String> {
+        let flag = flags.address.clone();
+        flag.or_else(|| self.variable("WASIMANCER_ADDRESS"))
+            .or_else(|| file.address.clone())
+    }
+
+    fn address_hint(&self, flags: &Flags, file: &ConfigFile) -> Option<&'static str> {
+        let is_given = self.given_address(flags, file).is_some();
+        (!is_given && self.is_contained()).then_some(ADDRESS_HINT)
+    }
+
+    /// Container engines leave a mark: a variable (Podman, Kubernetes) or a file (Docker, Podman).
+    fn is_contained(&self) -> bool {
+        let variables = ["container", "KUBERNETES_SERVICE_HOST"];
+        let files = ["/.dockerenv", "/run/.containerenv"];
+        variables.iter().any(|name| self.variable(name).is_some())
+            || files.iter().any(|file| Path::new(file).exists())
     }
 
     fn port(&mut self, name: &str) -> Option<u16> {
