@@ -89,6 +89,7 @@ pub(crate) struct ConfigFile {
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log: Option<String>,
     pub(crate) instructions: Option<String>,
+    pub(crate) drain_delay: Option<String>,
     pub(crate) shutdown_grace: Option<String>,
     pub(crate) read_timeout: Option<String>,
     pub(crate) keep_alive_timeout: Option<String>,

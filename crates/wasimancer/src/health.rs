@@ -39,7 +39,7 @@ pub(crate) struct Health {
     /// The tokens in use, of which operators are told what is weak.
     pub(crate) tokens: Tokens,
     /// True once the server was told to stop.
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 /// The routes of a server that has loaded what it serves.
@@ -86,7 +86,7 @@ impl Health {
     fn status(&self, snapshot: &Snapshot, is_edit_wrong: bool) -> (StatusCode, &'static str) {
         let is_compiling = !snapshot.compiled().is_everything();
         let is_whole = snapshot.quarantined().is_empty() && !is_edit_wrong;
-        if *self.stop.borrow() {
+        if *self.draining.borrow() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining")
         } else if is_compiling && self.begun.elapsed() < STARTING_MAX {
             (StatusCode::SERVICE_UNAVAILABLE, "starting")

@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
     pub(crate) instructions: Option<String>,
+    /// How long the server goes on after it was told to stop, while probes say so.
+    pub(crate) drain_delay: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) keep_alive_timeout: Duration,
@@ -262,6 +264,7 @@ impl Resolver<'_> {
                 .or_else(|| file.log.clone())
                 .unwrap_or_else(|| "info".to_owned()),
             instructions: file.instructions.clone(),
+            drain_delay: self.drain_delay(file),
             shutdown_grace: self
                 .value(
                     "shutdown_grace",
@@ -332,6 +335,21 @@ impl Resolver<'_> {
                 default
             }
         }
+    }
+
+    /// None at all is `0s`, which no other duration may be.
+    fn drain_delay(&mut self, file: &ConfigFile) -> Duration {
+        let name = "WASIMANCER_DRAIN_DELAY";
+        let variable = self.variable(name);
+        let key = if variable.is_some() {
+            name
+        } else {
+            "drain_delay"
+        };
+        let text = variable.or_else(|| file.drain_delay.clone());
+        let text = text.filter(|text| !matches!(text.as_str(), "0" | "0s"));
+        let delay = self.value(key, text.as_ref(), parse_duration);
+        delay.unwrap_or(Duration::ZERO)
     }
 
     fn memory_budget(&mut self, file: &ConfigFile) -> Option<u64> {

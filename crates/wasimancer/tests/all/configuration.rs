@@ -494,7 +494,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 37] = [
     "address",
     "http_port",
     "public_hosts",
@@ -503,6 +503,7 @@ const KEYS: [&str; 36] = [
     "log_format",
     "log",
     "instructions",
+    "drain_delay",
     "shutdown_grace",
     "read_timeout",
     "keep_alive_timeout",

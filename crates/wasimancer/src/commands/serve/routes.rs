@@ -8,7 +8,6 @@ use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::sync::watch;
 use wasimancer_catalog::Catalog;
 use wasimancer_mcp::{Admission, Gate};
 
@@ -18,6 +17,7 @@ use crate::config::resolve::Config;
 use crate::health;
 use crate::health::Health;
 use crate::opening::Served;
+use crate::signals::Asked;
 use crate::signposts;
 use crate::tokens::Tokens;
 use crate::wrong_tokens::WrongTokens;
@@ -35,7 +35,7 @@ impl Routes {
         tokens: &Tokens,
         catalog: &Arc<Catalog>,
         addresses: &Addresses,
-        stop: &watch::Receiver<bool>,
+        asked: &Asked,
         begun: Instant,
     ) -> Self {
         let wrong_tokens = Arc::new(WrongTokens::default());
@@ -53,7 +53,7 @@ impl Routes {
                 .clone()
                 .map(|clients| Arc::new(clients) as Arc<dyn Admission>),
         };
-        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, stop.clone());
+        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, asked.stop.clone());
         let options = wasimancer_admin::Options {
             upload_max_bytes: config.publishing.upload_max_bytes,
             body_max_bytes: config.body_max_bytes,
@@ -68,7 +68,7 @@ impl Routes {
                 operators,
                 clients: clients.clone(),
                 tokens: tokens.clone(),
-                stop: stop.clone(),
+                draining: asked.draining.clone(),
             });
             // Probes name the server in any way, or not at all.
             wasimancer_mcp::guard_origins(health, names.clone())
