@@ -66,6 +66,7 @@ mod sessions;
 mod shares;
 mod shutdown;
 mod signals;
+mod silent_calls;
 mod slow_clients;
 #[cfg(target_os = "linux")]
 mod starting;
