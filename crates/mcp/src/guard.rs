@@ -1,7 +1,8 @@
 //! What stands before the endpoint: `Host` and `Origin`, CORS for the web pages whose origin is
 //! allowed, and whoever decides which clients may call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -29,6 +30,15 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, accept, mcp-protocol
 const EXPOSED_HEADERS: &str = "mcp-session-id, www-authenticate";
 /// How long a browser may keep the answer to a preflight, in seconds.
 const PREFLIGHT_MAX_AGE_SECONDS: &str = "600";
+
+/// What mends a name that is refused.
+const REMEDY: &str =
+    "name it in WASIMANCER_PUBLIC_HOSTS (public_hosts, --public-host) where it is one of yours";
+/// How often the log is told of names that are refused.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
+/// When it was told last.
+static HOSTS_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+static ORIGINS_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Decides which clients may call.
 pub trait Admission: Send + Sync {
@@ -61,7 +71,16 @@ impl Gate {
             let caller = Caller::new(request.headers(), address, admission.is_some());
             endpoint(request, caller).await
         };
-        check(&self.names, request, admitted).await
+        if let Some(reason) = ambiguity(&request) {
+            return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
+        }
+        // Another name than the server's own stands for a page that was rebound to its address. Where a token is
+        // wanted such a page has none, and whoever has one is known by it. What names an `Origin` is a page.
+        let is_checked = self.admission.is_none() || request.headers().contains_key(ORIGIN);
+        if is_checked && let Err(refusal) = check_host(&self.names, &request) {
+            return refusal;
+        }
+        check_origin(&self.names, request, admitted).await
     }
 }
 
@@ -92,33 +111,53 @@ pub fn ambiguity(request: &Request) -> Option<&'static str> {
     }
 }
 
-/// Puts the checks of `Host` and `Origin` before a router.
-pub fn guard(router: Router, allowed: AllowedNames) -> Router {
+/// Puts the check of `Origin` before a router. `Host` may be any, or none.
+pub fn guard_origins(router: Router, allowed: AllowedNames) -> Router {
     let check = async |State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next| {
-        check(&allowed, request, |request| next.run(request)).await
+        if let Some(reason) = ambiguity(&request) {
+            return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
+        }
+        check_origin(&allowed, request, |request| next.run(request)).await
     };
     router.route_layer(from_fn_with_state(Arc::new(allowed), check))
 }
 
-/// Checks `Host` and `Origin`. They come first, so that a refused page learns nothing, and a browser
-/// can read what an allowed one is answered.
-async fn check<F: Future<Output = Response>>(
+/// Checks `Host`, or answers.
+#[expect(clippy::result_large_err, reason = "an answer is no small thing")]
+fn check_host(allowed: &AllowedNames, request: &Request) -> Result<(), Response> {
+    let host = request.headers().get(HOST);
+    let host = host
+        .and_then(|host| host.to_str().ok())
+        .or_else(|| request.uri().authority().map(Authority::as_str))
+        .unwrap_or_default();
+    if allowed.allows_host(host) {
+        return Ok(());
+    }
+    let message = format!("the Host header {host:?} is not one of the allowed hosts");
+    Err(forbid(&HOSTS_TOLD, &message))
+}
+
+/// Refuses a name, with the remedy, and tells the log now and then: whoever has the wrong name may repeat
+/// it for ever.
+fn forbid(told: &Mutex<Option<Instant>>, message: &str) -> Response {
+    let message = format!("{message}: {REMEDY}");
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+        *told = Some(Instant::now());
+        tracing::warn!("a request is refused: {message}");
+    }
+    drop(told);
+    refuse(&Error::Forbidden(message), Era::Modern)
+}
+
+/// Checks `Origin`, and lets the pages that are allowed read the answer. It comes before everything else, so
+/// that a refused page learns nothing.
+async fn check_origin<F: Future<Output = Response>>(
     allowed: &AllowedNames,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    if let Some(reason) = ambiguity(&request) {
-        return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
-    }
     let headers = request.headers();
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host
-        .or_else(|| request.uri().authority().map(Authority::as_str))
-        .unwrap_or_default();
-    if !allowed.allows_host(host) {
-        let message = format!("the Host header {host:?} is not one of the allowed hosts");
-        return refuse(&Error::Forbidden(message), Era::Modern);
-    }
     let Some(origin) = headers.get(ORIGIN).cloned() else {
         return if request.method() == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()
@@ -131,7 +170,7 @@ async fn check<F: Future<Output = Response>>(
         .is_ok_and(|origin| allowed.allows_origin(origin))
     {
         let message = format!("the Origin header {origin:?} is not one of the allowed origins");
-        return refuse(&Error::Forbidden(message), Era::Modern);
+        return forbid(&ORIGINS_TOLD, &message);
     }
     let mut response = if request.method() == Method::OPTIONS {
         preflight(headers.get(ACCESS_CONTROL_REQUEST_HEADERS))

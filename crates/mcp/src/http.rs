@@ -3,15 +3,16 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -71,7 +72,10 @@ async fn serve(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Re
 
 fn not_allowed(allowed: &'static str) -> Response {
     let allow = [(header::ALLOW, HeaderValue::from_static(allowed))];
-    (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
+    let error = format!("this method has no meaning here: send one of {allowed}");
+    // No JSON-RPC, since it answers no message.
+    let body = Json(json!({ "error": error, "code": "method_not_allowed" }));
+    (StatusCode::METHOD_NOT_ALLOWED, allow, body).into_response()
 }
 
 /// Opens the stream of a session (2025-11-25, transports, "Listening for Messages from the
@@ -162,7 +166,8 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Res
             reply_error(None, &broken, era)
         })
     });
-    answer(endpoint, caller, session, frames(answering, inbox)).await
+    let frames = frames(answering, inbox);
+    answer(endpoint, caller, session, takes_events, frames).await
 }
 
 /// Ends a task when nobody waits for it any more.
@@ -181,26 +186,37 @@ fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Arc<Session>> {
     endpoint.sessions.find(id).filter(|_| is_legacy)
 }
 
-/// Answers with JSON, or with a stream where something comes before the answer.
+/// Answers with JSON, or with a stream where something comes before the answer, or nothing for so long that
+/// a proxy might take the connection for dead.
 async fn answer(
     endpoint: &Arc<Endpoint>,
     caller: Caller,
     session: Option<Arc<Session>>,
+    takes_events: bool,
     mut frames: impl Stream<Item = Frame<Reply>> + Send + Unpin + 'static,
 ) -> Response {
-    let first = match frames.next().await {
-        Some(Frame::Answer(reply)) => return reply.into_response(),
-        Some(sent) => sent,
-        None => return Reply::Cancelled.into_response(),
+    let next = if takes_events {
+        timeout(sse::KEEP_ALIVE, frames.next()).await.ok()
+    } else {
+        Some(frames.next().await)
     };
-    let frames = stream::iter([first]).chain(frames);
+    let first = match next {
+        Some(Some(Frame::Answer(reply))) => return reply.into_response(),
+        Some(Some(sent)) => Some(sent),
+        Some(None) => return Reply::Cancelled.into_response(),
+        None => None,
+    };
+    // The comment is written at once, and so is the head.
+    let silence = first.is_none().then_some(sse::COMMENT);
+    let silence = stream::iter(silence);
+    let frames = stream::iter(first).chain(frames);
     let replay = session.as_ref().and_then(|session| {
         let replays = &session.going_on().replays;
         replays.begin(&endpoint.replay_seats, caller, &endpoint.budget)
     });
     let (Some(session), Some(replay)) = (session, replay) else {
         let events = frames.filter_map(|frame| ready(event_of(frame)));
-        return sse::answer(sse::kept_alive(events));
+        return sse::answer(silence.chain(sse::kept_alive(events)));
     };
     let primes = Revision::Legacy(session.version()).knows_elicitation_modes();
     let events = replay.clone().read(primes);
@@ -208,7 +224,7 @@ async fn answer(
         let forget = || session.going_on().replays.forget(&replay);
         replay.keep(frames, Reply::into_message, forget).await;
     });
-    sse::answer(sse::kept_alive(events))
+    sse::answer(silence.chain(sse::kept_alive(events)))
 }
 
 fn event_of(frame: Frame<Reply>) -> Option<Bytes> {

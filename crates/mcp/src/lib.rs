@@ -54,7 +54,7 @@ mod wire_2026_07_28;
 pub use crate::http::router;
 pub use caller::ClientAddress;
 pub use endpoint::Options;
-pub use guard::{Admission, Gate, ambiguity, guard};
+pub use guard::{Admission, Gate, ambiguity, guard_origins};
 pub use origin::{AllowedNames, AllowedNamesError};
 pub use revision::SUPPORTED_VERSIONS;
 pub use server_info::{Icon, ServerInfo};

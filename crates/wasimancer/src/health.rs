@@ -15,8 +15,8 @@ use wasimancer_catalog::{Catalog, Noticing, Snapshot};
 use wasimancer_runtime::escape;
 
 use crate::auth::Gatekeeper;
-use crate::telemetry;
 use crate::tokens::Tokens;
+use crate::{signposts, telemetry};
 
 /// The two routes.
 pub(crate) const HEALTHZ: &str = "/healthz";
@@ -39,7 +39,7 @@ pub(crate) struct Health {
     /// The tokens in use, of which operators are told what is weak.
     pub(crate) tokens: Tokens,
     /// True once the server was told to stop.
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 /// The routes of a server that has loaded what it serves.
@@ -47,6 +47,7 @@ pub(crate) fn router(health: Health) -> Router {
     Router::new()
         .route(HEALTHZ, get(async || alive()))
         .route(READYZ, get(ready))
+        .method_not_allowed_fallback(signposts::not_allowed)
         .with_state(health)
 }
 
@@ -85,7 +86,7 @@ impl Health {
     fn status(&self, snapshot: &Snapshot, is_edit_wrong: bool) -> (StatusCode, &'static str) {
         let is_compiling = !snapshot.compiled().is_everything();
         let is_whole = snapshot.quarantined().is_empty() && !is_edit_wrong;
-        if *self.stop.borrow() {
+        if *self.draining.borrow() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining")
         } else if is_compiling && self.begun.elapsed() < STARTING_MAX {
             (StatusCode::SERVICE_UNAVAILABLE, "starting")

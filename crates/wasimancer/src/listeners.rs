@@ -3,6 +3,7 @@
 mod connections;
 mod exchange;
 mod head_meter;
+mod lingering;
 mod proxy_protocol;
 
 use std::error::Error;
@@ -29,8 +30,9 @@ use crate::opening::{Routes, Served};
 use crate::proxies::TrustedProxies;
 use crate::seldom::Seldom;
 use connections::{Connections, Place};
-use exchange::Exchanges;
+use exchange::{Exchanges, Left};
 use head_meter::HeadMeter;
+use lingering::Lingering;
 
 /// Most bytes of the head of a request, and of what is read ahead of a body: connections are many.
 const BUFFER_MAX_BYTES: usize = 64 * 1024;
@@ -47,8 +49,10 @@ const PEER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long connections are waited for.
 #[derive(Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// How long a client may take to send the head of a request, and to begin the next one.
+    /// How long a client may take to send the head of a request.
     pub(crate) read: Duration,
+    /// How long it may take to begin the next one.
+    pub(crate) keep_alive: Duration,
     /// How long a client may leave unread what it is sent.
     pub(crate) write: Duration,
     /// How long requests under way may go on after a shutdown has begun.
@@ -280,17 +284,23 @@ impl Serving {
             peer,
             proxies: self.proxies.trusts(peer).then_some(self.proxies),
             is_late: self.graceful.is_none(),
+            read_timeout: self.timeouts.read,
+            left: Left::default(),
         };
-        let stream = HeadMeter::new(self.stream, self.place.connection().clone());
-        let mut stream = TimeoutWriter::new(stream);
+        let connection = || self.place.connection().clone();
+        let mut stream = TimeoutWriter::new(self.stream);
         stream.set_timeout(Some(self.timeouts.write));
+        let stream = Lingering::new(stream, connection());
+        let stream = HeadMeter::new(stream, connection(), self.timeouts);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.timeouts.read)
+            // `HeadMeter` tells a head that is slow from one that has not begun. Without a limit here hyper would
+            // not read on after an answer before more comes.
+            .header_read_timeout(self.timeouts.keep_alive + self.timeouts.read)
             .max_buf_size(BUFFER_MAX_BYTES)
             .max_header_size(BUFFER_MAX_BYTES)
             .serve_connection(
-                TokioIo::new(Box::pin(stream)),
+                TokioIo::new(stream),
                 service_fn(move |request| exchanges.serve(request)),
             );
         let ended = match self.graceful {

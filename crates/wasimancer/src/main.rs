@@ -14,6 +14,7 @@ mod opening;
 mod proxies;
 mod seldom;
 mod signals;
+mod signposts;
 mod telemetry;
 mod tokens;
 mod wrong_tokens;

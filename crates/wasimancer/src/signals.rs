@@ -32,16 +32,22 @@ pub(crate) enum HangUp {
 
 /// What the process is asked for by signals.
 pub(crate) struct Asked {
-    /// Turns true once the server is to stop.
+    /// Turns true once the server was told to stop, so that probes say so.
+    pub(crate) draining: watch::Receiver<bool>,
+    /// Turns true once the server is to stop, which is a while after it was told to.
     pub(crate) stop: watch::Receiver<bool>,
     /// Gets an element each time that the files are to be loaded anew; requests that come while one
     /// waits are one with it.
     pub(crate) reload: Receiver<()>,
 }
 
-/// Begins to listen. The process ends after its grace at the latest, and at once where it is told to
+/// Begins to listen. The server goes on for `drain_delay` after it was told to stop. The process ends after its grace at the latest, and at once where it is told to
 /// stop again. SIGUSR1, SIGUSR2 and SIGALRM do nothing from here on.
-pub(crate) fn listen(grace: Duration, hang_up: HangUp) -> anyhow::Result<Asked> {
+pub(crate) fn listen(
+    drain_delay: Duration,
+    grace: Duration,
+    hang_up: HangUp,
+) -> anyhow::Result<Asked> {
     let scheduler = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -50,13 +56,21 @@ pub(crate) fn listen(grace: Duration, hang_up: HangUp) -> anyhow::Result<Asked> 
         let _inside = scheduler.enter();
         Signals::listen(hang_up)?
     };
+    let (drain, draining) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
+    let end = End {
+        drain_delay,
+        grace,
+        drain,
+        stop,
+    };
     let (reload, reloads) = sync_channel(1);
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || scheduler.block_on(obey(signals, grace, &stop, &reload)))
+        .spawn(move || scheduler.block_on(obey(signals, &end, &reload)))
         .context("the thread that listens for signals could not start")?;
     Ok(Asked {
+        draining,
         stop: stopped,
         reload: reloads,
     })
@@ -77,25 +91,42 @@ enum Request {
     Reload,
 }
 
-async fn obey(
-    mut signals: Signals,
+/// How the process ends.
+struct End {
+    drain_delay: Duration,
     grace: Duration,
-    stop: &watch::Sender<bool>,
-    reload: &SyncSender<()>,
-) {
+    drain: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+}
+
+async fn obey(mut signals: Signals, end: &End, reload: &SyncSender<()>) {
+    let grace = end.grace;
     while signals.next().await == Request::Reload {
         // A request that waits already is as good.
         let _ = reload.try_send(());
     }
     let told = Instant::now();
-    stop.send_replace(true);
+    end.drain.send_replace(true);
+    let stops = told + end.drain_delay;
+    if end.drain_delay.is_zero() {
+        end.stop.send_replace(true);
+    }
     loop {
-        match timeout_at(told + grace + END_MARGIN, signals.next()).await {
+        let is_stopping = *end.stop.borrow();
+        let until = if is_stopping {
+            stops + grace + END_MARGIN
+        } else {
+            stops
+        };
+        match timeout_at(until, signals.next()).await {
             Ok(Request::Reload) => {}
             Ok(Request::Terminate) if told.elapsed() < SAME_REQUEST => {}
             Ok(Request::Terminate | Request::Interrupt) => {
                 tracing::warn!("told to stop again: calls under way are ended");
                 exit(STOPPED_AT_ONCE);
+            }
+            Err(_) if !is_stopping => {
+                end.stop.send_replace(true);
             }
             Err(_) => {
                 tracing::warn!(

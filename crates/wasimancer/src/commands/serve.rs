@@ -56,9 +56,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = resolve(&args.flags, &ProcessEnvironment)?;
     telemetry::start(&config.log, config.log_format)?;
     let asked = if args.stdio {
-        signals::listen(wasimancer_mcp::STDIO_END_GRACE, HangUp::Stop)?
+        signals::listen(
+            Duration::ZERO,
+            wasimancer_mcp::STDIO_END_GRACE,
+            HangUp::Stop,
+        )?
     } else {
-        signals::listen(config.shutdown_grace, HangUp::Reload)?
+        signals::listen(config.drain_delay, config.shutdown_grace, HangUp::Reload)?
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -82,9 +86,13 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let connections = connections(&config);
     let listeners = Listeners::bind(&config).await?;
     let addresses = listeners.addresses()?;
+    if let Some(hint) = config.address_hint {
+        tracing::warn!("{hint}");
+    }
     let settings = listeners::Settings {
         timeouts: Timeouts {
             read: config.read_timeout,
+            keep_alive: config.keep_alive_timeout,
             write: config.write_timeout,
             shutdown_grace: config.shutdown_grace,
         },
@@ -125,7 +133,7 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let Some((config, catalog)) = load(config, &asked, Changes::Made, announce).await? else {
         return Ok(());
     };
-    let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked.stop, begun);
+    let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked, begun);
     clients.open(routes.clients);
     if let Some(routes) = routes.operators {
         operators.open(routes);

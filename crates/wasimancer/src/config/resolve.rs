@@ -30,6 +30,9 @@ const DEFAULT_PORT: u16 = 3001;
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How long a client may take to send what it has begun to send.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that has had an answer may be idle: longer than balancers keep theirs, which is a
+/// minute for most, so that none of them sends a request to a connection that is being closed.
+const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a client may leave unread what it is sent; less than a minute, so that one that reads
 /// nothing does not hold up the end of the server or its memory for long.
 const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,6 +49,8 @@ const DEFAULT_COMPILE_CPU: Duration = Duration::from_mins(2);
 const DEFAULT_COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Least bytes of a budget: some twenty small calls at once.
 const MEMORY_BUDGET_MIN_BYTES: u64 = 16 * 1024 * 1024;
+/// What is missing in a container.
+const ADDRESS_HINT: &str = "this seems to be a container, and only what runs inside it reaches the server: set WASIMANCER_ADDRESS=0.0.0.0, and publish the port to those alone who may call";
 /// The name of the configuration file in a home.
 const FILE_NAME: &str = "wasimancer.toml";
 /// Most bytes of that file.
@@ -54,6 +59,9 @@ const FILE_MAX_BYTES: u64 = 1024 * 1024;
 /// Everything that the server needs to know.
 pub(crate) struct Config {
     pub(crate) address: SocketAddr,
+    /// What to set where only the container itself seems to reach that address. None: it is no container, or the address was
+    /// chosen.
+    pub(crate) address_hint: Option<&'static str>,
     pub(crate) home: Home,
     pub(crate) public_hosts: AllowedNames,
     /// Whose word is taken for the addresses of clients.
@@ -69,8 +77,11 @@ pub(crate) struct Config {
     /// How the server introduces itself.
     pub(crate) server_info: ServerInfo,
     pub(crate) instructions: Option<String>,
+    /// How long the server goes on after it was told to stop, while probes say so.
+    pub(crate) drain_delay: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) read_timeout: Duration,
+    pub(crate) keep_alive_timeout: Duration,
     pub(crate) write_timeout: Duration,
     /// Most connections of clients at once. None: a number that suits most machines.
     pub(crate) connections: Option<u32>,
@@ -240,6 +251,7 @@ impl Resolver<'_> {
         let trusted_proxies = self.trusted_proxies(flags, file);
         Config {
             address: self.address(flags, file),
+            address_hint: self.address_hint(flags, file),
             publishing: self.publishing(flags, file, home, plugins),
             home: definitions,
             public_hosts: self.public_hosts(flags, file),
@@ -260,6 +272,7 @@ impl Resolver<'_> {
                 .unwrap_or_else(|| "info".to_owned()),
             server_info: self.server_info(&file.server_info),
             instructions: file.instructions.clone(),
+            drain_delay: self.drain_delay(file),
             shutdown_grace: self
                 .value(
                     "shutdown_grace",
@@ -270,6 +283,13 @@ impl Resolver<'_> {
             read_timeout: self
                 .value("read_timeout", file.read_timeout.as_ref(), parse_duration)
                 .unwrap_or(DEFAULT_READ_TIMEOUT),
+            keep_alive_timeout: self
+                .value(
+                    "keep_alive_timeout",
+                    file.keep_alive_timeout.as_ref(),
+                    parse_duration,
+                )
+                .unwrap_or(DEFAULT_KEEP_ALIVE_TIMEOUT),
             connections: self.count("connections", file.connections),
             write_timeout: self
                 .value("write_timeout", file.write_timeout.as_ref(), parse_duration)
@@ -345,6 +365,21 @@ impl Resolver<'_> {
         })
     }
 
+    /// None at all is `0s`, which no other duration may be.
+    fn drain_delay(&mut self, file: &ConfigFile) -> Duration {
+        let name = "WASIMANCER_DRAIN_DELAY";
+        let variable = self.variable(name);
+        let key = if variable.is_some() {
+            name
+        } else {
+            "drain_delay"
+        };
+        let text = variable.or_else(|| file.drain_delay.clone());
+        let text = text.filter(|text| !matches!(text.as_str(), "0" | "0s"));
+        let delay = self.value(key, text.as_ref(), parse_duration);
+        delay.unwrap_or(Duration::ZERO)
+    }
+
     fn memory_budget(&mut self, file: &ConfigFile) -> Option<u64> {
         let name = "WASIMANCER_MEMORY_BUDGET";
         let variable = self.variable(name);
@@ -382,12 +417,7 @@ impl Resolver<'_> {
             .or_else(|| self.port("HTTP_PORT"))
             .or_else(|| self.port("PORT"));
         let port = port.or(file.http_port).unwrap_or(DEFAULT_PORT);
-        let text = flags
-            .address
-            .clone()
-            .or_else(|| self.variable("WASIMANCER_ADDRESS"))
-            .or_else(|| file.address.clone());
-        let address = match text {
+        let address = match self.given_address(flags, file) {
             None => IpAddr::V4(Ipv4Addr::LOCALHOST),
             Some(text) => text.parse().unwrap_or_else(|_| {
                 self.errors.push(format!(
@@ -397,6 +427,25 @@ impl Resolver<'_> {
             }),
         };
         SocketAddr::new(address, port)
+    }
+
+    fn given_address(&self, flags: &Flags, file: &ConfigFile) -> Option<String> {
+        let flag = flags.address.clone();
+        flag.or_else(|| self.variable("WASIMANCER_ADDRESS"))
+            .or_else(|| file.address.clone())
+    }
+
+    fn address_hint(&self, flags: &Flags, file: &ConfigFile) -> Option<&'static str> {
+        let is_given = self.given_address(flags, file).is_some();
+        (!is_given && self.is_contained()).then_some(ADDRESS_HINT)
+    }
+
+    /// Container engines leave a mark: a variable (Podman, Kubernetes) or a file (Docker, Podman).
+    fn is_contained(&self) -> bool {
+        let variables = ["container", "KUBERNETES_SERVICE_HOST"];
+        let files = ["/.dockerenv", "/run/.containerenv"];
+        variables.iter().any(|name| self.variable(name).is_some())
+            || files.iter().any(|file| Path::new(file).exists())
     }
 
     fn port(&mut self, name: &str) -> Option<u16> {

@@ -116,9 +116,11 @@ impl Connections {
             network,
             is_reserved: AtomicBool::new(is_reserved),
             phase: AtomicU8::new(UNASKED),
+            requests: AtomicU64::new(0),
             since: AtomicU64::new(number),
             head_bytes: AtomicUsize::new(0),
             leaves_body: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
             task: OnceLock::new(),
         });
         table.reserved += usize::from(is_reserved);
@@ -262,12 +264,16 @@ pub(super) struct Connection {
     /// Whether its place is one of those for probes and operators.
     is_reserved: AtomicBool,
     phase: AtomicU8,
+    /// How many requests have begun on it.
+    requests: AtomicU64,
     /// The time of the listeners' clock since when it waits.
     since: AtomicU64,
     /// What its unfinished head takes.
     head_bytes: AtomicUsize,
-    /// Whether something of a request's body was left unread.
+    /// Whether something of a request's body is left unread at the end.
     leaves_body: AtomicBool,
+    /// Whether the rest of the last request's body is still thrown away.
+    is_draining: AtomicBool,
     task: OnceLock<AbortHandle>,
 }
 
@@ -287,6 +293,7 @@ impl Connection {
             self.phase.store(GONE, Ordering::SeqCst);
             return None;
         }
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let now = self.connections.accepted.load(Ordering::Relaxed);
         self.since.store(now, Ordering::Relaxed);
         Some(UnderWay(self.clone()))
@@ -297,9 +304,20 @@ impl Connection {
         self.turn(RECEIVING, BUSY);
     }
 
-    /// Notes that the rest of a request's body will not be read.
+    /// Notes that the connection ends with this answer, and that the rest of its request's body is not read
+    /// before.
     pub(super) fn leave_body(&self) {
         self.leaves_body.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ends with something unread.
+    pub(super) fn leaves_body(&self) -> bool {
+        self.leaves_body.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the rest of a body is being thrown away, so that it is not taken for a head.
+    pub(super) fn set_draining(&self, is_draining: bool) {
+        self.is_draining.store(is_draining, Ordering::Relaxed);
     }
 
     /// Whether it must keep to what probes and operators ask. It need not any more once there is a
@@ -319,7 +337,17 @@ impl Connection {
 
     /// Whether it waits for the head of a request.
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.phase(), UNASKED | IDLE)
+        matches!(self.phase(), UNASKED | IDLE) && !self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// How many requests have begun on it.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has had an answer, and waits for the next request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase() == IDLE
     }
 
     /// Counts what its unfinished head takes now.
@@ -397,11 +425,6 @@ impl Drop for Place {
 pub(super) struct UnderWay(Arc<Connection>);
 
 impl UnderWay {
-    /// Whether the rest of its body will not be read.
-    pub(super) fn leaves_body(&self) -> bool {
-        self.0.leaves_body.load(Ordering::Relaxed)
-    }
-
     /// Waits with the answer, during which the connection may give way.
     pub(super) async fn hold_back(&self, until: Instant) {
         self.0.turn(BUSY, HELD_BACK);

@@ -187,7 +187,7 @@ async fn every_error_is_told_at_once() {
     let home = Home::new();
     home.file(
         "wasimancer.toml",
-        "shutdown_grace = \"soon\"\nread_timeout = \"30\"\nwrite_timeout = \"never\"\nconnections = 0\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\nqueue_timeout = \"long\"\n\
+        "shutdown_grace = \"soon\"\nread_timeout = \"30\"\nkeep_alive_timeout = \"long\"\nwrite_timeout = \"never\"\nconnections = 0\nbody_limit = \"much\"\ncache_ttl = \"5 parsecs\"\ninstances = 0\nqueue_timeout = \"long\"\n\
          [limits]\ntimeout = \"0s\"\nmemory = \"-1\"\ninput = \"1.5GiB\"\noutput = \"x\"\nhttpResponse = \"y\"\nhttpRequests = 0\ncpu = \"1\"\nconcurrency = 0\n",
     );
     let ended = serve(&home)
@@ -199,6 +199,7 @@ async fn every_error_is_told_at_once() {
     for wanted in [
         "shutdown_grace: `soon`",
         "read_timeout: `30`",
+        "keep_alive_timeout: `long`",
         "write_timeout: `never`",
         "queue_timeout: `long`",
         "limits.cpu: `1`",
@@ -226,7 +227,7 @@ async fn every_error_is_told_at_once() {
         );
     }
     assert!(
-        ended.stderr.contains("wrong in 21 places"),
+        ended.stderr.contains("wrong in 22 places"),
         "{}",
         ended.stderr
     );
@@ -529,7 +530,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 37] = [
     "address",
     "http_port",
     "public_hosts",
@@ -538,8 +539,10 @@ const KEYS: [&str; 35] = [
     "log_format",
     "log",
     "instructions",
+    "drain_delay",
     "shutdown_grace",
     "read_timeout",
+    "keep_alive_timeout",
     "write_timeout",
     "connections",
     "body_limit",

@@ -70,6 +70,7 @@ mod sessions;
 mod shares;
 mod shutdown;
 mod signals;
+mod silent_calls;
 mod slow_clients;
 #[cfg(target_os = "linux")]
 mod starting;
@@ -86,6 +87,7 @@ mod tools;
 mod transport;
 mod trusted_proxies;
 mod unknown_arguments;
+mod unread_bodies;
 mod validation;
 mod versions;
 mod wrong_tokens;

@@ -5,6 +5,14 @@ use serde_json::json;
 
 use crate::support::{Answer, Client, Home, Launch, MODERN, REVISIONS, Server, exchange, guest};
 
+/// A server that wants no token.
+fn open() -> Server {
+    let launch = Launch::of(Home::guest());
+    launch
+        .env("WASIMANCER_AUTHENTICATION_TOKEN", "NO_AUTHENTICATION")
+        .start()
+}
+
 async fn with(client: &Client, name: &str, value: &str) -> Answer {
     client
         .request("tools/list", json!({}))
@@ -24,7 +32,7 @@ async fn statuses(server: &Server, name: &str, values: &[&str]) -> Vec<u16> {
 
 #[tokio::test]
 async fn other_hosts_and_origins_are_forbidden() {
-    let server = guest();
+    let server = open();
     for revision in REVISIONS {
         let client = server.client(revision);
         for host in [
@@ -38,6 +46,7 @@ async fn other_hosts_and_origins_are_forbidden() {
             let answer = with(&client, "host", host).await;
             answer.refused(403, -32600);
             assert!(answer.json.get("id").is_none());
+            assert!(answer.text.contains("WASIMANCER_PUBLIC_HOSTS"));
         }
         for origin in [
             "https://evil.example.com",
@@ -48,10 +57,18 @@ async fn other_hosts_and_origins_are_forbidden() {
         ] {
             let answer = with(&client, "origin", origin).await;
             answer.refused(403, -32600);
+            assert!(answer.text.contains("WASIMANCER_PUBLIC_HOSTS"));
             assert!(answer.headers.get("access-control-allow-origin").is_none());
         }
     }
+    // The log is told of each once in a while, since they were many.
+    for header in ["Host", "Origin"] {
+        let told = format!("a request is refused: the {header} header");
+        server.logs(&told).await;
+        assert_eq!(server.stderr().matches(&told).count(), 1);
+    }
     // What is refused learns nothing of tokens, and preflights are refused as well.
+    let server = guest();
     let mut client = server.client(MODERN);
     client.headers.remove("authorization");
     client
@@ -65,9 +82,41 @@ async fn other_hosts_and_origins_are_forbidden() {
     assert_eq!(answer.status, 403);
 }
 
+/// A page that was rebound to the server's address has no token, so who has one may name any host; pages may
+/// not.
+#[tokio::test]
+async fn who_has_a_token_may_name_any_host() {
+    let server = guest();
+    let hosts = ["wasimancer:3001", "10.244.0.5:3001", "evil.example.com", ""];
+    assert_eq!(statuses(&server, "host", &hosts).await, [200; 4]);
+    let mut client = server.client(MODERN);
+    client
+        .headers
+        .insert("host", "evil.example.com".parse().unwrap());
+    let mut page = server.client(MODERN);
+    page.headers.clone_from(&client.headers);
+    page.headers
+        .insert("origin", "http://localhost:1".parse().unwrap());
+    page.ask("tools/list", json!({})).await.refused(403, -32600);
+    client.headers.remove("authorization");
+    assert_eq!(client.ask("tools/list", json!({})).await.status, 401);
+}
+
+/// In a container nobody outside reaches the loopback address.
+#[tokio::test]
+async fn a_container_is_told_to_choose_an_address() {
+    let launch = || Launch::of(Home::guest()).env("container", "docker");
+    launch()
+        .start()
+        .logs("set WASIMANCER_ADDRESS=0.0.0.0")
+        .await;
+    let server = launch().env("WASIMANCER_ADDRESS", "127.0.0.1").start();
+    assert!(!server.stderr().contains("set WASIMANCER_ADDRESS"));
+}
+
 #[tokio::test]
 async fn loopback_names_are_allowed() {
-    let server = guest();
+    let server = open();
     let port = server.address.port();
     let hosts = [
         &format!("127.0.0.1:{port}"),
@@ -88,13 +137,17 @@ async fn loopback_names_are_allowed() {
 
 #[tokio::test]
 async fn allowed_hosts_are_configured() {
-    let flags = Launch::of(Home::guest()).args([
+    let open = || {
+        let launch = Launch::of(Home::guest());
+        launch.env("WASIMANCER_AUTHENTICATION_TOKEN", "NO_AUTHENTICATION")
+    };
+    let flags = open().args([
         "--public-host",
         "tools.example.com",
         "--public-host",
         "https://app.example.com",
     ]);
-    let variable = Launch::of(Home::guest()).env(
+    let variable = open().env(
         "WASIMANCER_PUBLIC_HOSTS",
         "tools.example.com, https://app.example.com",
     );
@@ -121,9 +174,7 @@ async fn allowed_hosts_are_configured() {
             [200, 403, 200, 403]
         );
     }
-    let server = Launch::of(Home::guest())
-        .args(["--public-host", "*"])
-        .start();
+    let server = open().args(["--public-host", "*"]).start();
     assert_eq!(
         statuses(&server, "host", &["anything.example.com"]).await,
         [200]
@@ -138,6 +189,7 @@ async fn allowed_hosts_are_configured() {
 async fn the_address_that_is_listened_on_is_a_host() {
     let hosts = ["0.0.0.0", "10.0.0.5:80", "[fe80::1]:80", "evil.example.com"];
     let everywhere = Launch::of(Home::guest())
+        .env("WASIMANCER_AUTHENTICATION_TOKEN", "NO_AUTHENTICATION")
         .args(["--address", "0.0.0.0"])
         .start();
     assert_eq!(
@@ -146,26 +198,41 @@ async fn the_address_that_is_listened_on_is_a_host() {
     );
     let origins = ["http://10.0.0.5", "http://evil.example.com"];
     assert_eq!(statuses(&everywhere, "origin", &origins).await, [403; 2]);
-    assert_eq!(statuses(&guest(), "host", &hosts).await, [403; 4]);
+    assert_eq!(statuses(&open(), "host", &hosts).await, [403; 4]);
 }
 
+/// Balancers name no host, or one that only they know.
 #[tokio::test]
-async fn probes_name_the_server_by_any_address_but_by_no_other_name() {
+async fn probes_may_name_any_host_or_none() {
     let server = guest();
     for path in ["/healthz", "/readyz"] {
-        for (host, wanted) in [
-            ("10.0.0.5:3001", "200"),
-            ("localhost", "200"),
-            ("evil.example.com", "403"),
-        ] {
-            let request =
-                format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-            let answer = exchange(server.address, request.as_bytes());
-            assert!(
-                answer.starts_with(&format!("HTTP/1.1 {wanted}")),
-                "{host}: {answer}"
-            );
+        for method in ["GET", "HEAD"] {
+            for host in [
+                "10.0.0.5:3001",
+                "localhost",
+                "wasimancer.tools.svc:3001",
+                "",
+            ] {
+                let request = format!(
+                    "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+                );
+                let answer = exchange(server.address, request.as_bytes());
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{host}: {answer}");
+                assert_eq!(answer.ends_with("\r\n\r\n"), method == "HEAD", "{answer}");
+            }
+            for version in ["1.0", "1.1"] {
+                let request =
+                    format!("{method} {path} HTTP/{version}\r\nconnection: close\r\n\r\n");
+                let answer = exchange(server.address, request.as_bytes());
+                assert!(answer.contains(" 200 OK\r\n"), "{version}: {answer}");
+            }
         }
+        // Pages of others read nothing.
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\norigin: https://evil.example.com\r\nconnection: close\r\n\r\n"
+        );
+        let answer = exchange(server.address, request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
 }
 

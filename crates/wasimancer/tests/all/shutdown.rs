@@ -97,6 +97,24 @@ async fn an_endless_call_ends_with_the_grace() {
     assert!(output.contains("still under way"), "{output}");
 }
 
+/// Balancers are told first, and send what they send meanwhile to a server that serves it.
+#[tokio::test]
+async fn it_serves_on_while_balancers_are_told() {
+    let launch = Launch::of(home("1h")).env("WASIMANCER_DRAIN_DELAY", "1h");
+    let server = launch.start();
+    server.signal("TERM");
+    until("it says so", || server.probe("/readyz") == Some(503)).await;
+    let client = server.client(MODERN);
+    client.ask("tools/list", json!({})).await.result();
+    assert!(!server.stderr().contains("shutting down"));
+    server.signal("INT");
+    assert_eq!(server.ended().await.code(), Some(1));
+    let launch = Launch::of(home("1h")).env("WASIMANCER_DRAIN_DELAY", "100ms");
+    let server = launch.start();
+    server.signal("TERM");
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
 #[tokio::test]
 async fn with_nothing_to_do_it_ends_at_once() {
     let server = Launch::of(home("1h")).start();

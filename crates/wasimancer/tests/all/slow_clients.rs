@@ -21,7 +21,7 @@ fn start(read_timeout: &str) -> Server {
     let home = Home::asking();
     home.file(
         "wasimancer.toml",
-        format!("read_timeout = \"{read_timeout}\"\n"),
+        format!("read_timeout = \"{read_timeout}\"\nkeep_alive_timeout = \"{read_timeout}\"\n"),
     );
     Launch::of(home).start()
 }
@@ -215,4 +215,41 @@ async fn who_waits_for_the_server_is_no_slow_client() {
     let method = "notifications/resources/list_changed";
     assert_eq!(events.message().await["method"], method);
     assert_eq!(session_events.message().await["method"], method);
+}
+
+/// Balancers keep their connections for a minute, and expect them to be there.
+#[test]
+fn a_connection_that_had_an_answer_is_kept_for_longer_than_a_head_may_take() {
+    let home = Home::guest();
+    home.file(
+        "wasimancer.toml",
+        "read_timeout = \"300ms\"\nkeep_alive_timeout = \"1h\"\n",
+    );
+    let server = Launch::of(home).start();
+    let mut kept = connect(&server);
+    let mut ask = |rest: &str| {
+        kept.write_all(rest.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let length = kept.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    let probe = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    assert!(ask(probe).starts_with("HTTP/1.1 200 "));
+    wait_for_read_timeout(&server);
+    assert!(ask(probe).starts_with("HTTP/1.1 200 "));
+    // What has begun must come.
+    assert_eq!(ask("GET /healthz HT"), "");
+}
+
+#[test]
+fn an_idle_connection_ends() {
+    let home = Home::guest();
+    home.file("wasimancer.toml", "keep_alive_timeout = \"300ms\"\n");
+    let server = Launch::of(home).start();
+    let mut stream = connect(&server);
+    let probe = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.write_all(probe.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

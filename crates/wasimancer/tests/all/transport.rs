@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    ADMIN_TOKEN, Home, LEGACY, Launch, MODERN, Operator, REVISIONS, TOKEN, exchange, guest,
+    ADMIN_TOKEN, Answer, Home, LEGACY, Launch, MODERN, Operator, REVISIONS, TOKEN, exchange, guest,
 };
 
 #[tokio::test]
@@ -17,14 +17,32 @@ async fn other_methods_are_not_allowed() {
         let client = server.client(revision);
         for method in [Method::PUT, Method::PATCH, Method::HEAD] {
             let answer = client.send(method.clone(), &client.headers, "").await;
-            assert_eq!((answer.status, answer.text.as_str()), (405, ""), "{method}");
+            assert_eq!(answer.status, 405, "{method}");
             assert_eq!(answer.header("allow"), "GET, POST, DELETE, OPTIONS");
+            if method == Method::HEAD {
+                assert_eq!(answer.text, "");
+            } else {
+                is_no_json_rpc(&answer, "method_not_allowed");
+            }
         }
     }
     let client = server.client(MODERN);
     let answer = client.send(Method::GET, &client.headers, "").await;
-    assert_eq!((answer.status, answer.text.as_str()), (405, ""));
+    assert_eq!(answer.status, 405);
+    is_no_json_rpc(&answer, "method_not_allowed");
     assert_eq!(answer.header("allow"), "POST, DELETE, OPTIONS");
+    let answer = client.http_post("/healthz").await;
+    assert_eq!(answer.status, 405);
+    is_no_json_rpc(&answer, "method_not_allowed");
+}
+
+/// Clients that look for an authorization server read `error` as a text.
+#[track_caller]
+fn is_no_json_rpc(answer: &Answer, code: &str) {
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert!(answer.json["error"].is_string(), "{}", answer.text);
+    assert_eq!(answer.json["code"], code);
+    assert!(answer.json.get("jsonrpc").is_none());
 }
 
 #[tokio::test]
@@ -159,16 +177,75 @@ async fn other_paths_are_not_found() {
     let server = guest();
     let client = server.client(MODERN);
     for path in [
-        "/",
         "/nothing",
-        "/mcp/",
         "/mcp/x",
         "/sse",
+        "/mcpx/",
         "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-authorization-server",
+        "/plugins/",
     ] {
         let answer = client.get(path).await;
-        assert_eq!((answer.status, answer.text.as_str()), (404, ""), "{path}");
+        assert_eq!(answer.status, 404, "{path}");
+        is_no_json_rpc(&answer, "not_found");
+        assert!(answer.text.contains("/mcp"), "{}", answer.text);
     }
+    for path in ["/", "/register", "/token", "/sse"] {
+        let answer = client.http_post(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        is_no_json_rpc(&answer, "not_found");
+    }
+}
+
+/// Guides and proxies write a slash too many.
+#[tokio::test]
+async fn a_slash_too_many_is_none() {
+    let server = guest();
+    let client = server.client(MODERN);
+    let body = client.request("tools/list", json!({})).body();
+    let length = body.len();
+    let ask = |request: String| {
+        let headers = "host: localhost\r\nconnection: close\r\n";
+        let request = request.replacen("HTTP/1.1\r\n", &format!("HTTP/1.1\r\n{headers}"), 1);
+        exchange(server.address, request.as_bytes())
+    };
+    let post = format!(
+        "authorization: Bearer {TOKEN}\r\nmcp-protocol-version: {MODERN}\r\nmcp-method: tools/list\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let origin = "origin: http://localhost:1\r\naccess-control-request-method: POST\r\n\r\n";
+    for path in ["/mcp", "/mcp/", "//mcp", "//mcp//", "/mcp?x=1", "/mcp/?x=1"] {
+        let answer = ask(format!("POST {path} HTTP/1.1\r\n{post}"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        assert!(answer.contains("\"tools\""), "{path}: {answer}");
+        let answer = ask(format!("OPTIONS {path} HTTP/1.1\r\n{origin}"));
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{path}: {answer}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        for path in [path.to_owned(), format!("{path}/"), format!("/{path}")] {
+            let answer = ask(format!("GET {path} HTTP/1.1\r\n\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn the_root_says_what_this_is() {
+    let server = guest();
+    let ask = |accept: &str| {
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: {accept}\r\n\r\n"
+        );
+        exchange(server.address, request.as_bytes())
+    };
+    let answer = ask("*/*");
+    assert!(answer.contains("content-type: text/plain"), "{answer}");
+    let (_, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains("/mcp") && text.contains("https://"), "{text}");
+    let answer = ask("text/html,*/*");
+    assert!(answer.contains("content-type: text/html"), "{answer}");
+    assert!(answer.contains("<a href="), "{answer}");
 }
 
 #[tokio::test]

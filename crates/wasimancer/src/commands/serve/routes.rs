@@ -1,14 +1,13 @@
 //! All routes with their layers, in the one place where their order shows.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
 use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::sync::watch;
 use wasimancer_catalog::Catalog;
 use wasimancer_mcp::{Admission, Gate};
 
@@ -18,6 +17,8 @@ use crate::config::resolve::Config;
 use crate::health;
 use crate::health::Health;
 use crate::opening::Served;
+use crate::signals::Asked;
+use crate::signposts;
 use crate::tokens::Tokens;
 use crate::wrong_tokens::WrongTokens;
 
@@ -34,7 +35,7 @@ impl Routes {
         tokens: &Tokens,
         catalog: &Arc<Catalog>,
         addresses: &Addresses,
-        stop: &watch::Receiver<bool>,
+        asked: &Asked,
         begun: Instant,
     ) -> Self {
         let wrong_tokens = Arc::new(WrongTokens::default());
@@ -52,7 +53,7 @@ impl Routes {
                 .clone()
                 .map(|clients| Arc::new(clients) as Arc<dyn Admission>),
         };
-        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, stop.clone());
+        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, asked.stop.clone());
         let options = wasimancer_admin::Options {
             upload_max_bytes: config.publishing.upload_max_bytes,
             body_max_bytes: config.body_max_bytes,
@@ -60,8 +61,6 @@ impl Routes {
         };
         let admin = wasimancer_admin::router(catalog.clone(), &options);
         let admin = require_admin_token(admin, operators.clone());
-        // Probes name the server by its address, which no rebound name can stand for.
-        let names = names.and_address(Ipv4Addr::UNSPECIFIED.into());
         let health = |operators| {
             let health = health::router(Health {
                 catalog: catalog.clone(),
@@ -69,9 +68,10 @@ impl Routes {
                 operators,
                 clients: clients.clone(),
                 tokens: tokens.clone(),
-                stop: stop.clone(),
+                draining: asked.draining.clone(),
             });
-            wasimancer_mcp::guard(health, names.clone())
+            // Probes name the server in any way, or not at all.
+            wasimancer_mcp::guard_origins(health, names.clone())
         };
         let with_details = health(Some(operators));
         let stopping = |health| unavailable(health, "the server is about to stop");
@@ -83,7 +83,7 @@ impl Routes {
                 let admin = admin.merge(with_details.clone());
                 Self {
                     clients: Served::new(
-                        health.clone().merge(mcp),
+                        with_signposts(health.clone().merge(mcp)),
                         busy(health.clone()),
                         stopping(health),
                     ),
@@ -94,7 +94,7 @@ impl Routes {
                 let without_clients = with_details.clone().merge(admin);
                 Self {
                     clients: Served::new(
-                        without_clients.clone().merge(mcp),
+                        with_signposts(without_clients.clone().merge(mcp)),
                         busy(without_clients),
                         stopping(with_details),
                     ),
@@ -103,6 +103,12 @@ impl Routes {
             }
         }
     }
+}
+
+/// The same routes, and for all others what says where they are.
+fn with_signposts(router: Router) -> Router {
+    let about = get(signposts::about).fallback(signposts::not_found);
+    router.route("/", about).fallback(signposts::not_found)
 }
 
 /// The same routes, and 503 for all others.

@@ -215,6 +215,15 @@ impl Client {
         Answer::of(self.http.get(url).send().await.expect("an answer")).await
     }
 
+    /// Posts an empty object to another path, with no token.
+    pub(crate) async fn http_post(&self, path: &str) -> Answer {
+        let request = self.http.post(self.url.replace("/mcp", path));
+        let request = request
+            .header("content-type", "application/json")
+            .body("{}");
+        Answer::of(request.send().await.expect("an answer")).await
+    }
+
     /// What `/readyz` tells operators.
     pub(crate) async fn ready(&self) -> Answer {
         let request = self.http.get(self.url.replace("/mcp", "/readyz"));
