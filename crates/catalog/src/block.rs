@@ -2,10 +2,21 @@
 //!
 //! A text with a placeholder in it is whatever a caller writes, and is checked by nobody.
 
+use serde_json::Value;
+
 use crate::node::{Data, Node, Reader};
 use crate::shown::{
     check_annotations, check_base64, check_icons, check_last_modified, check_resource_fields,
+    leave_out_absent,
 };
+
+/// Leaves out the fields of a block that have no value, and those of the maps in it that the protocol knows.
+pub(crate) fn leave_out_absent_fields(block: &mut Value) {
+    leave_out_absent(block);
+    for field in ["annotations", "icons", "resource"] {
+        block.get_mut(field).map(leave_out_absent);
+    }
+}
 
 /// Checks a map with a `type`.
 pub(crate) fn check_block(block: &Node, reader: &mut Reader<'_>) {

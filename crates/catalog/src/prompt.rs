@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Argument, ArgumentKind, ArgumentsError, text_of};
-use crate::block::check_block;
+use crate::block::{check_block, leave_out_absent_fields};
 use crate::choices::Choices;
 use crate::node::{Data, Node, Reader, excerpt};
 use crate::shown::{check_role, shown};
@@ -306,7 +306,9 @@ fn block(message: &Node, content: &Node, reader: &mut Reader<'_>) -> Option<Mess
         Data::Text(text) => Some(MessageContent::Text(text.clone())),
         Data::Map(_) => {
             check_block(content, &mut reader.inside("content"));
-            reader.json(content, "content").map(MessageContent::Block)
+            let mut block = reader.json(content, "content")?;
+            leave_out_absent_fields(&mut block);
+            Some(MessageContent::Block(block))
         }
         _ => {
             let found = content.describe();

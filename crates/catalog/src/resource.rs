@@ -186,7 +186,7 @@ fn contents(node: &Node, reader: &mut Reader<'_>) -> Vec<Fields> {
 /// The fields of one content. Those of the protocol are absent where they are left blank; of the
 /// others a blank one is null.
 fn fields(content: &Node, reader: &mut Reader<'_>) -> Fields {
-    const OF_THE_PROTOCOL: [&str; 4] = ["text", "blob", "mimeType", "uri"];
+    const OF_THE_PROTOCOL: [&str; 5] = ["text", "blob", "mimeType", "uri", "_meta"];
     if content.get("text").is_none() && content.get("blob").is_none() {
         reader.wrong(
             content,

@@ -17,7 +17,21 @@ pub(crate) fn shown(entry: &Node, known: &[&str], reader: &mut Reader<'_>) -> Ma
     for field in ["annotations", "_meta"] {
         reader.optional_map(entry, field);
     }
-    reader.others(entry, known)
+    let mut shown = reader.others(entry, known);
+    for field in ["annotations", "icons", "execution"] {
+        shown.get_mut(field).map(leave_out_absent);
+    }
+    shown
+}
+
+/// Leaves out the fields of a map, or of each map of a list, that have no value: programs write `null` for
+/// what is absent, and clients refuse it.
+pub(crate) fn leave_out_absent(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.retain(|_, value| !value.is_null()),
+        Value::Array(items) => items.iter_mut().for_each(leave_out_absent),
+        _ => {}
+    }
 }
 
 /// Checks the images that clients may show.

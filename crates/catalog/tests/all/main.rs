@@ -19,6 +19,7 @@ mod limits;
 mod lists;
 mod loading;
 mod near_misses;
+mod one_bad_entry;
 mod paths;
 mod permissions;
 mod preinit;

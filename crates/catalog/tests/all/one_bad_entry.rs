@@ -1,0 +1,75 @@
+//! One bad entry never costs a client the whole list: what a client refuses is left out of what it is shown.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use wasimancer_catalog::MessageContent;
+
+use crate::support::{TestHome, entries};
+
+fn resources(fields: &str) -> TestHome {
+    TestHome::with_resources(&format!(
+        "resources:\n  static:\n  - {{name: n, uri: 'a://a', contents: [{{text: x, _meta: ~}}], {fields}}}\n  dynamic:\n  - {{name: m, uri: 'a://{{a}}', arguments: [], contents: [{{text: x}}], {fields}}}\n"
+    ))
+}
+
+#[test]
+fn null_for_an_absent_field_is_left_out() {
+    let icons = "icons: [{src: a, sizes: ~, mimeType: ~, theme: ~}, {src: b}]";
+    let shown_icons = json!([{"src": "a"}, {"src": "b"}]);
+    let home = TestHome::with_tool(&format!(
+        "{icons}\nannotations: {{title: ~, readOnlyHint: ~, idempotentHint: true}}\nexecution: {{taskSupport: ~}}\ntitle: ~\n_meta: {{a: ~}}"
+    ));
+    let snapshot = home.open_whole();
+    let tool = &entries(snapshot.tool_list())[0];
+    assert_eq!(tool["icons"], shown_icons);
+    assert_eq!(tool["annotations"], json!({"idempotentHint": true}));
+    assert_eq!(tool["execution"], json!({}));
+    assert_eq!(tool.get("title"), None);
+    assert_eq!(
+        tool["_meta"],
+        json!({"a": null}),
+        "what is the author's stays"
+    );
+
+    let home = resources(&format!(
+        "{icons}, annotations: {{audience: ~, priority: ~, lastModified: ~}}, size: ~"
+    ));
+    let snapshot = home.open_whole();
+    for list in [snapshot.resource_list(), snapshot.resource_template_list()] {
+        let entry = &entries(list)[0];
+        assert_eq!(entry["icons"], shown_icons);
+        assert_eq!(entry["annotations"], json!({}));
+        assert_eq!(entry.get("size"), None);
+    }
+    let read = crate::support::read(&snapshot, "a://a").unwrap();
+    assert_eq!(read, json!([{"uri": "a://a", "text": "x"}]));
+}
+
+#[test]
+fn null_for_an_absent_field_of_a_content_block_is_left_out() {
+    let snapshot = TestHome::with_prompts(
+        "prompts:\n  predefined:\n  - name: p\n    messages:\n    - {role: user, content: {type: text, text: x, annotations: {priority: ~}, _meta: ~}}\n    - {role: user, content: {type: resource, annotations: ~, resource: {uri: 'a://b', text: x, mimeType: ~, blob: ~}}}\n    - {role: user, content: {type: resource_link, uri: 'a://b', name: n, size: ~, icons: [{src: a, theme: ~}]}}\n",
+    )
+    .open_whole();
+    let messages = snapshot
+        .prompt("p")
+        .unwrap()
+        .render(&BTreeMap::new())
+        .unwrap();
+    let blocks: Vec<Value> = messages
+        .into_iter()
+        .map(|message| match message.content {
+            MessageContent::Block(block) => block,
+            MessageContent::Text(text) => json!(text),
+        })
+        .collect();
+    assert_eq!(
+        blocks,
+        [
+            json!({"type": "text", "text": "x", "annotations": {}}),
+            json!({"type": "resource", "resource": {"uri": "a://b", "text": "x"}}),
+            json!({"type": "resource_link", "uri": "a://b", "name": "n", "icons": [{"src": "a"}]}),
+        ]
+    );
+}
