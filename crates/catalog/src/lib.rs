@@ -46,6 +46,7 @@ mod schema;
 mod schema_bounds;
 mod schema_keywords;
 mod shown;
+mod shown_schema;
 mod snapshot;
 mod source;
 mod store;

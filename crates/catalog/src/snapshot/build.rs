@@ -13,6 +13,7 @@ use crate::output_schema;
 use crate::plugin::ServedPlugin;
 use crate::prompt::Prompt;
 use crate::resource::{Resource, ResourceTemplate, StaticResource};
+use crate::shown_schema::{with_items, without_boolean_properties};
 use crate::tool::Tool;
 use crate::uri::Comparable;
 
@@ -54,7 +55,7 @@ impl ToolsBuilder {
         let entries: Vec<&Value> = served.map(|served| &served.entry).collect();
         let object_output: Vec<Cow<'_, Value>> = entries
             .iter()
-            .map(|entry| with_object_output(entry))
+            .map(|entry| without_boolean_properties(with_object_output(entry)))
             .collect();
         Tools {
             origin,
@@ -81,9 +82,10 @@ pub(crate) fn tool_entry(definition: &FunctionDefinition<'_>) -> Value {
             entry.insert(field.to_owned(), value);
         }
     }
-    entry.insert("inputSchema".to_owned(), definition.input_schema());
+    let input_schema = with_items(definition.input_schema());
+    entry.insert("inputSchema".to_owned(), input_schema);
     if let Some(schema) = &definition.output_schema {
-        entry.insert("outputSchema".to_owned(), schema.clone());
+        entry.insert("outputSchema".to_owned(), with_items(schema.clone()));
     }
     entry.extend(shown);
     Value::Object(entry)

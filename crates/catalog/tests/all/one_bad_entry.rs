@@ -73,3 +73,80 @@ fn null_for_an_absent_field_of_a_content_block_is_left_out() {
         ]
     );
 }
+
+#[test]
+fn booleans_as_schemas_of_properties_are_spelled_out_for_older_clients() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "a": true,
+            "b": false,
+            "c": {"type": "object", "properties": {"d": true}, "additionalProperties": true},
+            "e": {"anyOf": [{"type": "array", "items": true}, {"patternProperties": {"^x": false}}]},
+            "f": {"default": {"properties": {"g": true}}},
+        },
+        "$defs": {"h": {"properties": {"i": false}}},
+        "additionalProperties": false,
+    });
+    let spelled_out = json!({
+        "type": "object",
+        "properties": {
+            "a": {},
+            "b": {"not": {}},
+            "c": {"type": "object", "properties": {"d": {}}, "additionalProperties": true},
+            "e": {"anyOf": [{"type": "array", "items": true}, {"patternProperties": {"^x": {"not": {}}}}]},
+            "f": {"default": {"properties": {"g": true}}},
+        },
+        "$defs": {"h": {"properties": {"i": {"not": {}}}}},
+        "additionalProperties": false,
+    });
+    let snapshot = TestHome::with_tool(&format!(
+        "returns: json\ninputSchema: {schema}\noutputSchema: {schema}"
+    ))
+    .open_whole();
+    for (list, shown) in [
+        (snapshot.tool_list(), schema),
+        (snapshot.object_output_tool_list(), spelled_out),
+    ] {
+        let tool = &entries(list)[0];
+        assert_eq!(tool["inputSchema"], shown);
+        assert_eq!(tool["outputSchema"], shown);
+    }
+    let refused = crate::support::input(&snapshot, r#"{"b": 1}"#).unwrap_err();
+    assert!(refused.contains('b'), "{refused}");
+}
+
+#[test]
+fn arrays_say_something_of_their_items() {
+    let of = |fields: &str| {
+        let snapshot = TestHome::with_tool(fields).open_whole();
+        let lists = [snapshot.tool_list(), snapshot.object_output_tool_list()];
+        let [modern, older] = lists.map(|list| entries(list)[0].clone());
+        assert_eq!(modern, older);
+        modern
+    };
+    let tool = of(
+        "arguments: [{name: a, type: array}, {name: b, type: object, properties: {c: {type: [array, 'null']}}}, {name: d, type: array, items: {type: string}}]",
+    );
+    assert_eq!(
+        tool["inputSchema"]["properties"],
+        json!({
+            "a": {"type": "array", "items": {}},
+            "b": {"type": "object", "properties": {"c": {"type": ["array", "null"], "items": {}}}},
+            "d": {"type": "array", "items": {"type": "string"}},
+        })
+    );
+    let schema = json!({"type": "object", "properties": {
+        "a": {"prefixItems": [{"type": "array"}], "type": "array"},
+        "b": {"const": {"type": "array"}},
+    }});
+    let tool = of(&format!(
+        "returns: json\ninputSchema: {schema}\noutputSchema: {schema}"
+    ));
+    let shown = json!({"type": "object", "properties": {
+        "a": {"prefixItems": [{"type": "array", "items": {}}], "type": "array"},
+        "b": {"const": {"type": "array"}},
+    }});
+    assert_eq!(tool["inputSchema"], shown);
+    assert_eq!(tool["outputSchema"], shown);
+}
