@@ -20,7 +20,7 @@ use crate::node::{Data, Node, Reader};
 use crate::returns::Returns;
 use crate::schema;
 use crate::schema_keywords;
-use crate::shown::{check_tool, shown};
+use crate::shown::{OF_TOOLS, shown};
 use crate::task_policy::TaskPolicy;
 use crate::validation::Patterns;
 
@@ -249,9 +249,8 @@ fn function<'n>(
         reader.wrong(node, "outputSchema", message);
     }
     keys::check_function(node, reader);
-    let mut shown = shown(node, &FUNCTION_FIELDS, reader);
+    let mut shown = shown(node, &FUNCTION_FIELDS, &OF_TOOLS, reader);
     shown.retain(|key, _| keys::is_shown(key));
-    check_tool(node, reader);
     Some(FunctionDefinition {
         place,
         node,

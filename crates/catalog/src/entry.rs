@@ -51,6 +51,12 @@ impl<'a> Entry<'a> {
         entry
     }
 
+    /// The same of an entry that is to be published, which is held to more than one that stands in a file.
+    pub(crate) fn to_be_published(mut self) -> Self {
+        self.findings.is_to_be_published = true;
+        self
+    }
+
     /// Reads the rest; without a name too, so that everything that is wrong is told at once.
     pub(crate) fn read<T>(
         &mut self,

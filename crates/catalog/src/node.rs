@@ -240,6 +240,8 @@ pub(crate) struct Findings {
     pub(crate) problems: Vec<Problem>,
     /// What is not wrong, and hardly meant as it is written.
     pub(crate) advice: Vec<Problem>,
+    /// Whether the entry is to be published: what an entry of a file is served without refuses it.
+    pub(crate) is_to_be_published: bool,
 }
 
 /// Most advice on one entry: a person mends some of it and looks again.
@@ -323,14 +325,37 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Records what is not wrong with a field of a map, and hardly meant as it is written.
-    pub(crate) fn advise(&mut self, map: &Node, field: &str, message: impl Into<String>) {
+    /// Checks what refuses a publication and is only advised on in a file, where it has this consequence.
+    /// Answers whether it has.
+    pub(crate) fn is_tolerated(
+        &mut self,
+        consequence: &str,
+        check: impl FnOnce(&mut Self),
+    ) -> bool {
+        let known = self.findings.problems.len();
+        check(self);
+        if self.findings.is_to_be_published || self.findings.problems.len() == known {
+            return false;
+        }
+        for mut problem in self.findings.problems.split_off(known) {
+            problem.message = format!("{}; {consequence}", problem.message);
+            self.add_advice(problem);
+        }
+        true
+    }
+
+    fn add_advice(&mut self, advice: Problem) {
         if self.findings.advice.len() < ADVICE_MAX {
-            let line = map.line_of(field);
-            let field = excerpt(field);
-            let advice = self.found(Cause::Definition, line, &field, message.into());
             self.findings.advice.push(advice);
         }
+    }
+
+    /// Records what is not wrong with a field of a map, and hardly meant as it is written.
+    pub(crate) fn advise(&mut self, map: &Node, field: &str, message: impl Into<String>) {
+        let line = map.line_of(field);
+        let field = excerpt(field);
+        let advice = self.found(Cause::Definition, line, &field, message.into());
+        self.add_advice(advice);
     }
 
     /// Advises on keys of a map that are nearly known ones which it lacks.

@@ -8,7 +8,7 @@ use crate::arguments::{Argument, ArgumentKind, ArgumentsError, text_of};
 use crate::block::{check_block, leave_out_absent_fields};
 use crate::choices::Choices;
 use crate::node::{Data, Node, Reader, excerpt};
-use crate::shown::{check_role, shown};
+use crate::shown::{OF_PROMPTS, check_role, shown};
 use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
 use crate::template::{FILLED_MAX_BYTES, Filling, TooLong};
 
@@ -52,7 +52,7 @@ impl Prompt {
         let arguments = Argument::read_all(node, reader, &check_argument);
         let messages = Source::read_or(node, "messages", reader, |reader| messages(node, reader));
         let known = [&["name", "arguments", "messages"][..], &SOURCE_FIELDS].concat();
-        let shown = shown(node, &known, reader);
+        let shown = shown(node, &known, &OF_PROMPTS, reader);
         reader.check_keys(node, &[&known[..], &SHOWN_FIELDS].concat());
         let description = shown
             .get("description")

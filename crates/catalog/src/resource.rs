@@ -12,7 +12,7 @@ use crate::arguments::{Argument, RESERVED_ARGUMENT};
 use crate::choices::Choices;
 use crate::node::{Node, Reader};
 use crate::read::{Read, ResourceCall};
-use crate::shown::{check_base64, check_resource, shown};
+use crate::shown::{OF_RESOURCES, check_base64, check_resource_fields, shown};
 use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
 use crate::template::{FILLED_MAX_BYTES, Filling, TooLong};
 use crate::uri::Comparable;
@@ -84,9 +84,9 @@ impl Resource {
             &SOURCE_FIELDS,
         ]
         .concat();
-        let shown = shown(node, &known, reader);
+        let shown = shown(node, &known, &OF_RESOURCES, reader);
         reader.check_keys(node, &[&known[..], &SHOWN_FIELDS].concat());
-        check_resource(node, reader);
+        check_resource_fields(node, reader);
         let (uri, contents) = (uri?, contents?);
         let Some(template) = template else {
             return Some(Self::Static(StaticResource::new(

@@ -8,16 +8,44 @@ use serde_json::{Map, Value};
 use crate::date_time::is_date_time;
 use crate::node::{Data, Node, Reader, excerpt};
 
-/// The fields of an entry other than these, as JSON in their order.
-pub(crate) fn shown(entry: &Node, known: &[&str], reader: &mut Reader<'_>) -> Map<String, Value> {
+/// A field that clients can do without, and what checks its shape.
+pub(crate) type Optional = (&'static str, fn(&Node, &mut Reader<'_>));
+
+/// What tools may have beside what every entry may have.
+pub(crate) const OF_TOOLS: [Optional; 2] =
+    [("annotations", check_hints), ("execution", check_execution)];
+/// The same of resources.
+pub(crate) const OF_RESOURCES: [Optional; 1] = [("annotations", |entry, reader| {
+    reader.optional_map(entry, "annotations");
+    check_annotations(entry, reader);
+    check_last_modified(entry, reader);
+})];
+/// The same of prompts.
+pub(crate) const OF_PROMPTS: [Optional; 1] = [("annotations", |entry, reader| {
+    reader.optional_map(entry, "annotations");
+})];
+
+/// The fields of an entry other than these, as JSON in their order; in a file, one of an optional field's
+/// name with a shape that is not its own is left out.
+pub(crate) fn shown(
+    entry: &Node,
+    known: &[&str],
+    optional: &[Optional],
+    reader: &mut Reader<'_>,
+) -> Map<String, Value> {
     for field in ["title", "description"] {
         reader.optional_text(entry, field);
     }
-    check_icons(entry, reader);
-    for field in ["annotations", "_meta"] {
-        reader.optional_map(entry, field);
+    let icons: Optional = ("icons", check_icons);
+    let mut hidden = known.to_vec();
+    for (field, check) in [&[icons], optional].concat() {
+        let consequence = format!("clients are shown no {field}");
+        if reader.is_tolerated(&consequence, |reader| check(entry, reader)) {
+            hidden.push(field);
+        }
     }
-    let mut shown = reader.others(entry, known);
+    reader.optional_map(entry, "_meta");
+    let mut shown = reader.others(entry, &hidden);
     for field in ["annotations", "icons", "execution"] {
         shown.get_mut(field).map(leave_out_absent);
     }
@@ -41,9 +69,9 @@ pub(crate) fn check_icons(entry: &Node, reader: &mut Reader<'_>) {
     }
 }
 
-/// Checks what only tools have.
-pub(crate) fn check_tool(entry: &Node, reader: &mut Reader<'_>) {
-    let Some(annotations) = entry.get("annotations") else {
+/// Checks what a tool says of its behaviour.
+fn check_hints(entry: &Node, reader: &mut Reader<'_>) {
+    let Some(annotations) = reader.optional_map(entry, "annotations") else {
         return;
     };
     let mut inside = reader.inside("annotations");
@@ -60,11 +88,20 @@ pub(crate) fn check_tool(entry: &Node, reader: &mut Reader<'_>) {
     }
 }
 
-/// Checks what only resources have.
-pub(crate) fn check_resource(entry: &Node, reader: &mut Reader<'_>) {
-    check_resource_fields(entry, reader);
-    check_annotations(entry, reader);
-    check_last_modified(entry, reader);
+/// Checks how a tool may be run.
+fn check_execution(entry: &Node, reader: &mut Reader<'_>) {
+    let Some(execution) = reader.optional_map(entry, "execution") else {
+        return;
+    };
+    let mut inside = reader.inside("execution");
+    inside.check_keys(execution, &["taskSupport"]);
+    let support = inside.optional_text(execution, "taskSupport");
+    let is_known = |word: &String| matches!(&**word, "forbidden" | "optional" | "required");
+    if let Some(word) = support.filter(|word| !is_known(word)) {
+        let word = excerpt(&word);
+        let message = format!("{word:?} is not known: write forbidden, optional or required");
+        inside.wrong(execution, "taskSupport", message);
+    }
 }
 
 /// Checks what a resource and a link to one have.

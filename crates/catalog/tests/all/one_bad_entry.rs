@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wasimancer_catalog::MessageContent;
+use wasimancer_catalog::{Change, Data, MessageContent, Request};
 
 use crate::support::{TestHome, entries};
 
@@ -149,4 +149,83 @@ fn arrays_say_something_of_their_items() {
     }});
     assert_eq!(tool["inputSchema"], shown);
     assert_eq!(tool["outputSchema"], shown);
+}
+
+#[test]
+fn optional_fields_of_a_wrong_shape_are_left_out_with_a_warning() {
+    let of_tools = [
+        (
+            "execution: auto",
+            "execution: must be a map and is \"auto\"",
+        ),
+        (
+            "execution: {taskSupport: maybe}",
+            "execution.taskSupport: \"maybe\" is not known: write forbidden, optional or required",
+        ),
+        (
+            "annotations: {readOnlyHint: 1, title: x}",
+            "annotations.readOnlyHint: must be true or false and is the number 1",
+        ),
+        (
+            "icons: [{src: a}, 5]",
+            "icons[1]: an entry must be a map and is the number 5",
+        ),
+    ];
+    for (field, wanted) in of_tools {
+        let name = field.split(':').next().unwrap();
+        let snapshot = TestHome::with_tool(&format!("title: x\n{field}")).open_whole();
+        let tool = &entries(snapshot.tool_list())[0];
+        assert_eq!((tool.get(name), &tool["title"]), (None, &json!("x")));
+        let told = format!(
+            "plugins.yml:8: plugin \"p\": functions[0].{wanted}; clients are shown no {name}"
+        );
+        let advice: Vec<String> = snapshot.advice().into_iter().map(|one| one.text).collect();
+        assert!(advice.contains(&told), "{told} in {advice:?}");
+    }
+    for field in ["annotations: {priority: 2}", "icons: {a: 1}"] {
+        let name = field.split(':').next().unwrap();
+        let snapshot = resources(field).open_whole();
+        for list in [snapshot.resource_list(), snapshot.resource_template_list()] {
+            assert_eq!(entries(list)[0].get(name), None);
+        }
+        assert_eq!(snapshot.advice().len(), 2, "{:?}", snapshot.advice());
+    }
+}
+
+#[test]
+fn a_publication_with_an_optional_field_of_a_wrong_shape_is_refused() {
+    let home = resources("annotations: {priority: 2}");
+    let catalog = home.catalog();
+    let publish = |definition: Value| {
+        catalog.publish(Request {
+            change: Change::Add(Data::Resource, definition),
+            expected: None,
+            dry_run: false,
+        })
+    };
+    let entry = |name: &str, more: Value| {
+        let mut entry =
+            json!({"name": name, "uri": format!("b://{name}"), "contents": [{"text": "x"}]});
+        entry
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        entry
+    };
+    for (more, field) in [
+        (
+            json!({"annotations": {"audience": "user"}}),
+            "annotations.audience",
+        ),
+        (json!({"icons": [{"src": 1}]}), "icons[0].src"),
+    ] {
+        let error = publish(entry("wrong", more)).unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+    let published = publish(entry("right", json!({"annotations": {"priority": null}}))).unwrap();
+    assert_eq!(
+        published.warnings, [""; 0],
+        "those of other entries are no matter of it"
+    );
+    assert_eq!(entries(catalog.snapshot().resource_list()).len(), 2);
 }

@@ -65,7 +65,6 @@ fn everything_that_is_wrong_with_a_plugin_is_told_with_its_line() {
             "functions[1].returns: \"yaml\" is not known: write text, json or result, or for bytes a media type such as image/png",
         ),
         (32, "functions[1].title: must be a text and is a list"),
-        (34, "functions[1].icons: must be a list and is a map"),
         (35, "functions[2]: an entry must be a map and is \"text\""),
         (
             36,

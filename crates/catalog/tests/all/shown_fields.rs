@@ -3,31 +3,53 @@
 
 use serde_json::json;
 
-use crate::support::{TestHome, entries};
+use crate::support::{TestHome, entries, problems};
+
+/// What is wrong with the one entry of a home, or what was left out of what clients are shown of it.
+fn found(home: &TestHome, field: &str) -> Vec<String> {
+    let snapshot = home.open();
+    let left_out = snapshot.advice().into_iter().filter_map(|advice| {
+        let name = ["icons", "annotations", "execution"]
+            .into_iter()
+            .find(|name| field.starts_with(name))?;
+        let end = format!("; clients are shown no {name}");
+        advice.text.strip_suffix(&end).map(str::to_owned)
+    });
+    problems(&snapshot).into_iter().chain(left_out).collect()
+}
 
 fn tool(field: &str) -> Vec<String> {
-    TestHome::with_tool(&format!("x-unknown: [1]\n{field}")).problems()
+    found(
+        &TestHome::with_tool(&format!("x-unknown: [1]\n{field}")),
+        field,
+    )
 }
 
 fn resource(field: &str) -> Vec<String> {
-    TestHome::with_resources(&format!(
-        "resources:\n  static:\n  - name: n\n    uri: a://a\n    contents: [{{text: x}}]\n    {field}\n"
-    ))
-    .problems()
+    found(
+        &TestHome::with_resources(&format!(
+            "resources:\n  static:\n  - name: n\n    uri: a://a\n    contents: [{{text: x}}]\n    {field}\n"
+        )),
+        field,
+    )
 }
 
 fn template(field: &str) -> Vec<String> {
-    TestHome::with_resources(&format!(
-        "resources:\n  dynamic:\n  - name: n\n    uri: a://{{a}}\n    arguments: []\n    contents: [{{text: x}}]\n    {field}\n"
-    ))
-    .problems()
+    found(
+        &TestHome::with_resources(&format!(
+            "resources:\n  dynamic:\n  - name: n\n    uri: a://{{a}}\n    arguments: []\n    contents: [{{text: x}}]\n    {field}\n"
+        )),
+        field,
+    )
 }
 
 fn prompt(field: &str) -> Vec<String> {
-    TestHome::with_prompts(&format!(
-        "prompts:\n  predefined:\n  - name: n\n    messages: [{{role: user, text: x}}]\n    {field}\n"
-    ))
-    .problems()
+    found(
+        &TestHome::with_prompts(&format!(
+            "prompts:\n  predefined:\n  - name: n\n    messages: [{{role: user, text: x}}]\n    {field}\n"
+        )),
+        field,
+    )
 }
 
 #[test]

@@ -219,8 +219,6 @@ async fn broken_functions_are_told_all_at_once() {
         "functions[6].arguments[1].required: must be true or false and is \"maybe\"",
         "functions[7].arguments[0].default",
         "functions[8]",
-        "functions[9].annotations: must be a map",
-        "functions[9].icons: must be a list",
         "functions[9].title: must be a text and is the number 5",
         "functions[10].requires: needs `returns: result`",
         "functions[10].requires[1]: \"wings\" is not known: write any of elicitation, elicitation.url,",
