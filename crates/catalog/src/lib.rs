@@ -57,6 +57,7 @@ mod template;
 mod tool;
 mod tool_names;
 mod uri;
+mod uri_syntax;
 mod uri_template;
 mod validation;
 mod version;

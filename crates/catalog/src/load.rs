@@ -81,6 +81,13 @@ impl Loader {
         for node in fixed?.iter().chain(dynamic?) {
             let mut entry = Entry::begin(&file.name, "resource", node, &mut names);
             if let Some(resource) = resource(&builder, &mut entry) {
+                if let Some(first) = builder.equal(&resource) {
+                    let first = without_credentials(first);
+                    let message = format!(
+                        "is equal to {first:?} of an earlier resource, which clients may ask for when they mean this one: choose another"
+                    );
+                    entry.reader().advise(node, "uri", message);
+                }
                 builder.add(resource, entry.name().unwrap_or_default(), node.to_json());
             }
             advice.extend(entry.take_advice());

@@ -16,13 +16,19 @@ use crate::shown::{OF_RESOURCES, check_base64, check_resource_fields, shown};
 use crate::source::{Made, Placed, SOURCE_FIELDS, Source};
 use crate::template::{FILLED_MAX_BYTES, Filling, TooLong};
 use crate::uri::Comparable;
+use crate::uri_syntax;
 use crate::uri_template::UriTemplate;
+
+/// What becomes of an entry of a file whose URI is none.
+const UNLISTED: &str = "it can be read, and lists leave it out";
 
 /// A resource with one URI.
 pub(crate) struct StaticResource {
     pub(crate) uri: String,
     contents: Made<Written>,
     pub(crate) entry: Value,
+    /// Whether lists show it: some clients lose a whole list for a URI that is none.
+    pub(crate) is_listed: bool,
 }
 
 /// The JSON array of a static resource's contents.
@@ -39,6 +45,8 @@ pub struct ResourceTemplate {
     arguments: Vec<Argument>,
     contents: Made<Vec<Fields>>,
     pub(crate) entry: Value,
+    /// Whether lists show it: no URI can match what is no template of URIs.
+    pub(crate) is_listed: bool,
 }
 
 /// What the protocol knows of a resource beside its name and URI.
@@ -73,6 +81,16 @@ impl Resource {
             None
         };
         let parsed = template.as_ref().and_then(Option::as_ref);
+        let is_unlisted = reader.is_tolerated(UNLISTED, |reader| {
+            let fault = match (&template, &uri) {
+                (None, Some(uri)) => uri_syntax::fault(uri),
+                (Some(Some(_)), Some(uri)) => uri_syntax::template_fault(uri),
+                _ => None,
+            };
+            if let Some(fault) = fault {
+                reader.wrong(node, "uri", fault);
+            }
+        });
         let arguments = Argument::read_all(node, reader, &|argument, node, reader| {
             if let Some(template) = parsed {
                 check_variable(argument, template, node, reader);
@@ -89,12 +107,15 @@ impl Resource {
         check_resource_fields(node, reader);
         let (uri, contents) = (uri?, contents?);
         let Some(template) = template else {
-            return Some(Self::Static(StaticResource::new(
-                name, uri, contents, shown,
-            )));
+            let resource = StaticResource::new(name, uri, contents, shown);
+            return Some(Self::Static(StaticResource {
+                is_listed: !is_unlisted,
+                ..resource
+            }));
         };
         Some(Self::Template(ResourceTemplate {
             entry: entry("uriTemplate", &uri, name, shown),
+            is_listed: !is_unlisted,
             uri_template: uri,
             template: template?,
             arguments,
@@ -261,6 +282,7 @@ impl StaticResource {
         Self {
             contents,
             entry: entry("uri", &uri, name, shown),
+            is_listed: true,
             uri,
         }
     }

@@ -109,6 +109,8 @@ pub(crate) struct ResourcesBuilder {
     defined: Vec<Defined>,
     resources: Vec<Arc<StaticResource>>,
     templates: Vec<Arc<ResourceTemplate>>,
+    /// By the form in which equal URIs are alike: the first of each.
+    by_comparable: HashMap<String, Arc<StaticResource>>,
 }
 
 impl ResourcesBuilder {
@@ -125,6 +127,16 @@ impl ResourcesBuilder {
         self.uris.contains(uri)
     }
 
+    /// The URI of a static resource that was added and has an equal one.
+    pub(crate) fn equal(&self, resource: &Resource) -> Option<&str> {
+        let Resource::Static(resource) = resource else {
+            return None;
+        };
+        let comparable = Comparable::of(&resource.uri);
+        let first = self.by_comparable.get(comparable.as_str())?;
+        Some(&first.uri)
+    }
+
     pub(crate) fn add(&mut self, resource: Resource, name: &str, definition: Value) {
         self.uris.insert(resource.uri().to_owned());
         self.defined.push(Defined {
@@ -133,25 +145,28 @@ impl ResourcesBuilder {
             definition,
         });
         match resource {
-            Resource::Static(resource) => self.resources.push(Arc::new(resource)),
+            Resource::Static(resource) => {
+                let resource = Arc::new(resource);
+                let comparable = Comparable::of(&resource.uri).into_text();
+                let first = self.by_comparable.entry(comparable);
+                first.or_insert_with(|| Arc::clone(&resource));
+                self.resources.push(resource);
+            }
             Resource::Template(template) => self.templates.push(Arc::new(template)),
         }
     }
 
     pub(crate) fn build(self, origin: Origin) -> Resources {
-        let entries = self.resources.iter().map(|resource| resource.entry.clone());
-        let template_entries = self.templates.iter().map(|template| template.entry.clone());
-        let mut by_comparable = HashMap::new();
-        for resource in &self.resources {
-            let comparable = Comparable::of(&resource.uri).into_text();
-            by_comparable
-                .entry(comparable)
-                .or_insert_with(|| resource.clone());
-        }
+        let entries = self.resources.iter();
+        let entries = entries.filter(|resource| resource.is_listed);
+        let entries = entries.map(|resource| resource.entry.clone());
+        let template_entries = self.templates.iter();
+        let template_entries = template_entries.filter(|template| template.is_listed);
+        let template_entries = template_entries.map(|template| template.entry.clone());
         Resources {
             origin,
             defined: self.defined,
-            by_comparable,
+            by_comparable: self.by_comparable,
             list: List::new(&entries.collect::<Vec<_>>()),
             template_list: List::new(&template_entries.collect::<Vec<_>>()),
             by_uri: self

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wasimancer_catalog::{Change, Data, MessageContent, Request};
+use wasimancer_catalog::{Change, Data, MessageContent, Request, Snapshot};
 
 use crate::support::{TestHome, entries};
 
@@ -228,4 +228,82 @@ fn a_publication_with_an_optional_field_of_a_wrong_shape_is_refused() {
         "those of other entries are no matter of it"
     );
     assert_eq!(entries(catalog.snapshot().resource_list()).len(), 2);
+}
+
+fn advice(snapshot: &Snapshot) -> Vec<String> {
+    let advice = snapshot.advice().into_iter();
+    advice.map(|advice| advice.text).collect()
+}
+
+#[test]
+fn a_uri_that_is_none_is_readable_and_in_no_list() {
+    for uri in [
+        "my_scheme://x",
+        "readme.md",
+        "C:\\docs\\a.txt",
+        "http://example.com:99999/",
+    ] {
+        let definition = json!({"resources": {"static": [
+            {"name": "good", "uri": "good://g", "contents": [{"text": "x"}]},
+            {"name": "bad", "uri": uri, "contents": [{"text": "y"}]},
+        ]}});
+        let snapshot = TestHome::with_resources(&definition.to_string()).open_whole();
+        let listed = entries(snapshot.resource_list());
+        assert_eq!(listed.len(), 1, "{uri}: {listed:?}");
+        let read = crate::support::read(&snapshot, uri).unwrap();
+        assert_eq!(read, json!([{"uri": uri, "text": "y"}]));
+        let told = advice(&snapshot);
+        let words = "is no URI: ";
+        assert!(
+            matches!(&told[..], [one] if one.contains(words) && one.ends_with("; it can be read, and lists leave it out")),
+            "{uri}: {told:?}"
+        );
+    }
+    let snapshot = TestHome::with_resources(
+        "resources:\n  dynamic:\n  - {name: a, uri: 'docs/{x}', arguments: [], contents: [{text: '${x}'}]}\n  - {name: b, uri: 'my docs://{x}', arguments: [], contents: [{text: x}]}\n  - {name: c, uri: 'd://my docs/{x}{?q}', arguments: [], contents: [{text: x}]}\n",
+    )
+    .open_whole();
+    let listed = entries(snapshot.resource_template_list());
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["name"], "c");
+    let read = crate::support::read(&snapshot, "docs/1").unwrap();
+    assert_eq!(read[0]["text"], "1");
+    assert_eq!(advice(&snapshot).len(), 2);
+}
+
+#[test]
+fn a_publication_with_a_uri_that_is_none_is_refused() {
+    let catalog = TestHome::with_resources("resources: {}").catalog();
+    for (uri, is_right) in [
+        ("readme.md", false),
+        ("http://[bad", false),
+        ("docs/{x}", false),
+        ("docs://my menu/caf\u{e9}", true),
+        ("docs://{x}", true),
+    ] {
+        let definition = json!({"name": "n", "uri": uri, "arguments": if uri.contains('{') { json!([]) } else { Value::Null }, "contents": [{"text": "x"}]});
+        let published = catalog.publish(Request {
+            change: Change::Add(Data::Resource, definition),
+            expected: None,
+            dry_run: true,
+        });
+        let told = published.map_or_else(|error| error.to_string(), |_| String::new());
+        assert_eq!(told.is_empty(), is_right, "{uri}: {told}");
+        assert_eq!(told.contains("uri: "), !is_right, "{uri}: {told}");
+    }
+}
+
+#[test]
+fn equal_uris_of_two_resources_are_warned_of() {
+    let snapshot = TestHome::with_resources(
+        "resources:\n  static:\n  - {name: a, uri: 'HTTP://Host', contents: [{text: x}]}\n  - {name: b, uri: 'http://host/', contents: [{text: x}]}\n  - {name: c, uri: 'http://host/c', contents: [{text: x}]}\n",
+    )
+    .open_whole();
+    assert_eq!(entries(snapshot.resource_list()).len(), 3);
+    assert_eq!(
+        advice(&snapshot),
+        [
+            "resources.yml:4: resource \"b\": uri: is equal to \"HTTP://Host\" of an earlier resource, which clients may ask for when they mean this one: choose another"
+        ]
+    );
 }
