@@ -359,8 +359,10 @@ fn make_tools(
 fn advice(definition: &PluginDefinition<'_>, others: &ToolsBuilder) -> Vec<String> {
     let mut own: HashMap<String, &str> = HashMap::new();
     let mut advice = Vec::new();
-    for FunctionDefinition { tool, .. } in &definition.functions {
+    for function in &definition.functions {
+        let tool = &function.tool;
         advice.extend(tool_names::advice(tool));
+        advice.extend(tool_names::property_advice(tool, &function.input_schema()));
         let looks = tool_names::looks(tool);
         let other = looks.iter().find_map(|look| {
             let own = own

@@ -83,6 +83,26 @@ async fn control_characters_are_refused_where_they_are_published() {
     answer.declined(400, "invalid_definition");
 }
 
+#[tokio::test]
+async fn long_names_are_refused_and_unusual_ones_warned_of() {
+    let server = Launch::of(Home::new()).start();
+    let operator = Operator::of(&server);
+    let answer = operator.upload("", &sample("p", &"é".repeat(129))).await;
+    let told = answer.declined(400, "invalid_definition");
+    assert!(told.contains("more than 128 characters"), "{told}");
+    assert!(told.contains("functions[0].displayName"), "{told}");
+    for (plugin, tool) in [("a", "issues.list".to_owned()), ("b", "n".repeat(128))] {
+        let argument = json!([{"name": "first name", "type": "string", "required": false}]);
+        let sample = sample(plugin, &tool).with("/functions/0/arguments", argument);
+        let answer = operator.upload("", &sample).await;
+        let told = warnings(answer.granted());
+        let of_name = |told: &&&str| told.starts_with(&format!("the tool name {tool:?} "));
+        assert_eq!(told.iter().filter(of_name).count(), 1, "{told:?}");
+        let of_property = |told: &&&str| told.starts_with("the property \"first name\" of tool ");
+        assert_eq!(told.iter().filter(of_property).count(), 1, "{told:?}");
+    }
+}
+
 /// What a file says is served as it always was, and told to its operator.
 #[test]
 fn a_check_warns_of_names() {
