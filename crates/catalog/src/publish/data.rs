@@ -194,7 +194,7 @@ fn check(
         names.remove(replaced);
     }
     let node = Node::from_json(definition);
-    let mut entry = Entry::begin(SENT, data.name(), &node, &mut names).to_be_published();
+    let mut entry = Entry::begin(SENT, data.name(), &node, &mut names).for_publication();
     let path = match data {
         Data::Resource => {
             let others = resources_but(base, replaced);

@@ -327,7 +327,7 @@ impl Catalog {
             names.remove(replaced);
         }
         let node = Node::from_json(definition);
-        let entry = Entry::begin(SENT, "plugin", &node, &mut names).to_be_published();
+        let entry = Entry::begin(SENT, "plugin", &node, &mut names).for_publication();
         let plugin = self.loader.plugin(module, &others, entry);
         plugin.map_err(|problems| Error::Invalid { problems })
     }
