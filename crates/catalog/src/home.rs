@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wasimancer_runtime::Limits;
 
 use crate::additional_arguments::AdditionalArguments;
+use crate::shown_schema::Schemas;
 
 /// Where definitions lie. A kind that is absent is switched off.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Settings {
     pub follow_links: bool,
     /// What becomes of unknown arguments where a tool's definition does not say.
     pub additional_arguments: AdditionalArguments,
+    /// How clients are shown the schemas of tools.
+    pub schemas: Schemas,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             versions_kept: 10,
             follow_links: false,
             additional_arguments: AdditionalArguments::default(),
+            schemas: Schemas::Written,
         }
     }
 }

@@ -7,6 +7,16 @@ use serde_json::{Map, Value, json};
 
 use crate::subschemas::{visit, visit_mut};
 
+/// How clients are shown the schemas of tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schemas {
+    /// As they are written.
+    #[default]
+    Written,
+    /// Without `additionalProperties: false`.
+    Open,
+}
+
 /// The fields of a tool that hold schemas.
 const SCHEMA_FIELDS: [&str; 2] = ["inputSchema", "outputSchema"];
 /// Keywords whose values are the schemas of properties.
@@ -56,6 +66,19 @@ fn spell_out_booleans(fields: &mut Map<String, Value>) {
     }
 }
 
+/// Leaves `additionalProperties: false` out of a tool's schemas, for clients that convert no tool with it.
+pub(crate) fn open(tool: &mut Value) {
+    for field in SCHEMA_FIELDS {
+        if let Some(schema) = tool.get_mut(field) {
+            change(schema, &mut |fields| {
+                if fields.get("additionalProperties") == Some(&json!(false)) {
+                    fields.shift_remove("additionalProperties");
+                }
+            });
+        }
+    }
+}
+
 /// Adds `items: {}` to each array that says nothing of its items, which is the same and which clients want.
 pub(crate) fn with_items(mut schema: Value) -> Value {
     visit_mut(&mut schema, &mut |fields| {
@@ -68,7 +91,7 @@ pub(crate) fn with_items(mut schema: Value) -> Value {
 }
 
 /// Whether a schema is of arrays, and says nothing of their items.
-pub(crate) fn lacks_items(schema: &Map<String, Value>) -> bool {
+fn lacks_items(schema: &Map<String, Value>) -> bool {
     let is_of_arrays = match schema.get("type") {
         Some(Value::String(word)) => word == "array",
         Some(Value::Array(words)) => words.iter().any(|word| word == "array"),

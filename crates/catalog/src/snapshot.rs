@@ -12,6 +12,7 @@ use wasimancer_runtime::Digest;
 
 use crate::definition_file::FILE_KIND;
 use crate::error::{Error, Problem, Result};
+use crate::lints::{self, Lint};
 use crate::list::List;
 use crate::plugin::{ServedPlugin, without_secrets};
 use crate::prompt::Prompt;
@@ -439,6 +440,30 @@ impl Snapshot {
         let of_files = of_files.flat_map(|origin| &origin.advice);
         let of_plugins = self.plugins().iter().flat_map(|plugin| &plugin.advice);
         of_files.chain(of_plugins).cloned().collect()
+    }
+
+    /// What is right with the tools, and what some clients or models can do nothing with.
+    pub fn lints(&self) -> impl Iterator<Item = Lint<'_>> {
+        self.plugins().iter().flat_map(|plugin| {
+            let tools = plugin.tools.iter();
+            tools.flat_map(|served| {
+                let lints = lints::of_tool(&served.entry).into_iter();
+                lints.map(|text| Lint {
+                    plugin: &plugin.name,
+                    tool: served.tool.name(),
+                    text,
+                })
+            })
+        })
+    }
+
+    /// How many tools are shown with arguments that may be no others than the named ones.
+    #[must_use]
+    pub fn closed_tools(&self) -> usize {
+        let tools = self.plugins().iter().flat_map(|plugin| &plugin.tools);
+        tools
+            .filter(|served| lints::is_closed(&served.entry))
+            .count()
     }
 
     /// How much is served.

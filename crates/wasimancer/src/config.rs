@@ -119,6 +119,7 @@ pub(crate) struct ConfigFile {
     pub(crate) upload_limit: Option<String>,
     pub(crate) versions: Option<u32>,
     pub(crate) follow_links: Option<bool>,
+    pub(crate) schemas: Option<String>,
     pub(crate) settle_time: Option<String>,
     pub(crate) poll_interval: Option<String>,
     pub(crate) admin_address: Option<String>,

@@ -12,10 +12,12 @@ use crate::definition::{FunctionDefinition, PluginDefinition, inside_folder};
 use crate::definition_file::DefinitionFile;
 use crate::entry::Entry;
 use crate::error::{Cause, Problem, Result};
+use crate::home::Settings;
 use crate::module::{Found, Identity};
 use crate::node::{Node, Reader};
 use crate::parallel;
 use crate::plugin::{ServedPlugin, ServedTool};
+use crate::shown_schema::{self, Schemas};
 use crate::snapshot::{Advice, Origin, Tools, ToolsBuilder, tool_entry};
 use crate::store::without_place;
 use crate::tool::{Contract, Tool};
@@ -78,7 +80,6 @@ impl Loader {
         // that they are told in the order of the file.
         let new = drafts.iter_mut().filter(|(_, same)| same.is_none());
         parallel::for_each(new.collect(), |(draft, _)| self.compile(draft, None, when));
-        let additional = self.settings.additional_arguments;
         let mut quarantined = file.quarantined();
         let mut advice = file.advice(&[&PLUGINS_PATH]);
         let mut builder = ToolsBuilder::default();
@@ -88,7 +89,7 @@ impl Loader {
                     check_tool_names(same, &builder, &mut draft.entry);
                     Some(Arc::clone(same))
                 }
-                None => draft.finish(&builder, additional).map(Arc::new),
+                None => draft.finish(&builder, &self.settings).map(Arc::new),
             };
             if let Some(plugin) = plugin.filter(|_| draft.entry.is_right()) {
                 builder.add(plugin);
@@ -117,7 +118,7 @@ impl Loader {
         let mut draft = Draft::read(entry);
         draft.refuse_tool_names();
         self.compile(&mut draft, Some(given), Compile::Now);
-        let plugin = draft.finish(others, self.settings.additional_arguments);
+        let plugin = draft.finish(others, &self.settings);
         plugin.ok_or_else(|| draft.entry.into_problems())
     }
 
@@ -289,16 +290,22 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes the plugin, after those before it; what is wrong with it goes to the entry.
-    fn finish(
-        &mut self,
-        others: &ToolsBuilder,
-        additional: AdditionalArguments,
-    ) -> Option<ServedPlugin> {
+    fn finish(&mut self, others: &ToolsBuilder, settings: &Settings) -> Option<ServedPlugin> {
         let definition = self.definition.take()?;
         let compiled = self.compiled.take();
         let plugin = compiled.as_ref().map(|compiled| &compiled.plugin);
-        let tools = make_tools(&definition, plugin, others, additional, &mut self.entry);
+        let mut tools = make_tools(
+            &definition,
+            plugin,
+            others,
+            settings.additional_arguments,
+            &mut self.entry,
+        );
         let compiled = compiled.filter(|_| self.entry.is_right())?;
+        if settings.schemas == Schemas::Open {
+            let entries = tools.iter_mut().map(|served| &mut served.entry);
+            entries.for_each(shown_schema::open);
+        }
         let advice = advice(&definition, others).into_iter();
         let advice = advice.map(|text| Advice {
             kind: "plugin",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wasimancer_catalog::{Change, Data, MessageContent, Request, Snapshot};
+use wasimancer_catalog::{Change, Data, MessageContent, Request, Schemas, Settings, Snapshot};
 
 use crate::support::{TestHome, entries};
 
@@ -306,4 +306,24 @@ fn equal_uris_of_two_resources_are_warned_of() {
             "resources.yml:4: resource \"b\": uri: is equal to \"HTTP://Host\" of an earlier resource, which clients may ask for when they mean this one: choose another"
         ]
     );
+}
+
+#[test]
+fn open_schemas_are_shown_and_arguments_checked_all_the_same() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "object", "additionalProperties": false}, "b": {"additionalProperties": {}}}, "additionalProperties": false});
+    let home = TestHome::with_tool(&format!("inputSchema: {schema}"));
+    assert_eq!(home.open_whole().closed_tools(), 1);
+    let settings = Settings {
+        schemas: Schemas::Open,
+        ..Settings::default()
+    };
+    let snapshot = home.open_with(&settings);
+    for list in [snapshot.tool_list(), snapshot.object_output_tool_list()] {
+        assert_eq!(
+            entries(list)[0]["inputSchema"],
+            json!({"type": "object", "properties": {"a": {"type": "object"}, "b": {"additionalProperties": {}}}})
+        );
+    }
+    assert_eq!(snapshot.closed_tools(), 0);
+    crate::support::input(&snapshot, r#"{"c": 1}"#).unwrap_err();
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use wasimancer_catalog::{Definitions, Problem, ServedPlugin, Snapshot, VARIABLES_PREFIX};
+use wasimancer_catalog::{Definitions, Lint, Problem, ServedPlugin, Snapshot, VARIABLES_PREFIX};
 
 use crate::commands::serve::{open_catalog, start_runtime, warn_of_root};
 use crate::config::resolve::{Config, resolve};
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for plugin in snapshot.plugins() {
         warn_of_variables(plugin, &config);
     }
+    warn_of_tools(&snapshot);
     Ok(print(
         &snapshot,
         args.strict,
@@ -60,6 +61,20 @@ fn warn_of_variables(plugin: &ServedPlugin, config: &Config) {
                 "`variables` names {variable}, which is not set: set it, or leave it out"
             );
         }
+    }
+}
+
+/// Says what some clients or models can do nothing with.
+fn warn_of_tools(snapshot: &Snapshot) {
+    for Lint { plugin, tool, text } in snapshot.lints() {
+        tracing::warn!(plugin, tool, "{text}");
+    }
+    let closed = snapshot.closed_tools();
+    if closed > 0 {
+        tracing::warn!(
+            tools = closed,
+            "clients are shown `additionalProperties: false`, and google-genai converts no tool that has it: set `schemas = \"open\"` where such clients are served"
+        );
     }
 }
 

@@ -329,6 +329,7 @@ pub(crate) fn open_catalog(
         versions_kept: config.publishing.versions_kept,
         follow_links: config.publishing.follow_links,
         additional_arguments: config.additional_arguments,
+        schemas: config.schemas,
     };
     let catalog = Catalog::open(definitions, &settings, runtime)?;
     // What was loaded is not to be had twice.

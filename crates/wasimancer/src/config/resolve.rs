@@ -11,7 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasimancer_catalog::{AdditionalArguments, Home, Kind, VARIABLES_PREFIX, read_regular_text};
+use wasimancer_catalog::{
+    AdditionalArguments, Home, Kind, Schemas, VARIABLES_PREFIX, read_regular_text,
+};
 use wasimancer_mcp::{AllowedNames, ServerInfo};
 use wasimancer_runtime::{
     Escaped, HostRule, Limits, LimitsOverride, OutboundProxy, UnitError, parse_duration, parse_size,
@@ -73,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) outbound_proxy: Option<OutboundProxy>,
     pub(crate) cache_folder: CacheFolder,
     pub(crate) log_format: LogFormat,
+    /// How clients are shown the schemas of tools.
+    pub(crate) schemas: Schemas,
     pub(crate) log: String,
     /// How the server introduces itself.
     pub(crate) server_info: ServerInfo,
@@ -264,6 +268,7 @@ impl Resolver<'_> {
                 None => CacheFolder::of(file.cache_folder.as_ref(), self.environment),
             },
             log_format: log_format.unwrap_or_default(),
+            schemas: self.schemas(file),
             log: flags
                 .log
                 .clone()
@@ -396,6 +401,26 @@ impl Resolver<'_> {
             ));
         }
         Some(budget)
+    }
+
+    fn schemas(&mut self, file: &ConfigFile) -> Schemas {
+        let name = "WASIMANCER_SCHEMAS";
+        let variable = self.variable(name);
+        let key = if variable.is_some() { name } else { "schemas" };
+        match variable
+            .as_ref()
+            .or(file.schemas.as_ref())
+            .map(String::as_str)
+        {
+            None | Some("written") => Schemas::Written,
+            Some("open") => Schemas::Open,
+            Some(other) => {
+                self.errors.push(format!(
+                    "{key}: {other:?} is not known: write written or open"
+                ));
+                Schemas::Written
+            }
+        }
     }
 
     fn log_format(&mut self) -> Option<LogFormat> {

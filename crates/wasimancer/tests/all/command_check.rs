@@ -101,3 +101,45 @@ fn nothing_is_served() {
     let ended = finish(command(["check", "--http-port", &port, "--home"]).arg(home.path()));
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
 }
+
+#[test]
+fn what_some_clients_can_do_nothing_with_is_told() {
+    let home = Home::with_plugins(
+        "plugins:
+  - name: p
+    path: guest.wasm
+    functions:
+      - {displayName: a, function: echo, arguments: [{name: l, type: array}]}
+      - {displayName: b, function: echo, description: x, inputSchema: {type: object, properties: {}, anyOf: [{}]}}
+",
+    );
+    let ended = check(&home);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    for (tool, words) in [
+        ("a", "it has no description"),
+        ("a", "`l` is shown with `items: {}`"),
+        ("b", "`anyOf` at its top"),
+        ("", "google-genai converts no tool"),
+    ] {
+        let told = ended.stderr.lines().filter(|line| line.contains(words));
+        let told: Vec<&str> = told.collect();
+        assert!(
+            matches!(told[..], [one] if tool.is_empty() || one.contains(&format!("tool=\"{tool}\""))),
+            "{words}: {}",
+            ended.stderr
+        );
+    }
+    let ended = finish(command(["check", "--strict", "--home"]).arg(home.path()));
+    assert_eq!(ended.code, Some(0), "nothing is wrong: {}", ended.stdout);
+    home.file("wasimancer.toml", "schemas = \"open\"\n");
+    let ended = check(&home);
+    assert!(!ended.stderr.contains("google-genai"), "{}", ended.stderr);
+    home.file("wasimancer.toml", "schemas = \"shut\"\n");
+    let ended = check(&home);
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("write written or open"),
+        "{}",
+        ended.stderr
+    );
+}

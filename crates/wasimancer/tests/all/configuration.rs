@@ -530,7 +530,7 @@ async fn compiled_modules_are_kept_where_it_is_said() {
 }
 
 /// Keys of the commented file of the examples: every one that there is.
-const KEYS: [&str; 37] = [
+const KEYS: [&str; 38] = [
     "address",
     "http_port",
     "public_hosts",
@@ -560,6 +560,7 @@ const KEYS: [&str; 37] = [
     "prompts_path",
     "prompts_definition_file",
     "follow_links",
+    "schemas",
     "timeout",
     "cpu",
     "memory",
