@@ -70,10 +70,11 @@ fn spell_out_booleans(fields: &mut Map<String, Value>) {
 pub(crate) fn open(tool: &mut Value) {
     for field in SCHEMA_FIELDS {
         if let Some(schema) = tool.get_mut(field) {
-            change(schema, &mut |fields| {
+            visit_mut(schema, &mut |fields| {
                 if fields.get("additionalProperties") == Some(&json!(false)) {
                     fields.shift_remove("additionalProperties");
                 }
+                true
             });
         }
     }
