@@ -1,7 +1,7 @@
 //! Turns at what there is little of, such as cores: who waits is served group by group, and key by
 //! key within a group, so that nobody's many requests stand before another's one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -25,8 +25,8 @@ pub struct Turns(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
-    /// How many each group holds; none where that bounds nothing.
-    held: Option<HashMap<u64, usize>>,
+    /// How many each group holds, of few; none where that bounds nothing.
+    held: Option<BTreeMap<u64, usize>>,
     /// Each with at least one key.
     groups: HashMap<u64, Group>,
     /// Whose turn it is next.
@@ -64,10 +64,10 @@ impl Turns {
     /// more have to be free before it gets another. So who holds none finds one, although those who
     /// hold many keep them for long. (Dynamic thresholds, as switches share their buffers.)
     pub(crate) fn shared(turns: usize) -> Self {
-        Self::with(turns, Some(HashMap::new()))
+        Self::with(turns, Some(BTreeMap::new()))
     }
 
-    fn with(turns: usize, held: Option<HashMap<u64, usize>>) -> Self {
+    fn with(turns: usize, held: Option<BTreeMap<u64, usize>>) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: turns.max(1),
             held,
@@ -151,7 +151,7 @@ impl Drop for Turn {
 
 impl State {
     fn may_take(&self, group: u64) -> bool {
-        let held = |held: &HashMap<u64, usize>| held.get(&group).copied().unwrap_or_default();
+        let held = |held: &BTreeMap<u64, usize>| held.get(&group).copied().unwrap_or_default();
         let held = self.held.as_ref().map_or(0, held);
         held < self.free.saturating_mul(HELD_PER_FREE)
     }
@@ -354,7 +354,7 @@ mod tests {
             drop(waiting.await);
         }
         assert_eq!(turns.state().free, 1000);
-        assert!(turns.state().held.as_ref().is_some_and(HashMap::is_empty));
+        assert!(turns.state().held.as_ref().is_some_and(BTreeMap::is_empty));
     }
 
     #[tokio::test]
