@@ -116,7 +116,13 @@ impl Server {
             admission: None,
         };
         let (shutdown, is_shutting_down) = watch::channel(false);
-        let router = wasimancer_mcp::router(catalog, Options::default(), gate, is_shutting_down);
+        let router = wasimancer_mcp::router(
+            catalog,
+            Options::default(),
+            gate,
+            is_shutting_down.clone(),
+            is_shutting_down,
+        );
         Self {
             runtime,
             router,

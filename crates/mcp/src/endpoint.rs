@@ -51,6 +51,8 @@ pub(crate) struct Endpoint {
     pub(crate) catalog: Arc<Catalog>,
     /// Whether streams are to end.
     pub(crate) shutdown: watch::Receiver<bool>,
+    /// Whether requests under way are to be answered at once, since the process ends.
+    pub(crate) cut_off: watch::Receiver<bool>,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
     pub(crate) bounds: Bounds,
@@ -75,11 +77,13 @@ impl Endpoint {
         catalog: Arc<Catalog>,
         options: Options,
         shutdown: watch::Receiver<bool>,
+        cut_off: watch::Receiver<bool>,
     ) -> Self {
         Self {
             budget: catalog.budget().clone(),
             catalog,
             shutdown,
+            cut_off,
             sessions: Sessions::new(),
             tasks: Tasks::new(),
             bounds: Bounds::new(),

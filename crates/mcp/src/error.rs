@@ -71,6 +71,11 @@ pub(crate) enum Error {
     /// A bound over all clients is reached.
     #[error("{0}")]
     Busy(&'static str),
+    /// The server ends before the request does.
+    #[error(
+        "the server is stopping, and the request was cut off at the end of its grace period (shutdown_grace): nobody knows how far it has come"
+    )]
+    CutOff,
     /// What would be sent is too large for one message.
     #[error("the answer has {size} bytes, and at most {limit} are sent at once: ask for less")]
     AnswerTooLarge { size: usize, limit: usize },
@@ -132,6 +137,7 @@ impl Error {
             Self::Busy(_)
             | Self::AnswerTooLarge { .. }
             | Self::NoInput(_)
+            | Self::CutOff
             | Self::Failed(_)
             | Self::Cancelled => INTERNAL_ERROR,
             // The code is younger than the older revisions.
@@ -167,6 +173,7 @@ impl Error {
             | Self::NoInput(_)
             | Self::Plugin { .. }
             | Self::AnswerTooLarge { .. }
+            | Self::CutOff
             | Self::Failed(_)
             | Self::Cancelled
             | Self::UnknownTool(_)

@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::exchange::{Arrival, Exchange, PROTOCOL_VERSION, Reply, SESSION_ID, reply_error};
 use crate::guard::Gate;
 use crate::headers::single;
+use crate::jsonrpc::{self, Body};
 use crate::media_types;
 use crate::message::Message;
 use crate::outbox::{self, Frame, Outbox, Sent, frames};
@@ -40,19 +42,22 @@ const PATH: &str = "/mcp";
 const LAST_EVENT_ID: &str = "last-event-id";
 /// How long a client is to wait where a bound over all clients is reached, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
+/// How often a request that takes long looks whether it is cut off or silent for too long: one timer for both.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
 /// Most bytes that are read and thrown away of a body that is too large: a client that sends all
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The endpoint at `/mcp`, behind its gate. Its open streams end when `shutdown` turns true, or when
-/// nobody can turn it any more.
+/// nobody can turn it any more. Its requests under way are answered with an error when `cut_off` turns true.
 pub fn router(
     catalog: Arc<Catalog>,
     options: Options,
     gate: Gate,
     shutdown: watch::Receiver<bool>,
+    cut_off: watch::Receiver<bool>,
 ) -> Router {
-    let endpoint = Arc::new(Endpoint::new(catalog, options, shutdown));
+    let endpoint = Arc::new(Endpoint::new(catalog, options, shutdown, cut_off));
     let gate = Arc::new(gate);
     let serve = async move |request: Request| {
         gate.pass(request, |request, caller| serve(&endpoint, request, caller))
@@ -152,7 +157,9 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Res
             Outbox::closed()
         },
     };
-    let task = tokio::spawn(async move { exchange.answer_body(&bytes).await });
+    let bytes = Arc::new(bytes);
+    let body = bytes.clone();
+    let task = tokio::spawn(async move { exchange.answer_body(&body).await });
     // The request of a session outlives its connection (2025-11-25, basic/transports), any other ends
     // with it (2026-07-28, transports, "Cancellation").
     let (era, ending) = match &session {
@@ -167,7 +174,52 @@ async fn post(endpoint: &Arc<Endpoint>, request: Request, caller: Caller) -> Res
         })
     });
     let frames = frames(answering, inbox);
-    answer(endpoint, caller, session, takes_events, frames).await
+    let request = Asked { bytes, era, caller };
+    answer(endpoint, request, session, takes_events, frames).await
+}
+
+/// What is known of a message that is being answered.
+struct Asked {
+    bytes: Arc<ChargedBytes>,
+    era: Era,
+    caller: Caller,
+}
+
+impl Asked {
+    /// The answer to a request that has none when the process ends.
+    fn cut_off(&self) -> Reply {
+        let id = match jsonrpc::parse_body(&self.bytes) {
+            Ok(Body::One(message)) => match jsonrpc::parse_message(message) {
+                Ok(incoming) => incoming.id,
+                Err((id, _)) => id,
+            },
+            Ok(Body::Batch(_)) | Err(_) => None,
+        };
+        reply_error(id, &Error::CutOff, self.era)
+    }
+}
+
+/// The same frames; the last one is what a request is told that is cut off.
+fn cut_short(
+    frames: impl Stream<Item = Frame<Reply>> + Send + Unpin,
+    mut cut_off: watch::Receiver<bool>,
+    asked: Asked,
+) -> impl Stream<Item = Frame<Reply>> + Send + Unpin {
+    // A sender that is gone cuts nothing off.
+    let is_cut_off = async move { cut_off.wait_for(|is_cut_off| *is_cut_off).await.is_ok() };
+    let begin = Some((frames, Box::pin(is_cut_off), asked));
+    Box::pin(stream::unfold(begin, |state| async move {
+        let (mut frames, mut is_cut_off, asked) = state?;
+        let frame = tokio::select! {
+            biased;
+            frame = frames.next() => frame?,
+            true = &mut is_cut_off => return Some((Frame::Answer(asked.cut_off()), None)),
+        };
+        if let Frame::Answer(_) = frame {
+            return Some((frame, None));
+        }
+        Some((frame, Some((frames, is_cut_off, asked))))
+    }))
 }
 
 /// Ends a task when nobody waits for it any more.
@@ -190,15 +242,19 @@ fn session(endpoint: &Endpoint, headers: &HeaderMap) -> Option<Arc<Session>> {
 /// a proxy might take the connection for dead.
 async fn answer(
     endpoint: &Arc<Endpoint>,
-    caller: Caller,
+    asked: Asked,
     session: Option<Arc<Session>>,
     takes_events: bool,
     mut frames: impl Stream<Item = Frame<Reply>> + Send + Unpin + 'static,
 ) -> Response {
-    let next = if takes_events {
-        timeout(sse::KEEP_ALIVE, frames.next()).await.ok()
-    } else {
-        Some(frames.next().await)
+    let begun = Instant::now();
+    let next = loop {
+        match timeout(LOOKS_EVERY, frames.next()).await {
+            Ok(next) => break Some(next),
+            Err(_) if *endpoint.cut_off.borrow() => return asked.cut_off().into_response(),
+            Err(_) if takes_events && begun.elapsed() >= sse::KEEP_ALIVE => break None,
+            Err(_) => {}
+        }
     };
     let first = match next {
         Some(Some(Frame::Answer(reply))) => return reply.into_response(),
@@ -210,6 +266,8 @@ async fn answer(
     let silence = first.is_none().then_some(sse::COMMENT);
     let silence = stream::iter(silence);
     let frames = stream::iter(first).chain(frames);
+    let caller = asked.caller;
+    let frames = cut_short(frames, endpoint.cut_off.clone(), asked);
     let replay = session.as_ref().and_then(|session| {
         let replays = &session.going_on().replays;
         replays.begin(&endpoint.replay_seats, caller, &endpoint.budget)

@@ -67,7 +67,9 @@ pub async fn serve_stdio(
     output: impl AsyncWrite + Unpin + Send + 'static,
 ) -> std::io::Result<()> {
     let (end, ends) = watch::channel(false);
-    let endpoint = Arc::new(Endpoint::new(catalog, options, ends));
+    // Its requests end with their client.
+    let (_, cut_off) = watch::channel(false);
+    let endpoint = Arc::new(Endpoint::new(catalog, options, ends, cut_off));
     let (lines, written) = mpsc::channel(LINES_MAX);
     let mut writing = tokio::spawn(write(output, written));
     let mut under_way = JoinSet::new();

@@ -21,7 +21,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 #[cfg(unix)]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_io_timeout::TimeoutWriter;
 use wasimancer_mcp::ClientAddress;
 
@@ -82,9 +82,14 @@ pub(crate) async fn bind(address: SocketAddr, settings: &str) -> anyhow::Result<
     })
 }
 
+/// How long answers to requests that are cut off may take to be written: less than the process has after its grace.
+const CUT_OFF_MAX: Duration = Duration::from_millis(700);
+
 /// How a listener serves connections.
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// Turned true at the end of the grace.
+    pub(crate) cut_off: watch::Sender<bool>,
     pub(crate) timeouts: Timeouts,
     /// Most connections at once, but for a few more for probes and operators.
     pub(crate) connections: usize,
@@ -103,6 +108,7 @@ pub(crate) async fn serve(
     settings: Settings,
 ) {
     let grace = settings.timeouts.shutdown_grace;
+    let cut_off = settings.cut_off.clone();
     let graceful = GracefulShutdown::new();
     let mut accepting = Accepting {
         listener,
@@ -124,21 +130,26 @@ pub(crate) async fn serve(
         ?grace,
         "shutting down: no new requests, calls under way may finish"
     );
-    let mut drained = std::pin::pin!(tokio::time::timeout(grace, graceful.shutdown()));
+    let mut ending = std::pin::pin!(graceful.shutdown());
+    let mut waiting = Box::pin(tokio::time::timeout(grace, &mut ending));
     let drained = loop {
         let (stream, peer) = tokio::select! {
             // Whoever ends in time is not kept by whoever comes.
             biased;
-            drained = &mut drained => break drained,
+            drained = &mut waiting => break drained,
             accepted = accepting.next() => accepted,
         };
         accepting.spawn(stream, peer, None);
     };
+    drop(waiting);
     if drained.is_err() {
+        cut_off.send_replace(true);
         tracing::warn!(
             ?grace,
             "calls were still under way at the end of the grace period and are ended"
         );
+        // Whoever is not answered by then reads nothing.
+        let _ = tokio::time::timeout(CUT_OFF_MAX, ending).await;
     }
 }
 

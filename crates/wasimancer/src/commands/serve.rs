@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use wasimancer_catalog::{
     Catalog, Compiled, Definitions, Kind, Quarantined, Settings, Snapshot, Watch, WatchTimes,
 };
@@ -89,7 +90,9 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     if let Some(hint) = config.address_hint {
         tracing::warn!("{hint}");
     }
+    let (cut_off, _) = watch::channel(false);
     let settings = listeners::Settings {
+        cut_off: cut_off.clone(),
         timeouts: Timeouts {
             read: config.read_timeout,
             keep_alive: config.keep_alive_timeout,
@@ -133,7 +136,9 @@ async fn serve(config: Config, asked: Asked) -> anyhow::Result<()> {
     let Some((config, catalog)) = load(config, &asked, Changes::Made, announce).await? else {
         return Ok(());
     };
-    let routes = Routes::new(&config, &tokens, &catalog, &addresses, &asked, begun);
+    let routes = Routes::new(
+        &config, &tokens, &catalog, &addresses, &asked, &cut_off, begun,
+    );
     clients.open(routes.clients);
     if let Some(routes) = routes.operators {
         operators.open(routes);

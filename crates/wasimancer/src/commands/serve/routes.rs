@@ -8,6 +8,7 @@ use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
+use tokio::sync::watch;
 use wasimancer_catalog::Catalog;
 use wasimancer_mcp::{Admission, Gate};
 
@@ -36,6 +37,7 @@ impl Routes {
         catalog: &Arc<Catalog>,
         addresses: &Addresses,
         asked: &Asked,
+        cut_off: &watch::Sender<bool>,
         begun: Instant,
     ) -> Self {
         let wrong_tokens = Arc::new(WrongTokens::default());
@@ -53,7 +55,13 @@ impl Routes {
                 .clone()
                 .map(|clients| Arc::new(clients) as Arc<dyn Admission>),
         };
-        let mcp = wasimancer_mcp::router(catalog.clone(), options, gate, asked.stop.clone());
+        let mcp = wasimancer_mcp::router(
+            catalog.clone(),
+            options,
+            gate,
+            asked.stop.clone(),
+            cut_off.subscribe(),
+        );
         let options = wasimancer_admin::Options {
             upload_max_bytes: config.publishing.upload_max_bytes,
             body_max_bytes: config.body_max_bytes,
