@@ -53,7 +53,7 @@ impl<'a> Entry<'a> {
 
     /// The same of an entry that is to be published, which is held to more than one that stands in a file.
     pub(crate) fn for_publication(mut self) -> Self {
-        self.findings.is_to_be_published = true;
+        self.findings.is_for_publication = true;
         self
     }
 

@@ -241,7 +241,7 @@ pub(crate) struct Findings {
     /// What is not wrong, and hardly meant as it is written.
     pub(crate) advice: Vec<Problem>,
     /// Whether the entry is to be published: what an entry of a file is served without refuses it.
-    pub(crate) is_to_be_published: bool,
+    pub(crate) is_for_publication: bool,
 }
 
 /// Most advice on one entry: a person mends some of it and looks again.
@@ -334,7 +334,7 @@ impl<'a> Reader<'a> {
     ) -> bool {
         let known = self.findings.problems.len();
         check(self);
-        if self.findings.is_to_be_published || self.findings.problems.len() == known {
+        if self.findings.is_for_publication || self.findings.problems.len() == known {
             return false;
         }
         for mut problem in self.findings.problems.split_off(known) {

@@ -15,9 +15,13 @@ fn property(fields: &str) -> Value {
 
 #[test]
 fn every_type_is_that_of_json_schema_and_unknown_words_mean_any() {
-    for word in ["string", "number", "integer", "boolean", "object", "array"] {
+    for word in ["string", "number", "integer", "boolean", "object"] {
         assert_eq!(property(&format!("type: {word}")), json!({ "type": word }));
     }
+    assert_eq!(
+        property("type: array"),
+        json!({"type": "array", "items": {}})
+    );
     for other in [
         "type: any",
         "type: String",

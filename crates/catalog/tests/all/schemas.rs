@@ -321,7 +321,7 @@ fn readers_of_object_outputs_alone_see_every_schema_in_one_of_an_object() {
     );
     let wrapped = |schema: &Value| json!({"type": "object", "properties": {"result": schema}, "required": ["result"]});
     for (text, schema) in [
-        ("{type: array}", json!({"type": "array"})),
+        ("{type: array}", json!({"type": "array", "items": {}})),
         ("{}", json!({})),
     ] {
         let inside = wrapped(&schema);

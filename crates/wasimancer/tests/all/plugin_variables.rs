@@ -6,16 +6,16 @@ use crate::support::{Home, Launch, MODERN, Operator, Sample, command, finish, gu
 
 /// Tools that answer what their plugin's configuration has under a name.
 const PLUGINS: &str = "plugins:
-  - {name: every, path: guest.wasm, functions: [{displayName: every, function: config, arguments: [{name: output, type: string}]}]}
+  - {name: every, path: guest.wasm, functions: [{displayName: every, function: config, description: x, arguments: [{name: output, type: string}]}]}
   - name: one
     path: guest.wasm
     variables: [WASM_ONE, WASM_ABSENT]
-    functions: [{displayName: one, function: config, arguments: [{name: output, type: string}]}]
+    functions: [{displayName: one, function: config, description: x, arguments: [{name: output, type: string}]}]
   - name: none
     path: guest.wasm
     variables: []
     config: {WASM_TWO: of the definition}
-    functions: [{displayName: none, function: config, arguments: [{name: output, type: string}]}]
+    functions: [{displayName: none, function: config, description: x, arguments: [{name: output, type: string}]}]
 ";
 
 fn launch(home: Home) -> Launch {
@@ -106,7 +106,7 @@ fn a_check_warns_where_every_variable_can_be_read() {
     home.file("plugins/speak.wasm", crate::support::speaking("hello"));
     home.file(
         "plugins/plugins.yml",
-        "plugins: [{name: speaks, path: speak.wasm, functions: [{function: speak}]}]",
+        "plugins: [{name: speaks, path: speak.wasm, functions: [{function: speak, description: x}]}]",
     );
     let ended = finish(command(["check", "--home"]).arg(home.path()));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
