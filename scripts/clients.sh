@@ -15,6 +15,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 source "$root/scripts/lib/tools.sh"
 clients=$root/tests/clients
 python_tools=$root/target/tools/python-clients
+older_python_tools=$root/target/tools/python-clients-1
 node_tools=$root/target/tools/clients
 work=$root/target/clients
 logs=$work/logs
@@ -41,13 +42,14 @@ home=${2:-$root/examples}
 [ -x "$binary" ] || tools_die "$binary is not an executable file"
 [ -d "$home" ] || tools_die "$home is not a folder"
 
+# install_python FOLDER REQUIREMENTS
 install_python() {
-  local wanted=$clients/python/requirements.txt
-  cmp -s "$wanted" "$python_tools/installed.txt" && return
-  rm -rf "$python_tools"
-  want_venv "$python_tools"
-  "$python_tools/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" >&2
-  cp "$wanted" "$python_tools/installed.txt"
+  local wanted=$clients/python/$2
+  cmp -s "$wanted" "$1/installed.txt" && return
+  rm -rf "$1"
+  want_venv "$1"
+  "$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" >&2
+  cp "$wanted" "$1/installed.txt"
 }
 
 # The scripts stand beside the packages, where Node looks for them.
@@ -105,7 +107,8 @@ show_features() {
   play "$name-features" "$mode" "${shown[*]}" "${@:3}" "${shown[@]}"
 }
 
-install_python || tools_die "the Python client could not be installed"
+install_python "$python_tools" requirements.txt && install_python "$older_python_tools" older.txt ||
+  tools_die "the Python clients could not be installed"
 install_node || tools_die "the Node clients could not be installed"
 build_rust || tools_die "the Rust client could not be built"
 
@@ -137,10 +140,21 @@ for mode in auto legacy; do
   play_session python-stdio "$mode" env WASIMANCER_ALLOWED_HOSTS=127.0.0.1 WASM_MESSAGE="$message" \
     "${python[@]}" "$clients/python/client.py" "$mode" "$binary" serve --stdio --home "$home"
 done
+play_session python-1 legacy "$older_python_tools/bin/python" -B "$clients/python/older.py"
+for framework in fastmcp agents; do
+  play_session "$framework" auto "${python[@]}" "$clients/python/frameworks.py" "$framework"
+done
+# What makes a server of standard input and output of one over HTTP. It keeps a folder of its own in the user's.
+for mode in auto legacy; do
+  play_session mcp-remote "$mode" env HOME="$work/home" "${python[@]}" "$clients/python/client.py" "$mode" \
+    node "$node_tools/node_modules/mcp-remote/dist/proxy.js" "$MCP_URL" --allow-http --transport http-only \
+    --header "Authorization: Bearer $MCP_TOKEN"
+done
 for mode in auto pinned legacy; do
   play_session typescript-client "$mode" node "$node_tools/client.mjs" client "$mode"
 done
 play_session typescript-sdk legacy node "$node_tools/client.mjs" sdk legacy
+play_session typescript-sdk-1.10 legacy node "$node_tools/client.mjs" sdk-1.10 legacy
 for mode in auto modern legacy; do
   # It keeps a folder of its own in the user's.
   play_session inspector "$mode" env HOME="$work/home" node "$node_tools/inspector.mjs" "$mode"

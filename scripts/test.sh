@@ -69,6 +69,9 @@ bash scripts/conformance.sh target/debug/wasimancer
 step "Official clients"
 bash scripts/clients.sh target/debug/wasimancer
 
+step "Behind nginx"
+bash scripts/nginx.sh target/debug/wasimancer
+
 step "The README's and the guides' commands"
 bash scripts/readme.sh target/debug/wasimancer
 

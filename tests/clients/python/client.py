@@ -5,9 +5,7 @@ Both want MCP_SESSION, the file of the session (see scripts/clients.sh).
 """
 
 import asyncio
-import json
 import os
-import re
 import sys
 
 import httpx2
@@ -17,69 +15,45 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import PromptReference, ResourceTemplateReference
 
 from checks import REVISIONS, equal
+from session import called, messages, only_page, play, session
 
 
-def only_page(page):
-    equal("next_cursor", page.next_cursor, None)
-    return page
+class Asked:
+    """The client, as the session asks it."""
 
+    def __init__(self, client):
+        self.client = client
+        self.server = client.server_info.name
 
-def check_call(call, result):
-    what = f"{call['tool']} {call['arguments']}"
-    equal(f"{what}: is_error", result.is_error, "error" in call)
-    equal(f"{what}: kinds of content", [content.type for content in result.content], ["text"])
-    text = result.content[0].text
-    if "text" in call:
-        equal(what, text, call["text"])
-    elif "structured" in call:
-        equal(what, result.structured_content, call["structured"])
-        equal(f"{what}: text", json.loads(text), call["structured"])
-    else:
-        pattern = re.escape(call["error"]) if "error" in call else call["pattern"]
-        if not re.search(pattern, text):
-            raise AssertionError(f"{what}: {text!r}, expected {pattern!r}")
+    async def tools(self):
+        return [tool.name for tool in only_page(await self.client.list_tools()).tools]
 
+    async def call(self, tool, arguments):
+        return called(await self.client.call_tool(tool, arguments))
 
-def reference(completion):
-    if "prompt" in completion:
-        return PromptReference(type="ref/prompt", name=completion["prompt"])
-    return ResourceTemplateReference(type="ref/resource", uri=completion["template"])
+    async def resources(self):
+        return [resource.uri for resource in only_page(await self.client.list_resources()).resources]
 
+    async def templates(self):
+        page = only_page(await self.client.list_resource_templates())
+        return [template.uri_template for template in page.resource_templates]
 
-async def play(client, session):
-    """Checks what the client sees, and answers how many different tools were called."""
-    equal("server", client.server_info.name, session["server"])
+    async def read(self, uri):
+        result = await self.client.read_resource(uri)
+        return [(content.uri, content.mime_type, content.text) for content in result.contents]
 
-    tools = only_page(await client.list_tools()).tools
-    equal("tools", [tool.name for tool in tools], session["tools"])
-    for call in session["calls"]:
-        check_call(call, await client.call_tool(call["tool"], call["arguments"]))
-    called = {call["tool"] for call in session["calls"]}
-    equal("tools called", called, {tool.name for tool in tools})
+    async def prompts(self):
+        return [prompt.name for prompt in only_page(await self.client.list_prompts()).prompts]
 
-    resources = only_page(await client.list_resources()).resources
-    equal("resources", [resource.uri for resource in resources], session["resources"])
-    templates = only_page(await client.list_resource_templates()).resource_templates
-    equal("templates", [template.uri_template for template in templates], session["templates"])
-    for read in session["reads"]:
-        result = await client.read_resource(read["uri"])
-        actual = [(content.uri, content.mime_type, content.text) for content in result.contents]
-        expected = [(read["uri"], content.get("mimeType"), content["text"]) for content in read["contents"]]
-        equal(read["uri"], actual, expected)
+    async def get(self, prompt, arguments):
+        return messages(await self.client.get_prompt(prompt, arguments))
 
-    prompts = only_page(await client.list_prompts()).prompts
-    equal("prompts", [prompt.name for prompt in prompts], session["prompts"])
-    for get in session["gets"]:
-        result = await client.get_prompt(get["prompt"], get["arguments"])
-        actual = [{"role": message.role, "text": message.content.text} for message in result.messages]
-        equal(get["prompt"], actual, get["messages"])
-
-    for completion in session["completions"]:
-        argument = {"name": completion["argument"], "value": completion["value"]}
-        result = await client.complete(reference(completion), argument)
-        equal(f"completion {argument}", result.completion.values, completion["values"])
-
-    return len(called)
+    async def complete(self, completion, argument):
+        if "prompt" in completion:
+            of = PromptReference(type="ref/prompt", name=completion["prompt"])
+        else:
+            of = ResourceTemplateReference(type="ref/resource", uri=completion["template"])
+        return (await self.client.complete(of, argument)).completion.values
 
 
 async def check_refusal(url, mode):
@@ -100,33 +74,32 @@ async def check_refusal(url, mode):
     equal("statuses with a wrong token", set(statuses), {401})
 
 
-async def play_with(transport, mode, session):
+async def play_with(transport, mode, played):
     async with Client(transport, mode=mode) as client:
         equal("revision", client.protocol_version, REVISIONS[mode])
-        return await play(client, session)
+        return await play(Asked(client), played)
 
 
-async def over_http(mode, session):
+async def over_http(mode, played):
     url = os.environ["MCP_URL"]
     headers = {"Authorization": f"Bearer {os.environ['MCP_TOKEN']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
-        called = await play_with(streamable_http_client(url, http_client=http), mode, session)
+        called = await play_with(streamable_http_client(url, http_client=http), mode, played)
     await check_refusal(url, mode)
     return called
 
 
-async def over_stdio(mode, session, command):
+async def over_stdio(mode, played, command):
     server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
-    return await play_with(stdio_client(server), mode, session)
+    return await play_with(stdio_client(server), mode, played)
 
 
 async def main(mode, *command):
-    with open(os.environ["MCP_SESSION"], encoding="utf-8") as file:
-        session = json.load(file)
+    played = session()
     if command:
-        called = await over_stdio(mode, session, command)
+        called = await over_stdio(mode, played, command)
     else:
-        called = await over_http(mode, session)
+        called = await over_http(mode, played)
     print(f"{REVISIONS[mode]}: {called} tools called")
 
 
