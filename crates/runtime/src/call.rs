@@ -9,7 +9,7 @@ use wasmtime::{
     Engine, Instance, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace,
 };
 
-use crate::budget::{Budget, Charge, ChargedBytes};
+use crate::budget::{Budget, Charge, ChargedBytes, Full, STEP_BYTES};
 use crate::compile::{Code, Export, Inner, Plugin};
 use crate::error::{Error, Result};
 use crate::escape::cut;
@@ -99,6 +99,11 @@ impl Function {
         }
         let plugin = &self.plugin.0;
         let pool = &plugin.runtime.0;
+        let budget = &pool.options.budget;
+        let full = |Full| Error::ServerMemory { has_begun: false };
+        // The caller's own copy, for as long as the call waits and runs. Small ones are in `CALL_BYTES`.
+        let large = input.len().saturating_sub(STEP_BYTES);
+        let _held = budget.charge_patiently(large).await.map_err(full)?;
         let key = requester.key();
         let order = Order {
             // Where it lies in memory tells a plugin from all others that are served.
@@ -120,9 +125,8 @@ impl Function {
         };
         let own = queue.place(own, Order { group: key, key: 0 }).await?;
         let pooled = queue.place(Places::of(pool), order).await?;
-        let budget = &pool.options.budget;
         let charge = budget.charge_patiently(CALL_BYTES + 2 * input.len()).await;
-        let charge = charge.map_err(|_| Error::ServerMemory { has_begun: false })?;
+        let charge = charge.map_err(full)?;
         let deadline = deadline(limits);
         let engine = code.instance.module().engine();
         let live = plugin.live(engine, requester, input, deadline, charge);

@@ -12,7 +12,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{CONNECTION, EXPECT};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::Service;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use tokio::time::timeout;
 use wasimancer_mcp::ClientAddress;
 
@@ -100,6 +100,7 @@ impl Exchanges {
             proxies.client(self.peer, request.headers())
         });
         request.extensions_mut().insert(client);
+        let is_last = is_last(&request);
         let is_awaited = request.headers().contains_key(EXPECT);
         signposts::tidy(request.uri_mut());
         let route = self.served.route(self.share());
@@ -125,7 +126,7 @@ impl Exchanges {
             let mut response = answering.await?;
             match left.take() {
                 None => {}
-                Some(unread) if unread.is_drained(&response) => {
+                Some(unread) if !is_last && unread.is_drained(&response) => {
                     connection.set_draining(true);
                     tokio::spawn(unread.drain(read_timeout, connection));
                 }
@@ -155,6 +156,14 @@ impl Exchanges {
             Share::All
         }
     }
+}
+
+/// Whether the client closes the connection after this request (RFC 9112, section 9.3).
+fn is_last(request: &Request<Incoming>) -> bool {
+    let options = request.headers().get_all(CONNECTION).iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    request.version() == Version::HTTP_10
+        || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 /// The body of a request, which tells when nothing of it is waited for any more.

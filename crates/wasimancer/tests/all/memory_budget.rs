@@ -228,6 +228,29 @@ async fn a_batch_is_bounded_as_it_leaves() {
     }
 }
 
+/// A request that waits for a place holds its body, and its arguments as the plugin gets them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_calls_hold_while_they_wait_is_charged() {
+    let server = start("memory_budget = \"44MiB\"\n[limits]\ntimeout = \"3s\"\nconcurrency = 1\n");
+    let client = server.client(MODERN);
+    let holding = tokio::spawn({
+        let client = server.client(MODERN);
+        async move { client.call("hold", "{}").await }
+    });
+    shows(&client, |memory| {
+        memory["used"].as_u64() >= Some(24 * 1024 * 1024)
+    })
+    .await;
+    // Twice 3 MiB each, which four of them find no room for beside 24 MiB.
+    let arguments = format!("{{\"text\":\"{}\"}}", "x".repeat(3 << 20));
+    let waiting = (0..4).map(|_| client.call("small", arguments.as_str()));
+    let ended = futures_util::future::join_all(waiting).await;
+    let refused = ended.iter().filter(|answer| answer.status == 503).count();
+    assert!((1..4).contains(&refused), "{refused} of 4");
+    assert!(holding.await.unwrap().failure().contains("time limit"));
+    nothing_is_held(&client).await;
+}
+
 /// What calls have written stays in memory for the next ones, up to a bound of all together, whatever a guest
 /// does to hide it: in its memory, exported or not, on its stack, in a start section that never ends.
 #[tokio::test(flavor = "multi_thread")]

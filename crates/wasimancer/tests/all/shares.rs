@@ -27,10 +27,16 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
+    /// Takes a stream as its answer too, unless the headers say what it accepts.
     fn send(&mut self, token: &str, headers: &str, body: &str) {
+        let accept = if headers.contains("accept:") {
+            ""
+        } else {
+            "accept: application/json, text/event-stream\r\n"
+        };
         let request = format!(
             "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+             content-type: application/json\r\n{accept}\
              {headers}content-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -294,7 +300,8 @@ async fn slow_who_fills_the_queue_does_not_keep_others_from_it() {
     let batches: Vec<_> = (0..BATCHES)
         .map(|_| {
             let mut connection = Connection::of(&server);
-            connection.send(TOKEN, "mcp-protocol-version: 2025-03-26\r\n", &batch);
+            let headers = "mcp-protocol-version: 2025-03-26\r\naccept: application/json\r\n";
+            connection.send(TOKEN, headers, &batch);
             spawn_blocking(move || {
                 let head = connection.head();
                 connection.body(&head)
