@@ -45,11 +45,13 @@ function prepare(bearer) {
 const { client, transport } = prepare(token);
 await client.connect(transport);
 assert.equal(transport.protocolVersion, revision);
-const called = await play(client);
+const called = await play(client, kind !== "sdk-1.10");
 await client.close();
 
 const wrong = prepare("wrong");
 await assert.rejects(wrong.client.connect(wrong.transport));
-assert.deepEqual(wrong.statuses, new Set([401]), "statuses with a wrong token");
+// The oldest one does not let anybody else fetch.
+const expected = kind === "sdk-1.10" ? [] : [401];
+assert.deepEqual(wrong.statuses, new Set(expected), "statuses with a wrong token");
 
 console.log(`${revision}: ${called} tools called`);

@@ -172,8 +172,9 @@ impl Client {
         let body = body.into();
         let asked = body.as_bytes().unwrap_or_default().to_vec();
         let answer = Answer::of(self.begin(method, headers, body).await).await;
-        // Whoever has no token has not reached the protocol.
-        if self.url.ends_with("/mcp") && !answer.json.is_null() && answer.status != 401 {
+        // Whoever has no token, or another method than its own, has not reached the protocol.
+        let is_message = !answer.json.is_null() && ![401, 405].contains(&answer.status);
+        if self.url.ends_with("/mcp") && is_message {
             spec::check(&revision_of(headers), &asked, &answer.json);
             remember_session(&answer);
         }
