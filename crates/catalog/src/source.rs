@@ -34,7 +34,7 @@ impl Source {
             .iter()
             .all(|field| entry.get(field).is_none())
         {
-            for field in ["returns", "requires"] {
+            for field in ["returns", "mediaType", "requires"] {
                 if entry.get(field).is_some() {
                     let message = "is of a function and there is none: name a `plugin` and its `function`, or leave it out";
                     reader.wrong(entry, field, message);

@@ -199,6 +199,12 @@ fn an_entry_holds_its_data_or_names_a_function() {
             ],
         ),
         (
+            "DATA, mediaType: image/png",
+            &[
+                "mediaType: is of a function and there is none: name a `plugin` and its `function`, or leave it out",
+            ],
+        ),
+        (
             "DATA, requires: [roots]",
             &[
                 "requires: is of a function and there is none: name a `plugin` and its `function`, or leave it out",
