@@ -63,7 +63,7 @@ struct FunctionDefinition {
     title: Option<String>,
     /// What the tool does.
     description: Option<String>,
-    arguments: Option<Vec<Argument>>,
+    arguments: Option<Arguments>,
     /// A whole JSON Schema in the place of `arguments`.
     #[schema(value_type = Option<Object>)]
     input_schema: Option<Value>,
@@ -322,6 +322,19 @@ enum Scalar {
     Boolean(bool),
 }
 
+/// A list of arguments. An empty one may be written as an object, as some programs do.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Arguments {
+    Some(Vec<Argument>),
+    None(NoArguments),
+}
+
+/// No arguments.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NoArguments {}
+
 /// An argument. Every other keyword of JSON Schema passes into the schema of a tool.
 #[derive(ToSchema)]
 struct Argument {
@@ -376,7 +389,7 @@ pub(crate) struct ResourceDefinition {
     /// Its size, in bytes.
     size: Option<usize>,
     /// The variables of the template.
-    arguments: Option<Vec<Argument>>,
+    arguments: Option<Arguments>,
     /// What it reads, or else `plugin` and `function`.
     #[schema(min_items = 1)]
     contents: Option<Vec<ResourceContent>>,
@@ -426,7 +439,7 @@ pub(crate) struct PromptDefinition {
     /// What the prompt is for.
     description: Option<String>,
     /// Its arguments; an empty list where it has none.
-    arguments: Vec<Argument>,
+    arguments: Arguments,
     /// What it says, or else `plugin` and `function`.
     #[schema(min_items = 1)]
     messages: Option<Vec<PromptMessage>>,

@@ -163,7 +163,7 @@ fn slow(title: &'static str) -> Case {
     case(title)
         .plugin(echo())
         .config(&format!(
-            "read_timeout = \"{seconds}s\"\nwrite_timeout = \"{seconds}s\""
+            "read_timeout = \"{seconds}s\"\nwrite_timeout = \"{seconds}s\"\nkeep_alive_timeout = \"{seconds}s\""
         ))
         .within(SLOW)
 }
