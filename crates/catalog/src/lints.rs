@@ -6,12 +6,11 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::node::excerpt;
-use crate::subschemas::visit;
+use crate::shown_schema::is_of_arrays;
+use crate::subschemas::{NAMING_KEYWORDS, visit};
 
 /// Keywords that make a schema a choice of several, or a part of them.
 const UNION_KEYWORDS: [&str; 6] = ["anyOf", "oneOf", "allOf", "not", "if", "enum"];
-/// Keywords whose values are schemas by names of the author's.
-const NAMING_KEYWORDS: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
 /// Most references that are followed: a schema that a person reads has some dozens.
 const REFERENCES_MAX: usize = 256;
 /// Most arrays of a schema that are named.
@@ -80,10 +79,7 @@ pub(crate) fn is_closed(entry: &Value) -> bool {
 fn arrays_of_anything(schema: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut see = |name: &str, schema: &Value| {
-        let is_array = match &schema["type"] {
-            Value::Array(words) => words.contains(&json!("array")),
-            word => word == "array",
-        };
+        let is_array = schema.as_object().is_some_and(is_of_arrays);
         if is_array && schema["items"] == json!({}) && found.len() < ARRAYS_NAMED_MAX {
             found.insert(excerpt(name));
         }

@@ -1,6 +1,7 @@
 //! Keywords of JSON Schema: one that is nearly another is ignored by every validator, and hardly meant.
 
 use crate::node::{Data, Node, Reader};
+use crate::subschemas::NAMING_KEYWORDS;
 
 /// The keywords of drafts 7 to 2020-12, and those of `OpenAPI` that schemas bring along.
 pub(crate) const KEYWORDS: [&str; 66] = [
@@ -71,15 +72,6 @@ pub(crate) const KEYWORDS: [&str; 66] = [
     "nullable",
     "discriminator",
 ];
-/// Those whose values are schemas by names of the author's.
-const NAMING: [&str; 6] = [
-    "properties",
-    "patternProperties",
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-    "dependencies",
-];
 /// Those whose value is a schema or a list of schemas.
 const HOLDING: [&str; 16] = [
     "allOf",
@@ -110,7 +102,7 @@ pub(crate) fn check(schema: &Node, reader: &mut Reader<'_>) {
 pub(crate) fn check_inside(schema: &Node, reader: &mut Reader<'_>) {
     for (keyword, value) in schema.fields() {
         let keyword = keyword.as_str();
-        if NAMING.contains(&keyword) {
+        if NAMING_KEYWORDS.contains(&keyword) {
             let mut inside = reader.inside(keyword);
             for (name, schema) in value.fields() {
                 check(schema, &mut inside.inside(name));

@@ -93,10 +93,14 @@ pub(crate) fn with_items(mut schema: Value) -> Value {
 
 /// Whether a schema is of arrays, and says nothing of their items.
 fn lacks_items(schema: &Map<String, Value>) -> bool {
-    let is_of_arrays = match schema.get("type") {
+    is_of_arrays(schema) && !schema.contains_key("items") && !schema.contains_key("prefixItems")
+}
+
+/// Whether arrays match a schema by its type.
+pub(crate) fn is_of_arrays(schema: &Map<String, Value>) -> bool {
+    match schema.get("type") {
         Some(Value::String(word)) => word == "array",
         Some(Value::Array(words)) => words.iter().any(|word| word == "array"),
         _ => false,
-    };
-    is_of_arrays && !schema.contains_key("items") && !schema.contains_key("prefixItems")
+    }
 }

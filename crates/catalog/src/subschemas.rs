@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 /// Keywords whose values are data and no schemas.
 const DATA_KEYWORDS: [&str; 4] = ["default", "enum", "const", "examples"];
 /// Keywords whose values are schemas by names of the author's.
-const NAMING_KEYWORDS: [&str; 6] = [
+pub(crate) const NAMING_KEYWORDS: [&str; 6] = [
     "properties",
     "patternProperties",
     "$defs",

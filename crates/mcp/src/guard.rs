@@ -2,7 +2,6 @@
 //! allowed, and whoever decides which clients may call.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -21,6 +20,7 @@ use crate::error::Error;
 use crate::http::refuse;
 use crate::origin::AllowedNames;
 use crate::revision::Era;
+use crate::seldom::Seldom;
 
 /// The methods that a page may use.
 const METHODS: &str = "GET, POST, DELETE, OPTIONS";
@@ -34,11 +34,9 @@ const PREFLIGHT_MAX_AGE_SECONDS: &str = "600";
 /// What mends a name that is refused.
 const REMEDY: &str =
     "name it in WASIMANCER_PUBLIC_HOSTS (public_hosts, --public-host) where it is one of yours";
-/// How often the log is told of names that are refused.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
-/// When it was told last.
-static HOSTS_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
-static ORIGINS_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+/// Whether the log is to be told of names that are refused.
+static HOSTS_TOLD: Mutex<Seldom> = Mutex::new(Seldom::new());
+static ORIGINS_TOLD: Mutex<Seldom> = Mutex::new(Seldom::new());
 
 /// Decides which clients may call.
 pub trait Admission: Send + Sync {
@@ -71,16 +69,10 @@ impl Gate {
             let caller = Caller::new(request.headers(), address, admission.is_some());
             endpoint(request, caller).await
         };
-        if let Some(reason) = ambiguity(&request) {
-            return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
-        }
         // Another name than the server's own stands for a page that was rebound to its address. Where a token is
         // wanted such a page has none, and whoever has one is known by it. What names an `Origin` is a page.
-        let is_checked = self.admission.is_none() || request.headers().contains_key(ORIGIN);
-        if is_checked && let Err(refusal) = check_host(&self.names, &request) {
-            return refusal;
-        }
-        check_origin(&self.names, request, admitted).await
+        let names_host = self.admission.is_none() || request.headers().contains_key(ORIGIN);
+        check(&self.names, names_host, request, admitted).await
     }
 }
 
@@ -116,50 +108,42 @@ pub fn ambiguity(request: &Request) -> Option<&'static str> {
 /// Puts the check of `Origin` before a router. `Host` may be any, or none.
 pub fn guard_origins(router: Router, allowed: AllowedNames) -> Router {
     let check = async |State(allowed): State<Arc<AllowedNames>>, request: Request, next: Next| {
-        if let Some(reason) = ambiguity(&request) {
-            return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
-        }
-        check_origin(&allowed, request, |request| next.run(request)).await
+        check(&allowed, false, request, |request| next.run(request)).await
     };
     router.route_layer(from_fn_with_state(Arc::new(allowed), check))
 }
 
-/// Checks `Host`, or answers.
-#[expect(clippy::result_large_err, reason = "an answer is no small thing")]
-fn check_host(allowed: &AllowedNames, request: &Request) -> Result<(), Response> {
-    let host = request.headers().get(HOST);
-    let host = host
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(Authority::as_str))
-        .unwrap_or_default();
-    if allowed.allows_host(host) {
-        return Ok(());
-    }
-    let message = format!("the Host header {host:?} is not one of the allowed hosts");
-    Err(forbid(&HOSTS_TOLD, &message))
-}
-
 /// Refuses a name, with the remedy, and tells the log now and then: whoever has the wrong name may repeat
 /// it for ever.
-fn forbid(told: &Mutex<Option<Instant>>, message: &str) -> Response {
+fn forbid(told: &Mutex<Seldom>, message: &str) -> Response {
     let message = format!("{message}: {REMEDY}");
-    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-        *told = Some(Instant::now());
+    let is_due = told.lock().unwrap_or_else(PoisonError::into_inner).is_due();
+    if is_due {
         tracing::warn!("a request is refused: {message}");
     }
-    drop(told);
     refuse(&Error::Forbidden(message), Era::Modern)
 }
 
-/// Checks `Origin`, and lets the pages that are allowed read the answer. It comes before everything else, so
-/// that a refused page learns nothing.
-async fn check_origin<F: Future<Output = Response>>(
+/// Checks `Origin`, and `Host` where it must be one that is allowed. They come first, so that a refused page
+/// learns nothing, and a browser can read what an allowed one is answered.
+async fn check<F: Future<Output = Response>>(
     allowed: &AllowedNames,
+    names_host: bool,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
+    if let Some(reason) = ambiguity(&request) {
+        return refuse(&Error::InvalidRequest(reason.to_owned()), Era::Modern);
+    }
     let headers = request.headers();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host
+        .or_else(|| request.uri().authority().map(Authority::as_str))
+        .unwrap_or_default();
+    if names_host && !allowed.allows_host(host) {
+        let message = format!("the Host header {host:?} is not one of the allowed hosts");
+        return forbid(&HOSTS_TOLD, &message);
+    }
     let Some(origin) = headers.get(ORIGIN).cloned() else {
         return if request.method() == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()

@@ -2,7 +2,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wasimancer_catalog::Catalog;
 use wasimancer_runtime::{ChargedBytes, STEP_BYTES};
 
@@ -42,8 +42,8 @@ const PATH: &str = "/mcp";
 const LAST_EVENT_ID: &str = "last-event-id";
 /// How long a client is to wait where a bound over all clients is reached, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
-/// How often a request that takes long looks whether it is cut off or silent for too long: one timer for both.
-const LOOKS_EVERY: Duration = Duration::from_millis(100);
+/// What most requests need no longer than: only others wait for the end of the process and for silence, too.
+const SOON: Duration = Duration::from_millis(100);
 /// Most bytes that are read and thrown away of a body that is too large: a client that sends all
 /// of it before it looks for the answer would else find its connection reset, and no answer.
 const DISCARDED_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -202,12 +202,10 @@ impl Asked {
 /// The same frames; the last one is what a request is told that is cut off.
 fn cut_short(
     frames: impl Stream<Item = Frame<Reply>> + Send + Unpin,
-    mut cut_off: watch::Receiver<bool>,
+    cut_off: watch::Receiver<bool>,
     asked: Asked,
 ) -> impl Stream<Item = Frame<Reply>> + Send + Unpin {
-    // A sender that is gone cuts nothing off.
-    let is_cut_off = async move { cut_off.wait_for(|is_cut_off| *is_cut_off).await.is_ok() };
-    let begin = Some((frames, Box::pin(is_cut_off), asked));
+    let begin = Some((frames, Box::pin(is_cut_off(cut_off)), asked));
     Box::pin(stream::unfold(begin, |state| async move {
         let (mut frames, mut is_cut_off, asked) = state?;
         let frame = tokio::select! {
@@ -220,6 +218,11 @@ fn cut_short(
         }
         Some((frame, Some((frames, is_cut_off, asked))))
     }))
+}
+
+/// Waits until requests are cut off. False: a sender that is gone cuts nothing off.
+async fn is_cut_off(mut cut_off: watch::Receiver<bool>) -> bool {
+    cut_off.wait_for(|is_cut_off| *is_cut_off).await.is_ok()
 }
 
 /// Ends a task when nobody waits for it any more.
@@ -247,14 +250,14 @@ async fn answer(
     takes_events: bool,
     mut frames: impl Stream<Item = Frame<Reply>> + Send + Unpin + 'static,
 ) -> Response {
-    let begun = Instant::now();
-    let next = loop {
-        match timeout(LOOKS_EVERY, frames.next()).await {
-            Ok(next) => break Some(next),
-            Err(_) if *endpoint.cut_off.borrow() => return asked.cut_off().into_response(),
-            Err(_) if takes_events && begun.elapsed() >= sse::KEEP_ALIVE => break None,
-            Err(_) => {}
-        }
+    let next = match timeout(SOON, frames.next()).await {
+        Ok(next) => Some(next),
+        Err(_) => tokio::select! {
+            biased;
+            next = frames.next() => Some(next),
+            true = is_cut_off(endpoint.cut_off.clone()) => return asked.cut_off().into_response(),
+            () = sleep(sse::KEEP_ALIVE.saturating_sub(SOON)), if takes_events => None,
+        },
     };
     let first = match next {
         Some(Some(Frame::Answer(reply))) => return reply.into_response(),

@@ -23,12 +23,11 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_io_timeout::TimeoutWriter;
-use wasimancer_mcp::ClientAddress;
+use wasimancer_mcp::{ClientAddress, Seldom};
 
 use crate::descriptors;
 use crate::opening::{Routes, Served};
 use crate::proxies::TrustedProxies;
-use crate::seldom::Seldom;
 use connections::{Connections, Place};
 use exchange::{Exchanges, Left};
 use head_meter::HeadMeter;

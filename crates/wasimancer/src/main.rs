@@ -12,7 +12,6 @@ mod log_queue;
 mod memory;
 mod opening;
 mod proxies;
-mod seldom;
 mod signals;
 mod signposts;
 mod telemetry;

@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
-
-use crate::seldom::Seldom;
+use wasimancer_mcp::Seldom;
 
 /// Most connections beyond the bound, for probes and operators.
 const RESERVED_MAX: usize = 64;

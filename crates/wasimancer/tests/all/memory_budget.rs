@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, Launch, MODERN, PATIENCE, Server, TOKEN, assemble};
+use crate::support::{Answer, Client, Home, Launch, MODERN, PATIENCE, Server, TOKEN, assemble};
 
 /// `hold` takes 24 MiB and ends with its time limit; `large` answers 1 MiB of quotation marks, each of
 /// which is two bytes in JSON; `small` answers nothing.
@@ -55,6 +55,17 @@ async fn shows(client: &Client, expected: impl Fn(&Value) -> bool) {
         assert!(std::time::Instant::now() < deadline, "{memory}");
         tokio::task::yield_now().await;
     }
+}
+
+/// A call of `hold`, once it holds its 24 MiB.
+async fn begin_to_hold(server: &Server) -> tokio::task::JoinHandle<Answer> {
+    let client = server.client(MODERN);
+    let holding = tokio::spawn(async move { client.call("hold", "{}").await });
+    shows(&server.client(MODERN), |memory| {
+        memory["used"].as_u64() >= Some(24 * 1024 * 1024)
+    })
+    .await;
+    holding
 }
 
 async fn nothing_is_held(client: &Client) {
@@ -118,14 +129,7 @@ async fn what_json_becomes_is_charged() {
 async fn a_call_that_does_not_begin_is_refused_with_its_id() {
     let server = start("memory_budget = \"25MiB\"\n[limits]\ntimeout = \"30s\"\n");
     let client = server.client(MODERN);
-    let holding = tokio::spawn({
-        let client = server.client(MODERN);
-        async move { client.call("hold", "{}").await }
-    });
-    shows(&client, |memory| {
-        memory["used"].as_u64() >= Some(24 * 1024 * 1024)
-    })
-    .await;
+    let holding = begin_to_hold(&server).await;
     let refused = client
         .request_call("small", "{}")
         .id("\"seven\"")
@@ -233,14 +237,7 @@ async fn a_batch_is_bounded_as_it_leaves() {
 async fn what_calls_hold_while_they_wait_is_charged() {
     let server = start("memory_budget = \"44MiB\"\n[limits]\ntimeout = \"3s\"\nconcurrency = 1\n");
     let client = server.client(MODERN);
-    let holding = tokio::spawn({
-        let client = server.client(MODERN);
-        async move { client.call("hold", "{}").await }
-    });
-    shows(&client, |memory| {
-        memory["used"].as_u64() >= Some(24 * 1024 * 1024)
-    })
-    .await;
+    let holding = begin_to_hold(&server).await;
     // Twice 3 MiB each, which four of them find no room for beside 24 MiB.
     let arguments = format!("{{\"text\":\"{}\"}}", "x".repeat(3 << 20));
     let waiting = (0..4).map(|_| client.call("small", arguments.as_str()));
