@@ -12,48 +12,9 @@ import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import PromptReference, ResourceTemplateReference
 
 from checks import REVISIONS, equal
-from session import called, messages, only_page, play, session
-
-
-class Asked:
-    """The client, as the session asks it."""
-
-    def __init__(self, client):
-        self.client = client
-        self.server = client.server_info.name
-
-    async def tools(self):
-        return [tool.name for tool in only_page(await self.client.list_tools()).tools]
-
-    async def call(self, tool, arguments):
-        return called(await self.client.call_tool(tool, arguments))
-
-    async def resources(self):
-        return [resource.uri for resource in only_page(await self.client.list_resources()).resources]
-
-    async def templates(self):
-        page = only_page(await self.client.list_resource_templates())
-        return [template.uri_template for template in page.resource_templates]
-
-    async def read(self, uri):
-        result = await self.client.read_resource(uri)
-        return [(content.uri, content.mime_type, content.text) for content in result.contents]
-
-    async def prompts(self):
-        return [prompt.name for prompt in only_page(await self.client.list_prompts()).prompts]
-
-    async def get(self, prompt, arguments):
-        return messages(await self.client.get_prompt(prompt, arguments))
-
-    async def complete(self, completion, argument):
-        if "prompt" in completion:
-            of = PromptReference(type="ref/prompt", name=completion["prompt"])
-        else:
-            of = ResourceTemplateReference(type="ref/resource", uri=completion["template"])
-        return (await self.client.complete(of, argument)).completion.values
+from session import Asked, play, session
 
 
 async def check_refusal(url, mode):
@@ -77,7 +38,7 @@ async def check_refusal(url, mode):
 async def play_with(transport, mode, played):
     async with Client(transport, mode=mode) as client:
         equal("revision", client.protocol_version, REVISIONS[mode])
-        return await play(Asked(client), played)
+        return await play(Asked(client, client.server_info.name), played)
 
 
 async def over_http(mode, played):

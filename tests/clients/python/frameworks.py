@@ -9,7 +9,7 @@ import os
 import sys
 
 from checks import equal
-from session import called, messages, play, play_tools, session
+from session import called, messages, play, play_tools, reference, session
 
 URL, TOKEN = os.environ["MCP_URL"], os.environ["MCP_TOKEN"]
 
@@ -44,13 +44,7 @@ class FastMcp:
         return messages(await self.client.get_prompt(prompt, arguments))
 
     async def complete(self, completion, argument):
-        from mcp_types import PromptReference, ResourceTemplateReference
-
-        if "prompt" in completion:
-            of = PromptReference(type="ref/prompt", name=completion["prompt"])
-        else:
-            of = ResourceTemplateReference(type="ref/resource", uri=completion["template"])
-        return (await self.client.complete(of, argument)).values
+        return (await self.client.complete(reference(completion), argument)).values
 
 
 async def fastmcp():
@@ -94,7 +88,7 @@ async def agents():
     played["calls"] = [call for call in played["calls"] if call["arguments"] or "error" not in call]
     async with MCPServerStreamableHttp(params, client_session_timeout_seconds=60) as server:
         count = await play_tools(Agents(server), played)
-        return server.session.protocol_version if hasattr(server.session, "protocol_version") else REVISION, count
+        return server.session.protocol_version, count
 
 
 FRAMEWORKS = {"fastmcp": fastmcp, "agents": agents}

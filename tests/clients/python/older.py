@@ -8,50 +8,11 @@ import os
 
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import PromptReference, ResourceTemplateReference
 
 from checks import equal
-from session import called, messages, only_page, play, session
+from session import Asked, play, session
 
 REVISION = "2025-11-25"
-
-
-class Asked:
-    """The client, as the session asks it."""
-
-    def __init__(self, client, server):
-        self.client = client
-        self.server = server
-
-    async def tools(self):
-        return [tool.name for tool in only_page(await self.client.list_tools()).tools]
-
-    async def call(self, tool, arguments):
-        return called(await self.client.call_tool(tool, arguments))
-
-    async def resources(self):
-        return [str(resource.uri) for resource in only_page(await self.client.list_resources()).resources]
-
-    async def templates(self):
-        page = only_page(await self.client.list_resource_templates())
-        return [template.uriTemplate for template in page.resourceTemplates]
-
-    async def read(self, uri):
-        result = await self.client.read_resource(uri)
-        return [(str(content.uri), content.mimeType, content.text) for content in result.contents]
-
-    async def prompts(self):
-        return [prompt.name for prompt in only_page(await self.client.list_prompts()).prompts]
-
-    async def get(self, prompt, arguments):
-        return messages(await self.client.get_prompt(prompt, arguments))
-
-    async def complete(self, completion, argument):
-        if "prompt" in completion:
-            of = PromptReference(type="ref/prompt", name=completion["prompt"])
-        else:
-            of = ResourceTemplateReference(type="ref/resource", uri=completion["template"])
-        return (await self.client.complete(of, argument)).completion.values
 
 
 async def main():

@@ -23,17 +23,67 @@ def session():
         return json.load(file)
 
 
+def field(value, name):
+    """A field as the official client has it since version 2, or as the one before has it."""
+    if hasattr(value, name):
+        return getattr(value, name)
+    first, *others = name.split("_")
+    return getattr(value, first + "".join(word.capitalize() for word in others))
+
+
 def called(result):
-    """The result of a call as the official client before 2 has it, or as the one since then has it."""
-    is_error = result.is_error if hasattr(result, "is_error") else result.isError
-    structured = result.structured_content if hasattr(result, "structured_content") else result.structuredContent
+    is_error, structured = field(result, "is_error"), field(result, "structured_content")
     return Called(bool(is_error), [content.type for content in result.content], result.content[0].text, structured)
 
 
 def only_page(page):
-    cursor = page.next_cursor if hasattr(page, "next_cursor") else page.nextCursor
-    equal("next_cursor", cursor, None)
+    equal("next_cursor", field(page, "next_cursor"), None)
     return page
+
+
+def reference(completion):
+    try:
+        from mcp_types import PromptReference, ResourceTemplateReference
+    except ImportError:
+        from mcp.types import PromptReference, ResourceTemplateReference
+
+    if "prompt" in completion:
+        return PromptReference(type="ref/prompt", name=completion["prompt"])
+    return ResourceTemplateReference(type="ref/resource", uri=completion["template"])
+
+
+class Asked:
+    """The official client of either version, as the session asks it."""
+
+    def __init__(self, client, server):
+        self.client = client
+        self.server = server
+
+    async def tools(self):
+        return [tool.name for tool in only_page(await self.client.list_tools()).tools]
+
+    async def call(self, tool, arguments):
+        return called(await self.client.call_tool(tool, arguments))
+
+    async def resources(self):
+        return [str(resource.uri) for resource in only_page(await self.client.list_resources()).resources]
+
+    async def templates(self):
+        page = only_page(await self.client.list_resource_templates())
+        return [field(template, "uri_template") for template in field(page, "resource_templates")]
+
+    async def read(self, uri):
+        result = await self.client.read_resource(uri)
+        return [(str(content.uri), field(content, "mime_type"), content.text) for content in result.contents]
+
+    async def prompts(self):
+        return [prompt.name for prompt in only_page(await self.client.list_prompts()).prompts]
+
+    async def get(self, prompt, arguments):
+        return messages(await self.client.get_prompt(prompt, arguments))
+
+    async def complete(self, completion, argument):
+        return (await self.client.complete(reference(completion), argument)).completion.values
 
 
 def check_call(call, result):
